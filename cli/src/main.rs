@@ -1,0 +1,2 @@
+//! tapewatch.
+fn main() {}

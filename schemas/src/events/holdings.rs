@@ -1,0 +1,39 @@
+use serde::{Deserialize, Serialize};
+
+use super::Provenance;
+use crate::names::{Currency, PortfolioId, Symbol};
+use crate::{Amount, RecordId, Time};
+
+/// A portfolio's whole book, at each change and once a day of event time. Key: portfolio.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holdings {
+    /// Where it came from.
+    pub provenance: Provenance,
+    /// Its id.
+    pub id: RecordId,
+    /// The writer's clock at the step that made it.
+    pub event_time: Time,
+    /// The portfolio.
+    pub portfolio: PortfolioId,
+    /// False until the book's opening is known: then the lines are changes only.
+    pub opened: bool,
+    /// Every symbol held, by symbol; flat ones are left out.
+    pub holdings: Vec<Holding>,
+}
+
+/// One symbol of a book.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holding {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Quantity, units; negative if short.
+    pub quantity: Amount,
+    /// Average cost, currency per unit; none if not known.
+    pub average_cost: Option<Amount>,
+    /// Units of the underlying per unit held.
+    pub multiplier: Amount,
+    /// The currency of the cost.
+    pub currency: Currency,
+}

@@ -1,0 +1,17 @@
+//! The events on the wire: their Avro schemas, Rust types, codec and the topic catalogue.
+//!
+//! A leaf: it depends on no other tapewatch crate and does no input or output.
+
+pub mod amount;
+pub mod catalogue;
+pub mod events;
+pub mod ids;
+pub mod names;
+pub mod partition;
+pub mod time;
+
+pub use amount::Amount;
+pub use events::{Derived, Event, Unknown};
+pub use ids::RecordId;
+pub use names::*;
+pub use time::Time;
