@@ -4,13 +4,16 @@
 
 pub mod amount;
 pub mod catalogue;
+pub mod digest;
 pub mod events;
 pub mod ids;
+pub mod journal;
 pub mod names;
 pub mod partition;
 pub mod time;
 
 pub use amount::Amount;
+pub use digest::Digest;
 pub use events::{Derived, Event, Unknown};
 pub use ids::RecordId;
 pub use names::*;
