@@ -2,6 +2,11 @@
 //!
 //! No clock, no I/O, no threads, no hash-map order: the same calls give the same outputs, byte for byte.
 
+pub mod alerting;
+pub mod kernels;
 mod monitor;
+pub mod risk;
 
+pub use alerting::{AlertingMonitor, AlertingParameters};
 pub use monitor::{Ages, Monitor, Output, Refusal, Seen, SourceChange, StateError};
+pub use risk::{RiskMonitor, RiskParameters, TaskContext};
