@@ -1,1 +1,43 @@
-//! tapewatch config.
+//! The settings: one TOML file, an environment over it, `TAPEWATCH_…` variables over both.
+//!
+//! [`Settings::load`] reads them, collects every error with its path and place, and [`Settings::version`]
+//! names the part of them that outputs depend on. A leaf: it knows no other tapewatch crate.
+
+mod alerting;
+mod breaker;
+mod dead_letters;
+mod environment;
+mod error;
+mod instruments;
+mod layer;
+mod limit;
+mod log;
+mod risk;
+mod rule;
+mod runtime;
+mod section;
+mod settings;
+mod show;
+mod telemetry;
+mod tls;
+mod topics;
+mod value;
+mod variables;
+mod version;
+
+pub use alerting::Alerting;
+pub use breaker::Breaker;
+pub use dead_letters::{DeadLetters, OnDeadLetter};
+pub use error::{ConfigError, ConfigErrors, Origin};
+pub use instruments::Instrument;
+pub use limit::Limit;
+pub use log::{Kafka, Log, Mechanism, Sasl, Security};
+pub use risk::{Freshness, Risk, ValueAtRisk};
+pub use rule::{Comparison, Rule, Severity, Subject};
+pub use runtime::{Clock, Runtime, Start};
+pub use settings::Settings;
+pub use telemetry::{LogFile, LogFormat, LogLevel, Rotation, Telemetry};
+pub use tls::Tls;
+pub use topics::{Partitioner, Topics};
+pub use value::Secret;
+pub use version::ConfigurationVersion;

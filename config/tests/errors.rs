@@ -1,0 +1,111 @@
+//! Everything that is wrong is found at once, each with its path and place.
+
+use std::fs;
+use std::path::Path;
+
+use tapewatch_config::{ConfigError, ConfigErrors, Settings};
+use tempfile::TempDir;
+
+fn errors(text: &str, vars: &[(&str, &str)]) -> Vec<String> {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("t.toml");
+    fs::write(&path, text).unwrap();
+    let vars = vars.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let Err(ConfigErrors(errors)) = Settings::load(Some(&path), None, vars) else { return Vec::new() };
+    let prefix = format!("{}/", folder.path().display());
+    errors.iter().map(|error| error.to_string().replace(&prefix, "")).collect()
+}
+
+fn one(text: &str) -> String {
+    let all = errors(text, &[]);
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all[0].clone()
+}
+
+#[test]
+fn all_faults_of_a_file_are_found_at_once() {
+    let text = "\
+[runtime]
+lingr = \"5ms\"
+max_idle = 10
+clock = \"sundial\"
+
+[topics]
+partitions = 0
+
+[[risk.limits]]
+name = \"a\"
+measure = \"leverage\"
+hard = 2
+
+[[risk.limits]]
+name = \"a\"
+measure = \"leverag\"
+hard = -3
+
+[colour]
+red = 1
+";
+    let found = errors(text, &[("TAPEWATCH_BREAKER__WINDW", "1"), ("TAPEWATCH_BREAKER__WAIT", "soon")]);
+    let expected = [
+        "topics.partitions (t.toml:7): 0 does not fit; expected a whole number from 1 to 10000",
+        "runtime.clock (t.toml:4): \"sundial\" does not fit; expected one of wall, tape",
+        "runtime.max_idle (t.toml:3): 10 does not fit; expected a duration such as",
+        "runtime.lingr (t.toml:2): there is no such setting; expected `linger`",
+        "breaker.wait (TAPEWATCH_BREAKER__WAIT): \"soon\" does not fit; expected a duration above 0",
+        "breaker.windw (TAPEWATCH_BREAKER__WINDW): there is no such setting; expected TAPEWATCH_BREAKER__WINDOW",
+        "risk.limits[1].hard (t.toml:17): -3 does not fit; expected a number of at least 0",
+        "risk.limits[1].measure (t.toml:16): there is no measure \"leverag\"; expected \"leverage\"",
+        "risk.limits[1].name (t.toml:15): `a` is there already, at limits[0]; expected a name that is not taken",
+        "colour (t.toml:19): there is no such setting; expected one of log, topics,",
+    ];
+    for wanted in expected {
+        assert!(found.iter().any(|error| error.starts_with(wanted)), "{wanted}\nnot in {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn a_missing_file_says_which() {
+    let errors = Settings::load(Some(Path::new("/nowhere/t.toml")), None, std::iter::empty()).unwrap_err();
+    assert!(matches!(&errors.0[..], [ConfigError::Unreadable { .. }]));
+    assert!(errors.to_string().starts_with("/nowhere/t.toml: "), "{errors}");
+}
+
+#[test]
+fn what_is_not_toml_names_line_and_column() {
+    let found = errors("[runtime]\nclock = wall\n[topics]\npartitions = \n", &[]);
+    assert!(found.iter().any(|e| e.starts_with("t.toml:2:9: this is not TOML")), "{found:#?}");
+    assert!(found.iter().any(|e| e.starts_with("t.toml:4:")), "{found:#?}");
+}
+
+#[test]
+fn bounds_between_settings_are_checked() {
+    assert!(one("[runtime]\nlinger_max = \"1ms\"").contains("from runtime.linger"));
+    assert!(one("[breaker]\nminimum_calls = 21").contains("at most breaker.window"));
+    assert!(one("[risk.var]\nlevels = [0.99, 0.95]").contains("rising"));
+    assert!(one("[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"").contains("soft, hard or both"));
+    let text = "[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nsoft = 3\nhard = 2";
+    assert!(one(text).starts_with("risk.limits[0].soft (t.toml:4): 3 is over hard, which is 2"));
+    assert!(one("[[risk.limits]]\nname = \"a\"\nmeasure = \"var_97\"\nhard = 2").contains("no measure"));
+    assert!(one("[log.kafka]\nsecurity = \"sasl_ssl\"").contains("no login"));
+    assert!(one("[log.kafka.properties]\n\"group.id\" = \"x\"").contains("workers name their groups"));
+    assert!(one("[dead_letters]\non_dead_letter = \"hold_key\"").contains("later release"));
+    assert!(one("runtime = 5").contains("[runtime]"));
+    assert!(one("[environments]\nprod = 1\n[risk]\ncurrency = 5").contains("risk.currency"));
+}
+
+#[test]
+fn an_instruments_file_is_checked_with_its_own_lines() {
+    let folder = TempDir::new().unwrap();
+    fs::write(
+        folder.path().join("i.toml"),
+        "[[instruments]]\nsymbol = \"ES\"\nmultiplier = 0\ncurrency = \"USD\"\nsectr = \"x\"\n",
+    )
+    .unwrap();
+    fs::write(folder.path().join("t.toml"), "[risk]\ninstruments = \"i.toml\"\n").unwrap();
+    let path = folder.path().join("t.toml");
+    let shown = Settings::load(Some(&path), None, std::iter::empty()).unwrap_err().to_string();
+    assert!(shown.contains("i.toml:3): 0 does not fit; expected a number above 0"), "{shown}");
+    assert!(shown.contains("i.toml:5): there is no such setting; expected `sector`"), "{shown}");
+}
