@@ -180,6 +180,22 @@ impl BatchBuilder {
         self.0.bytes()
     }
 
+    /// The record at `index`, which must be below [`BatchBuilder::len`].
+    pub fn record(&self, index: usize) -> RecordRef<'_> {
+        self.0.record(index)
+    }
+
+    /// Moves all offsets up by `base`, and gives the publication time `now` to the records that were
+    /// pushed with the time `unset`.
+    pub fn rebase(&mut self, base: i64, unset: Time, now: Time) {
+        for entry in &mut self.0.entries {
+            entry.offset += base;
+            if entry.timestamp == unset {
+                entry.timestamp = now;
+            }
+        }
+    }
+
     /// The batch.
     pub fn build(self) -> Batch {
         self.0

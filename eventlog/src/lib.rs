@@ -7,11 +7,14 @@
 mod batch;
 mod error;
 mod log;
+mod open;
 mod record;
+pub mod sqlite;
 
 pub use batch::{Batch, BatchBuilder, Headers, RecordRef};
 pub use error::{CommitError, LogError};
 pub use log::{
     Bounds, Committed, Fence, GroupSpec, Log, Member, Polled, Publisher, Reader, TopicInfo, TopicSpec, Writer,
 };
+pub use open::{Clock, OpenOptions, open};
 pub use record::{OutRecord, Round, TopicPartition};

@@ -1,0 +1,1 @@
+//! Groups: assignment, revocation, fencing.

@@ -1,0 +1,63 @@
+//! What every log must do. Each backend runs the same tests: see [`suite`].
+
+// Each test binary uses its own part of this module.
+#![allow(
+    dead_code,
+    unused_macros,
+    unused_imports,
+    unreachable_pub,
+    reason = "shared by several test binaries"
+)]
+
+pub mod fixture;
+pub mod groups;
+pub mod reading;
+pub mod topics;
+pub mod writing;
+
+pub use fixture::{Backend, Fixture};
+
+/// Makes one `#[test]` of every test of the contract. `$backend` is an expression of type
+/// `Option<impl Backend>`; none skips, and must have said why.
+macro_rules! suite {
+    ($backend:expr) => {
+        $crate::contract::suite!(@ $backend, topics:
+            creating_again_changes_nothing,
+            another_partition_count_is_an_error,
+            a_missing_topic_is_named,
+            bounds_follow_what_is_written,
+        );
+        $crate::contract::suite!(@ $backend, writing:
+            offsets_rise_in_each_partition,
+            a_round_is_seen_whole,
+            a_refused_round_leaves_nothing,
+            nulls_headers_and_big_records_come_back,
+            timestamps_are_kept_or_given,
+            a_newer_writer_fences_the_older,
+            published_records_keep_their_order,
+        );
+        $crate::contract::suite!(@ $backend, reading:
+            the_end_is_told_once_each_time,
+            seeking_by_offset_and_by_time,
+            pausing_loses_nothing_and_delivers_nothing,
+            unassigned_partitions_are_silent,
+            a_reader_waits_for_news,
+            out_of_range_is_an_error,
+            a_compacted_topic_folds_to_its_last_values,
+        );
+    };
+    (@ $backend:expr, $module:ident: $($test:ident,)*) => {
+        mod $module {
+            use super::*;
+            $(
+                #[test]
+                fn $test() {
+                    if let Some(backend) = $backend {
+                        $crate::contract::$module::$test(&$crate::contract::Fixture::new(&backend));
+                    }
+                }
+            )*
+        }
+    };
+}
+pub(crate) use suite;
