@@ -1,24 +1,62 @@
 //! `[alerting]`: what is an alert.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
+use crate::condition::Condition;
 use crate::instruments::refuse_doubles;
+use crate::limit::Limit;
 use crate::rule::Rule;
 use crate::section::Section;
+use crate::value::micros;
 
 /// Alerting.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Alerting {
-    /// Alerts that a task keeps at most, firing or pending.
-    pub max_alerts: u32,
+    /// The most conditions of a task that hold at once, over all rules.
+    pub max_conditions: u32,
+    /// The most heartbeat sources that a task watches for silence.
+    pub max_sources: u32,
+    /// How long a young portfolio may lack something without an alert.
+    pub grace: Grace,
     /// The rules, in their order.
     pub rules: Vec<Rule>,
 }
 
+/// How long after a portfolio's first record an unknown limit raises no alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Grace {
+    /// While the reason is that an input never came.
+    #[serde(serialize_with = "micros")]
+    pub missing: Duration,
+    /// While the reason is that a window is still filling.
+    #[serde(serialize_with = "micros")]
+    pub warming_up: Duration,
+}
+
 impl Alerting {
-    pub(crate) fn read(section: &mut Section<'_>) -> Self {
-        let rules = section.groups("rules", Rule::read);
+    pub(crate) fn read(section: &mut Section<'_>, limits: &[Limit]) -> Self {
+        let rules = section.groups("rules", |one| {
+            let rule = Rule::read(one);
+            if let Condition::Limit { limit: Some(name), .. } = &rule.condition
+                && !limits.iter().any(|limit| limit.name == *name)
+            {
+                let names: Vec<_> = limits.iter().map(|limit| limit.name.as_str()).collect();
+                let expected = format!("one of {}, or none for all", names.join(", "));
+                one.fail("limit", &format!("there is no limit {name:?}"), &expected);
+            }
+            rule
+        });
         refuse_doubles(section, "rules", "name", rules.iter().map(|rule| rule.name.as_str()));
-        Self { max_alerts: section.get_if("max_alerts", |n| *n > 0, "a whole number above 0"), rules }
+        Self {
+            max_conditions: section.get_if("max_conditions", |n| *n > 0, "a whole number above 0"),
+            max_sources: section.get_if("max_sources", |n| *n > 0, "a whole number above 0"),
+            grace: section.group("grace", |group| Grace {
+                missing: group.get("missing"),
+                warming_up: group.get("warming_up"),
+            }),
+            rules,
+        }
     }
 }

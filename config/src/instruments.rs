@@ -16,8 +16,8 @@ pub struct Instrument {
     pub symbol: String,
     /// Value of one unit at a price of one, in the currency: 1 for spot, a future's contract size.
     pub multiplier: Decimal,
-    /// The currency of its prices.
-    pub currency: String,
+    /// The currency of its prices, if it is kept here.
+    pub currency: Option<String>,
     /// Its sector, if the desk keeps any.
     pub sector: Option<String>,
 }
@@ -44,7 +44,7 @@ pub(crate) fn read_file(section: &mut Section<'_>, key: &'static str) -> Vec<Ins
     let instruments = root.groups("instruments", |one| Instrument {
         symbol: one.get_if("symbol", |s: &String| !s.is_empty(), "a symbol"),
         multiplier: one.get_if("multiplier", |m: &Decimal| *m > Decimal::ZERO, "a number above 0"),
-        currency: one.get_if("currency", |c: &String| !c.is_empty(), "a currency's code"),
+        currency: one.optional_if("currency", |c: &String| !c.is_empty(), "a currency's code"),
         sector: one.optional("sector"),
     });
     root.refuse_unknown();

@@ -5,6 +5,7 @@
 
 mod alerting;
 mod breaker;
+mod condition;
 mod dead_letters;
 mod environment;
 mod error;
@@ -18,6 +19,7 @@ mod runtime;
 mod section;
 mod settings;
 mod show;
+
 mod telemetry;
 mod tls;
 mod topics;
@@ -25,15 +27,16 @@ mod value;
 mod variables;
 mod version;
 
-pub use alerting::Alerting;
+pub use alerting::{Alerting, Grace};
 pub use breaker::Breaker;
+pub use condition::{Comparison, Condition, HealthKind, HealthStatus, LimitStatus, On};
 pub use dead_letters::{DeadLetters, OnDeadLetter};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use instruments::Instrument;
 pub use limit::Limit;
 pub use log::{Kafka, Log, Mechanism, Sasl, Security};
-pub use risk::{Freshness, Risk, ValueAtRisk};
-pub use rule::{Comparison, Rule, Severity, Subject};
+pub use risk::{Basis, Bounds, Freshness, Risk, Sampling, Shortfall, ValueAtRisk};
+pub use rule::{Rule, Severity};
 pub use runtime::{Clock, Runtime, Start};
 pub use settings::Settings;
 pub use telemetry::{LogFile, LogFormat, LogLevel, Rotation, Telemetry};

@@ -3,42 +3,36 @@
 use std::time::Duration;
 
 use rust_decimal::Decimal;
-use serde::Serialize;
+use rust_decimal::prelude::ToPrimitive;
+use serde::{Serialize, Serializer};
 
 use crate::instruments::{self, Instrument, refuse_doubles};
+use crate::layer::Node;
 use crate::limit::Limit;
 use crate::section::Section;
-use crate::value::micros;
+use crate::value::{Setting, choice, micros};
 
 /// Risk.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Risk {
-    /// The currency of every sum of money that is published.
+    /// The currency stated while neither an account nor a fill has named the portfolio's own.
     pub currency: String,
     /// How often levels are published, in event time.
     #[serde(serialize_with = "micros")]
     pub publish_every: Duration,
-    /// When a day begins, after midnight UTC.
+    /// How often the whole book is published although it has not changed.
     #[serde(serialize_with = "micros")]
-    pub day_starts: Duration,
-    /// How long after a portfolio's first record a missing input or a short history is an alert.
-    #[serde(serialize_with = "micros")]
-    pub missing_after: Duration,
-    /// The same for windows that are still filling.
-    #[serde(serialize_with = "micros")]
-    pub warm_up: Duration,
-    /// Portfolios that a task keeps at most.
-    pub max_portfolios: u32,
-    /// Symbols that a task keeps at most.
-    pub max_symbols: u32,
+    pub holdings_every: Duration,
     /// Value at risk and expected shortfall.
     pub var: ValueAtRisk,
     /// How old inputs may be.
     pub freshness: Freshness,
-    /// Bounds, in the order in which they are published.
+    /// How much state a task may hold.
+    pub bounds: Bounds,
+    /// Limits, in the order in which they are published.
     pub limits: Vec<Limit>,
-    /// What one unit of each symbol is worth; a symbol that is not there has multiplier 1 and its mark's
-    /// currency. The file's hash stands for it in the configuration version.
+    /// What one unit of each symbol is worth; a symbol that is not there has multiplier 1. The file's hash
+    /// stands for it in the configuration version.
     #[serde(skip)]
     pub instruments: Vec<Instrument>,
 }
@@ -46,15 +40,73 @@ pub struct Risk {
 /// Historical value at risk and expected shortfall.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ValueAtRisk {
-    /// Confidence levels, rising, each above 0.5 and below 1.
-    pub levels: Vec<Decimal>,
-    /// How many returns the window holds.
+    /// Confidence levels in basis points (0.95 in the file is 9500 here), rising.
+    pub levels: Vec<u16>,
+    /// How many changes the window holds.
     pub window: u32,
     /// Before so many it is unknown (warming up).
     pub minimum: u32,
-    /// How far apart returns are sampled, in event time.
-    #[serde(serialize_with = "micros")]
-    pub sample_every: Duration,
+    /// When a change enters the window.
+    pub sample: Sampling,
+    /// What changes are taken of.
+    pub basis: Basis,
+    /// Which expected shortfall is published.
+    pub shortfall: Shortfall,
+}
+
+/// When a change of profit and loss enters the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sampling {
+    /// At each boundary of an interval of event time: `"15m"`.
+    Every(Duration),
+    /// At each fill: `"fill"`.
+    #[default]
+    EachFill,
+}
+
+impl Setting for Sampling {
+    fn expected() -> String {
+        "an interval such as \"15m\", or \"fill\"".into()
+    }
+    fn read(node: &Node) -> Option<Self> {
+        match node {
+            Node::Text(text) | Node::Given(text) if text == "fill" => Some(Self::EachFill),
+            other => Duration::read(other).filter(|span| !span.is_zero()).map(Self::Every),
+        }
+    }
+}
+
+impl Serialize for Sampling {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Every(span) => micros(span, serializer),
+            Self::EachFill => serializer.serialize_str("fill"),
+        }
+    }
+}
+
+choice! {
+    /// What changes are taken of.
+    Basis {
+        /// Equity less deposits and plus withdrawals: needs an account.
+        #[default]
+        Equity = "equity",
+        /// Profit and loss less fees, of the book alone.
+        Book = "book",
+    }
+}
+
+choice! {
+    /// How the mean beyond the quantile is taken.
+    Shortfall {
+        /// The worst n·α values, the last with its fractional weight (Acerbi and Tasche 2002).
+        #[default]
+        AcerbiTasche = "acerbi_tasche",
+        /// All values at or below the quantile.
+        MeanBelowQuantile = "mean_below_quantile",
+        /// The ⌊(n−1)·α⌋ + 1 worst values.
+        Empyrical = "empyrical",
+    }
 }
 
 /// Bounds on the age of inputs; an older one makes what rests on it unknown (stale).
@@ -63,28 +115,49 @@ pub struct Freshness {
     /// Of a held symbol's mark.
     #[serde(serialize_with = "micros")]
     pub marks: Duration,
+    /// Of the execution reports of a portfolio that has had any.
+    #[serde(serialize_with = "micros")]
+    pub executions: Duration,
     /// Of a portfolio's account.
     #[serde(serialize_with = "micros")]
     pub accounts: Duration,
 }
 
+/// How much state a task may hold. A record that would need more is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bounds {
+    /// Portfolios.
+    pub portfolios: u32,
+    /// Symbols with marks or holdings.
+    pub symbols: u32,
+    /// Symbols held by one portfolio.
+    pub holdings: u32,
+    /// Feeds: pairs of a source and a topic's partition.
+    pub feeds: u32,
+    /// Latest executions remembered per portfolio, to recognise repeats and undo busts.
+    pub executions: u32,
+}
+
 impl Risk {
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
-        let day = Duration::from_secs(86_400);
         let var = section.group("var", ValueAtRisk::read);
         let limits = section.groups("limits", |limit| Limit::read(limit, &var.levels));
         refuse_doubles(section, "limits", "name", limits.iter().map(|limit| limit.name.as_str()));
         Self {
             currency: section.get_if("currency", |c: &String| !c.is_empty(), "a currency's code"),
             publish_every: above_zero(section, "publish_every"),
-            day_starts: section.get_if("day_starts", |span| *span < day, "a duration below \"1d\""),
-            missing_after: section.get("missing_after"),
-            warm_up: section.get("warm_up"),
-            max_portfolios: section.get_if("max_portfolios", |n| *n > 0, "a whole number above 0"),
-            max_symbols: section.get_if("max_symbols", |n| *n > 0, "a whole number above 0"),
+            holdings_every: above_zero(section, "holdings_every"),
             freshness: section.group("freshness", |group| Freshness {
                 marks: above_zero(group, "marks"),
+                executions: above_zero(group, "executions"),
                 accounts: above_zero(group, "accounts"),
+            }),
+            bounds: section.group("bounds", |group| Bounds {
+                portfolios: count(group, "portfolios"),
+                symbols: count(group, "symbols"),
+                holdings: count(group, "holdings"),
+                feeds: count(group, "feeds"),
+                executions: count(group, "executions"),
             }),
             instruments: instruments::read_file(section, "instruments"),
             var,
@@ -95,14 +168,17 @@ impl Risk {
 
 impl ValueAtRisk {
     fn read(section: &mut Section<'_>) -> Self {
-        let half = Decimal::new(5, 1);
         let window =
             section.get_if("window", |n| (2..=1_000_000).contains(n), "a whole number from 2 to 1000000");
-        let levels = section.values(
-            "levels",
-            |level: &Decimal| *level > half && *level < Decimal::ONE,
-            "a level above 0.5 and below 1",
-        );
+        let levels: Vec<u16> = section
+            .values(
+                "levels",
+                |level: &Decimal| basis_points(*level).is_some(),
+                "a level above 0.5 and below 1, to the hundredth of a percent",
+            )
+            .into_iter()
+            .filter_map(basis_points)
+            .collect();
         if levels.windows(2).any(|pair| pair[0] >= pair[1]) {
             section.fail("levels", "they do not rise", "rising levels, each once");
         }
@@ -114,11 +190,44 @@ impl ValueAtRisk {
                 |n| (2..=window.max(2)).contains(n),
                 "a whole number from 2 to risk.var.window",
             ),
-            sample_every: above_zero(section, "sample_every"),
+            sample: section.get("sample"),
+            basis: section.get("basis"),
+            shortfall: section.get("shortfall"),
         }
     }
 }
 
+fn basis_points(level: Decimal) -> Option<u16> {
+    let points = level.checked_mul(Decimal::from(10_000))?;
+    if points.fract().is_zero() { points.to_u16().filter(|n| (5_001..10_000).contains(n)) } else { None }
+}
+
 fn above_zero(section: &mut Section<'_>, key: &'static str) -> Duration {
     section.get_if(key, |span: &Duration| !span.is_zero(), "a duration above 0, such as \"15m\"")
+}
+
+fn count(section: &mut Section<'_>, key: &'static str) -> u32 {
+    section.get_if(key, |n| *n > 0, "a whole number above 0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_exact_basis_points() {
+        assert_eq!(basis_points(Decimal::new(95, 2)), Some(9500));
+        assert_eq!(basis_points(Decimal::new(9975, 4)), Some(9975));
+        for bad in [Decimal::new(5, 1), Decimal::ONE, Decimal::new(99_999, 5), Decimal::MAX] {
+            assert_eq!(basis_points(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn sampling_is_an_interval_or_each_fill() {
+        let read = |text: &str| Sampling::read(&Node::Text(text.into()));
+        assert_eq!(read("15m"), Some(Sampling::Every(Duration::from_secs(900))));
+        assert_eq!(read("fill"), Some(Sampling::EachFill));
+        assert_eq!((read("0s"), read("tick")), (None, None));
+    }
 }

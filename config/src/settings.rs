@@ -65,29 +65,34 @@ impl Settings {
             references: RefCell::default(),
         };
         let mut root = Section::root(&merged, &context);
-        let mut settings = Self {
-            log: root.group("log", Log::read),
-            topics: root.group("topics", Topics::read),
-            runtime: root.group("runtime", Runtime::read),
-            breaker: root.group("breaker", Breaker::read),
-            dead_letters: root.group("dead_letters", DeadLetters::read),
-            risk: root.group("risk", Risk::read),
-            alerting: root.group("alerting", Alerting::read),
-            telemetry: root.group("telemetry", Telemetry::read),
-            references: BTreeMap::new(),
-            merged: Table::new(),
-        };
+        let log = root.group("log", Log::read);
+        let topics = root.group("topics", Topics::read);
+        let runtime = root.group("runtime", Runtime::read);
+        let breaker = root.group("breaker", Breaker::read);
+        let dead_letters = root.group("dead_letters", DeadLetters::read);
+        let risk = root.group("risk", Risk::read);
+        let alerting = root.group("alerting", |group| Alerting::read(group, &risk.limits));
+        let telemetry = root.group("telemetry", Telemetry::read);
         root.refuse_unknown();
         let errors = context.errors.into_inner();
         if !errors.is_empty() {
             return Err(ConfigErrors(errors));
         }
-        settings.references = context.references.into_inner();
         for path in context.secrets.into_inner() {
             layer::hide(&mut merged, &path);
         }
-        settings.merged = merged;
-        Ok(settings)
+        Ok(Self {
+            log,
+            topics,
+            runtime,
+            breaker,
+            dead_letters,
+            risk,
+            alerting,
+            telemetry,
+            references: context.references.into_inner(),
+            merged,
+        })
     }
 
     /// The built-in defaults, without file, environment or variables.

@@ -25,8 +25,6 @@ choice! {
 pub struct Topics {
     /// Partitions of the co-partitioned topics, and so the number of tasks.
     pub partitions: u32,
-    /// Partitions of the topics that every worker reads in full.
-    pub broadcast_partitions: u32,
     /// Which partition a key belongs to.
     pub partitioner: Partitioner,
     /// How long records are kept where the catalogue does not say.
@@ -36,10 +34,12 @@ pub struct Topics {
 
 impl Topics {
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
-        let count = "a whole number from 1 to 10000";
         Self {
-            partitions: section.get_if("partitions", |n| (1..=10_000).contains(n), count),
-            broadcast_partitions: section.get_if("broadcast_partitions", |n| (1..=10_000).contains(n), count),
+            partitions: section.get_if(
+                "partitions",
+                |n| (1..=10_000).contains(n),
+                "a whole number from 1 to 10000",
+            ),
             partitioner: section.get("partitioner"),
             retention: section.get_if(
                 "retention",

@@ -1,4 +1,5 @@
 //! Everything that is wrong is found at once, each with its path and place.
+#![allow(clippy::unwrap_used, reason = "a failing test panics, its helpers too")]
 
 use std::fs;
 use std::path::Path;
@@ -91,6 +92,13 @@ fn bounds_between_settings_are_checked() {
     assert!(one("[log.kafka]\nsecurity = \"sasl_ssl\"").contains("no login"));
     assert!(one("[log.kafka.properties]\n\"group.id\" = \"x\"").contains("workers name their groups"));
     assert!(one("[dead_letters]\non_dead_letter = \"hold_key\"").contains("later release"));
+    let rule = |rest: &str| one(&format!("[[alerting.rules]]\nname = \"a\"\nseverity = \"info\"\n{rest}"));
+    assert!(rule("on = \"limit\"").starts_with("alerting.rules[0].status (t.toml:1): it is missing"));
+    assert!(rule("on = \"limit\"\nstatus = \"breached\"\nlimit = \"x\"").contains("there is no limit \"x\""));
+    let measure =
+        "on = \"measure\"\nmeasure = \"leverage\"\ncomparison = \"below\"\nthreshold = 2\nclear = 1";
+    assert!(rule(measure).contains("1 is on the bad side; expected at least the threshold, which is 2"));
+    assert!(rule("on = \"health\"\nraised_by = \"late\"\nstatus = 1").contains("there is no such setting"));
     assert!(one("runtime = 5").contains("[runtime]"));
     assert!(one("[environments]\nprod = 1\n[risk]\ncurrency = 5").contains("risk.currency"));
 }

@@ -1,10 +1,11 @@
 //! Layers: defaults, file, environment, variables; and secrets from files.
+#![allow(clippy::unwrap_used, reason = "a failing test panics, its helpers too")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tapewatch_config::{Clock, Comparison, Settings, Start, Subject};
+use tapewatch_config::{Clock, Comparison, Condition, LimitStatus, Sampling, Settings, Start};
 use tempfile::TempDir;
 
 fn file(folder: &TempDir, text: &str) -> PathBuf {
@@ -27,21 +28,20 @@ fn the_defaults_are_valid_and_what_the_documentation_says() {
     assert_eq!(settings.runtime.start, Start::Earliest);
     assert_eq!(settings.runtime.clock, Clock::Wall);
     assert_eq!(settings.breaker.wait, Duration::from_secs(30));
-    let limits: Vec<_> = settings
-        .risk
-        .limits
-        .iter()
-        .map(|l| (l.measure.as_str(), l.hard.map(|h| h.to_string()).unwrap_or_default()))
-        .collect();
+    let limits: Vec<_> =
+        settings.risk.limits.iter().map(|l| (l.measure.as_str(), l.hard.unwrap_or_default())).collect();
     let expected = [
-        ("var_95", "200000"),
-        ("var_99", "300000"),
-        ("position", "100000"),
-        ("leverage", "3"),
-        ("drawdown", "0.2"),
+        ("var_95", 200_000.0),
+        ("var_99", 300_000.0),
+        ("position", 100_000.0),
+        ("leverage", 3.0),
+        ("drawdown", 0.2),
     ];
-    assert_eq!(limits, expected.map(|(m, h)| (m, h.to_owned())));
-    assert_eq!(settings.alerting.rules[0].on, Subject::Limit);
+    assert_eq!(limits, expected);
+    assert_eq!(settings.risk.var.levels, [9500, 9900]);
+    assert_eq!(settings.risk.var.sample, Sampling::Every(Duration::from_secs(900)));
+    let breached = Condition::Limit { limit: None, status: LimitStatus::Breached };
+    assert_eq!(settings.alerting.rules[0].condition, breached);
 }
 
 #[test]
@@ -143,13 +143,16 @@ fn what_is_shown_can_be_loaded_again() {
 fn rules_on_measures_have_a_threshold() {
     let folder = TempDir::new().unwrap();
     let text = "[[alerting.rules]]\nname = \"var\"\nseverity = \"critical\"\non = \"measure\"\n\
-                subject = \"var_99\"\ncomparison = \">=\"\nthreshold = 250_000\nclear = 200_000\nfor = \"30s\"\n";
+                measure = \"var_99\"\ncomparison = \"above\"\nthreshold = 250_000\nclear = 200_000\nfor = \"30s\"\n";
     let settings = load(&file(&folder, text), None, &[]).unwrap();
     let rule = &settings.alerting.rules[0];
-    assert_eq!(
-        (rule.comparison, rule.threshold, rule.clear),
-        (Comparison::AtLeast, Some(250_000.0), Some(200_000.0))
-    );
+    let wanted = Condition::Measure {
+        measure: "var_99".into(),
+        comparison: Comparison::Above,
+        threshold: 250_000.0,
+        clear: Some(200_000.0),
+    };
+    assert_eq!(rule.condition, wanted);
     assert_eq!(rule.lasting, Duration::from_secs(30));
     assert_eq!(settings.alerting.rules.len(), 1, "a list is replaced whole");
 }
