@@ -4,17 +4,22 @@
 
 pub mod amount;
 pub mod catalogue;
+pub mod checks;
+pub mod codec;
 pub mod digest;
 pub mod events;
 pub mod ids;
 pub mod journal;
 pub mod names;
 pub mod partition;
+pub mod released;
 pub mod time;
 
 pub use amount::Amount;
+pub use checks::{Checks, Reason};
+pub use codec::{Codec, DecodeError, EncodeError, FieldError, SchemaError};
 pub use digest::Digest;
-pub use events::{Derived, Event, Unknown};
+pub use events::{Derived, Event, EventKind, Unknown};
 pub use ids::RecordId;
 pub use names::*;
 pub use time::Time;

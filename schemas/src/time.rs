@@ -63,16 +63,18 @@ impl Time {
         if let Ok(micros) = text.parse::<i64>() {
             return Ok(Self(micros));
         }
-        OffsetDateTime::parse(text, &Rfc3339)
-            .ok()
-            .and_then(|at| i64::try_from(at.unix_timestamp_nanos().div_euclid(1000)).ok())
-            .map(Self)
-            .ok_or_else(|| {
-                format!(
-                    "`{text}` is not a time: write RFC 3339 with an offset (2026-05-02T12:00:00Z) or \
-                     integer microseconds since 1970"
-                )
-            })
+        Self::parse_rfc3339(text).ok_or_else(|| {
+            format!(
+                "`{text}` is not a time: write RFC 3339 with an offset (2026-05-02T12:00:00Z) or integer \
+                 microseconds since 1970"
+            )
+        })
+    }
+
+    /// Reads RFC 3339 with an offset; digits behind the microseconds are cut off.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1000)).ok().map(Self)
     }
 }
 

@@ -5,6 +5,7 @@ mod alert;
 mod exec_report;
 mod heartbeat;
 mod holdings;
+mod kind;
 mod market_data;
 mod position;
 mod provenance;
@@ -17,6 +18,7 @@ pub use alert::{Alert, AlertState, Severity};
 pub use exec_report::{ExecReport, ExecType, Liquidity, OrderStatus, OrderType, Side};
 pub use heartbeat::{Heartbeat, Progress};
 pub use holdings::{Holding, Holdings};
+pub use kind::EventKind;
 pub use market_data::MarketData;
 pub use position::{Position, PositionLine};
 pub use provenance::{Cause, Provenance};
@@ -29,6 +31,7 @@ use crate::names::SourceId;
 
 /// One decoded record of any topic that this release reads or writes.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost every execution report an allocation")]
 pub enum Event {
     /// `market.data.v1`
     MarketData(MarketData),
@@ -82,23 +85,6 @@ impl Event {
             Self::Holdings(e) => e.portfolio.as_str(),
             Self::SystemHealth(e) => &e.component,
             Self::Alert(e) => &e.fingerprint,
-        }
-    }
-
-    /// The topic it belongs to.
-    pub fn topic(&self) -> &'static str {
-        use crate::catalogue as c;
-        match self {
-            Self::MarketData(_) => c::MARKET_DATA,
-            Self::Signal(_) => c::SIGNALS,
-            Self::ExecReport(_) => c::EXEC_REPORTS,
-            Self::Position(_) => c::POSITIONS,
-            Self::Account(_) => c::ACCOUNTS,
-            Self::Heartbeat(_) => c::HEARTBEATS,
-            Self::RiskMetrics(_) => c::RISK_METRICS,
-            Self::Holdings(_) => c::HOLDINGS,
-            Self::SystemHealth(_) => c::SYSTEM_HEALTH,
-            Self::Alert(_) => c::ALERTS,
         }
     }
 
