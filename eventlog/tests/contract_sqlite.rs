@@ -14,8 +14,8 @@ struct File {
 }
 
 impl File {
-    fn fresh() -> Option<Self> {
-        Some(Self { folder: tempfile::tempdir().expect("a temporary folder") })
+    fn fresh() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 }
 
@@ -34,7 +34,7 @@ impl Backend for File {
     }
 }
 
-contract::suite!(File::fresh());
+contract::suite!(Some(File::fresh()));
 
 /// In memory: every connection is the same one, since no other process can have one.
 mod memory {
@@ -43,8 +43,8 @@ mod memory {
     struct Memory(Arc<dyn Log>);
 
     impl Memory {
-        fn fresh() -> Option<Self> {
-            Some(Self(open("sqlite::memory:", &OpenOptions::default()).expect("the log opens")))
+        fn fresh() -> Self {
+            Self(open("sqlite::memory:", &OpenOptions::default()).expect("the log opens"))
         }
     }
 
@@ -62,5 +62,5 @@ mod memory {
         }
     }
 
-    contract::suite!(Memory::fresh());
+    contract::suite!(Some(Memory::fresh()));
 }

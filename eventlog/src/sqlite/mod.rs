@@ -17,11 +17,10 @@
 //! - `groups`, `members`, `group_offsets`: who reads what, and up to where.
 //! - `writers`: the epoch of each transactional id; an older epoch is fenced.
 
-#![allow(dead_code, clippy::unnecessary_wraps, reason = "members are not built yet")]
-
 mod failure;
 mod group;
 mod job;
+mod member;
 mod pending;
 mod publisher;
 mod reader;
@@ -39,6 +38,7 @@ use rusqlite::{OptionalExtension, params};
 use tapewatch_schemas::Time;
 
 use self::job::Handle;
+use self::member::SqliteMember;
 use self::publisher::SqlitePublisher;
 use self::reader::SqliteReader;
 use self::schema::Place;
@@ -135,7 +135,7 @@ impl Log for SqliteLog {
     }
 
     fn member(&self, group: &GroupSpec) -> Result<Box<dyn Member>, LogError> {
-        Err(self.shared().backend(&format!("joining {}", group.group), "not in this build"))
+        Ok(Box::new(SqliteMember::join(Arc::clone(&self.handle), group)?))
     }
 
     fn writer(&self, id: &str) -> Result<Box<dyn Writer>, LogError> {

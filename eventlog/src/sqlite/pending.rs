@@ -72,10 +72,6 @@ impl Pending {
         self.bytes += size;
         Ok(())
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
 }
 
 impl Part {

@@ -88,13 +88,6 @@ impl SqliteReader {
     pub(super) fn drop_if(&mut self, gone: impl Fn(&TopicPartition) -> bool) {
         self.assigned.retain(|this| !gone(&this.stream.at));
     }
-
-    /// Pauses the partitions that `held` is true of.
-    pub(super) fn pause_if(&mut self, held: impl Fn(&TopicPartition) -> bool) {
-        for this in self.assigned.iter_mut().filter(|this| held(&this.stream.at)) {
-            this.paused = true;
-        }
-    }
 }
 
 impl Reader for SqliteReader {

@@ -1,13 +1,7 @@
 //! What every log must do. Each backend runs the same tests: see [`suite`].
 
-// Each test binary uses its own part of this module.
-#![allow(
-    dead_code,
-    unused_macros,
-    unused_imports,
-    unreachable_pub,
-    reason = "shared by several test binaries"
-)]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(clippy::unwrap_used, reason = "test code, outside of functions that are marked as tests")]
 
 pub mod fixture;
 pub mod groups;
@@ -44,6 +38,19 @@ macro_rules! suite {
             a_reader_waits_for_news,
             out_of_range_is_an_error,
             a_compacted_topic_folds_to_its_last_values,
+        );
+        $crate::contract::suite!(@ $backend, groups:
+            one_member_gets_everything,
+            two_members_keep_co_partitioned_topics_together,
+            a_third_member_joins_and_leaves,
+            a_silent_member_is_replaced,
+            outputs_and_positions_commit_together,
+            positions_need_a_fence,
+            a_zombie_is_fenced,
+            a_zombie_is_fenced_with_unchanged_positions,
+            a_foreign_partition_is_fenced,
+            the_same_instance_takes_over,
+            unequal_partition_counts_are_an_error,
         );
     };
     (@ $backend:expr, $module:ident: $($test:ident,)*) => {
