@@ -1,0 +1,2 @@
+//! Plays the tape.
+fn main() {}

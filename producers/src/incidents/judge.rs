@@ -1,0 +1,213 @@
+use serde::Serialize;
+use tapewatch_schemas::Time;
+use tapewatch_schemas::events::Unknown;
+
+use super::{About, Expectation, IncidentBook, Says};
+
+/// An alert that fired, as the judge sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FoundAlert {
+    /// Its event time.
+    pub time: Time,
+    /// The rule that fired.
+    pub rule: String,
+    /// A portfolio or a component.
+    pub scope: String,
+    /// The limit (or its measure), or the kind of health event.
+    pub subject: String,
+    /// What it says of it.
+    pub status: Found,
+}
+
+/// What an alert said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// Over the soft bound.
+    Warning,
+    /// Over the hard bound.
+    Breached,
+    /// Unknown, with the reason.
+    Unknown(Unknown),
+    /// A health event that is not well.
+    Health,
+}
+
+/// What the incidents and the alerts say together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Ids of the incidents all of whose expected alerts fired in time.
+    pub found: Vec<String>,
+    /// Ids of the incidents that have a monitor and were not found, or not in time.
+    pub missed: Vec<String>,
+    /// Ids of the incidents without a monitor yet.
+    pub no_monitor: Vec<String>,
+    /// Alerts that no incident accounts for.
+    pub falsely_found: Vec<FoundAlert>,
+}
+
+impl Verdict {
+    /// True if nothing was missed and nothing falsely found.
+    pub fn is_clean(&self) -> bool {
+        self.missed.is_empty() && self.falsely_found.is_empty()
+    }
+}
+
+impl IncidentBook {
+    /// Judges the alerts that fired (not those that resolved) against the book. An empty book makes every
+    /// alert a false one.
+    pub fn judge(&self, alerts: &[FoundAlert]) -> Verdict {
+        let mut verdict = Verdict::default();
+        for incident in &self.incidents {
+            let list = if incident.monitor.is_none() {
+                &mut verdict.no_monitor
+            } else if incident.expected.iter().all(|one| alerts.iter().any(|alert| one.is_met_by(alert))) {
+                &mut verdict.found
+            } else {
+                &mut verdict.missed
+            };
+            list.push(incident.id.clone());
+        }
+        let accounted = |alert: &&FoundAlert| {
+            !self.incidents.iter().any(|incident| {
+                incident.expected.iter().chain(&incident.also_expected).any(|one| one.is_met_by(alert))
+            })
+        };
+        verdict.falsely_found = alerts.iter().filter(accounted).cloned().collect();
+        verdict
+    }
+}
+
+impl Expectation {
+    /// True if the alert is what is expected, and in time.
+    pub fn is_met_by(&self, alert: &FoundAlert) -> bool {
+        (self.from..=self.by).contains(&alert.time) && self.about.is(&alert.scope) && self.says.is(alert)
+    }
+}
+
+impl About {
+    fn is(&self, scope: &str) -> bool {
+        match self {
+            Self::Portfolio(portfolio) => portfolio.as_str() == scope,
+            Self::AnyOf(portfolios) => portfolios.iter().any(|portfolio| portfolio.as_str() == scope),
+            Self::Component { topic, partition } => {
+                let mut parts = scope.split('/');
+                let task = parts.nth(1).and_then(|part| part.parse::<i32>().ok());
+                let rest = parts.next();
+                task == Some(*partition)
+                    && rest.is_none_or(|name| name == topic.as_str())
+                    && parts.next().is_none()
+            }
+        }
+    }
+}
+
+impl Says {
+    fn is(&self, alert: &FoundAlert) -> bool {
+        match (self, alert.status) {
+            (Self::Warning(subject), Found::Warning)
+            | (Self::Breached(subject), Found::Breached)
+            | (Self::Health(subject), Found::Health) => *subject == alert.subject,
+            (Self::Unknown(reason), Found::Unknown(found)) => *reason == found,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Incident, Kind};
+    use super::*;
+
+    fn incident(kind: Kind, expected: Vec<Expectation>, also_expected: Vec<Expectation>) -> Incident {
+        Incident {
+            id: format!("01-{}", kind.as_str()),
+            kind,
+            time: Time(100),
+            until: Time(300),
+            portfolio: Some("alpha".into()),
+            symbol: None,
+            topic: "exec.reports.v1".into(),
+            partition: 3,
+            monitor: kind.monitor(),
+            what: String::new(),
+            should_find: String::new(),
+            expected,
+            also_expected,
+        }
+    }
+
+    fn expectation(about: About, says: Says) -> Expectation {
+        Expectation { about, says, from: Time(100), by: Time(200) }
+    }
+
+    fn alert(time: i64, scope: &str, subject: &str, status: Found) -> FoundAlert {
+        FoundAlert {
+            time: Time(time),
+            rule: "rule".to_owned(),
+            scope: scope.to_owned(),
+            subject: subject.to_owned(),
+            status,
+        }
+    }
+
+    fn book() -> IncidentBook {
+        let breach = expectation(About::Portfolio("alpha".into()), Says::Breached("position"));
+        let warning = Expectation { says: Says::Warning("position"), by: Time(300), ..breach.clone() };
+        IncidentBook {
+            incidents: vec![
+                incident(Kind::PositionOverLimit, vec![breach], vec![warning]),
+                incident(Kind::Slip, vec![], vec![]),
+            ],
+        }
+    }
+
+    #[test]
+    fn what_is_expected_in_time_is_found() {
+        let verdict = book().judge(&[
+            alert(150, "alpha", "position", Found::Breached),
+            alert(250, "alpha", "position", Found::Warning),
+        ]);
+        assert_eq!(verdict.found, ["01-position_over_limit"]);
+        assert_eq!(verdict.no_monitor, ["01-slip"]);
+        assert!(verdict.is_clean(), "{verdict:?}");
+    }
+
+    #[test]
+    fn too_late_elsewhere_or_other_is_missed_and_false() {
+        for wrong in [
+            alert(201, "alpha", "position", Found::Breached),
+            alert(99, "alpha", "position", Found::Breached),
+            alert(150, "bravo", "position", Found::Breached),
+            alert(150, "alpha", "leverage", Found::Breached),
+            alert(150, "alpha", "position", Found::Unknown(Unknown::Stale)),
+        ] {
+            let verdict = book().judge(std::slice::from_ref(&wrong));
+            assert_eq!(verdict.missed, ["01-position_over_limit"], "{wrong:?}");
+            assert_eq!(verdict.falsely_found, [wrong]);
+        }
+        assert!(!book().judge(&[]).is_clean());
+    }
+
+    #[test]
+    fn components_are_matched_by_task_and_topic() {
+        let about = About::Component { topic: "exec.reports.v1".into(), partition: 3 };
+        for (scope, is) in [
+            ("risk/3", true),
+            ("risk/3/exec.reports.v1", true),
+            ("risk/4/exec.reports.v1", false),
+            ("risk/3/accounts.v1", false),
+            ("risk", false),
+            ("risk/3/exec.reports.v1/x", false),
+        ] {
+            assert_eq!(about.is(scope), is, "{scope}");
+        }
+    }
+
+    #[test]
+    fn an_empty_book_makes_every_alert_false() {
+        let verdict = IncidentBook::default().judge(&[alert(1, "alpha", "position", Found::Warning)]);
+        assert_eq!(verdict.falsely_found.len(), 1);
+        assert!(IncidentBook::default().judge(&[]).is_clean());
+    }
+}

@@ -1,0 +1,11 @@
+//! The reference dip-buying strategy, its orders and its books.
+
+mod book;
+mod order;
+mod strategy;
+mod trader;
+mod twist;
+
+pub(crate) use strategy::Indicator;
+pub(crate) use trader::{Moment, Trader};
+pub(crate) use twist::{Script, Scripted, Twist};
