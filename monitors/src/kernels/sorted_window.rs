@@ -51,6 +51,11 @@ impl SortedWindow {
         &self.sorted
     }
 
+    /// The values, oldest first.
+    pub fn arrived(&self) -> impl Iterator<Item = f64> + '_ {
+        self.arrived.iter().copied()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.sorted.len()

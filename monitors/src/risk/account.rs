@@ -1,0 +1,63 @@
+//! Taking account records: money as the trading system states it, and what was paid in and out.
+
+use tapewatch_schemas::Time;
+use tapewatch_schemas::events::Account;
+
+use super::money::Money;
+use super::portfolio::AccountState;
+use super::{RiskMonitor, overflow};
+use crate::monitor::{Output, Refusal, Seen};
+
+impl RiskMonitor {
+    pub(super) fn on_account(
+        &mut self,
+        record: &Account,
+        seen: &Seen<'_>,
+        clock: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let flows = record.deposits.checked_sub(record.withdrawals).map_err(overflow("deposits"))?;
+        let known_feed = self.feed(&record.source, seen)?;
+        let known = self.portfolio(&record.portfolio)?;
+
+        // Nothing is refused from here on.
+        self.clock = clock;
+        let feed = self.read(known_feed, &record.source, record.sequence, seen);
+        let place = self.portfolio_or_new(known, &record.portfolio);
+        let portfolio = &mut self.portfolios[place as usize];
+        if portfolio.account.as_ref().is_some_and(|a| a.event_time > record.event_time) {
+            // Late: a newer record is in force.
+            return Ok(());
+        }
+        let (equity, flows) = (Money::of(record.equity), Money::of(flows));
+        let same_currency = portfolio.currency.as_ref() == Some(&record.currency);
+        if let Some(before) = &portfolio.account {
+            if !same_currency {
+                // Figures in two currencies make no series.
+                portfolio.drawdown.flow(0.0, 0.0);
+                portfolio.sampled = None;
+            } else if before.flows != flows {
+                let flow = flows - before.flows;
+                portfolio.drawdown.flow((equity - flow).to_f64(), equity.to_f64());
+            }
+        }
+        if !same_currency {
+            portfolio.currency = Some(record.currency.clone());
+        }
+        for holding in &mut portfolio.holdings {
+            holding.anchored_unpriced = holding.value.is_none();
+        }
+        portfolio.account = Some(AccountState {
+            feed,
+            event_time: record.event_time,
+            cash: Money::of(record.cash),
+            equity,
+            flows,
+            anchor: portfolio.profit(),
+            spent: portfolio.spent_after(record.event_time),
+        });
+        self.touched(place);
+        self.settle(place, true, out);
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! What a portfolio is looked at with: parameters, marks, feeds and the clock; and what is unknown by it.
+
+use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::time::micros_of;
+use tapewatch_schemas::{Time, catalogue};
+
+use super::feeds::{FeedId, Feeds};
+use super::marks::Marks;
+use super::parameters::RiskParameters;
+use super::portfolio::{Holding, Portfolio, Unknowns, worst};
+use crate::monitor::Ages;
+
+/// Everything about a portfolio that is not its own.
+pub(super) struct Around<'a> {
+    pub(super) parameters: &'a RiskParameters,
+    pub(super) marks: &'a Marks,
+    pub(super) feeds: &'a Feeds,
+    pub(super) partition: i32,
+    pub(super) clock: Time,
+}
+
+/// Follows the earliest instant at which something now current is stale.
+struct Earliest {
+    clock: Time,
+    at: Option<Time>,
+}
+
+impl Earliest {
+    /// Why an input that was current at `current` is stale, if its age is over the bound.
+    fn stale(&mut self, current: Time, bound: std::time::Duration) -> Option<Unknown> {
+        let last = current + bound;
+        if self.clock > last {
+            return Some(Unknown::Stale);
+        }
+        if last != Time::MAX {
+            let expires = Time(last.0 + 1);
+            self.at = Some(self.at.map_or(expires, |at| at.min(expires)));
+        }
+        None
+    }
+}
+
+impl Around<'_> {
+    /// Finds out what is unknown about a portfolio, and until when what is current stays so.
+    pub(super) fn assess(&self, portfolio: &Portfolio) -> (Unknowns, Option<Time>) {
+        let mut earliest = Earliest { clock: self.clock, at: None };
+        let unknowns = Unknowns {
+            book: self.book(portfolio, &mut earliest),
+            marks: portfolio
+                .holdings
+                .iter()
+                .fold(None, |reason, h| worst(reason, self.mark(portfolio, h, &mut earliest))),
+            account: self.account(portfolio, &mut earliest),
+        };
+        (unknowns, earliest.at)
+    }
+
+    fn book(&self, portfolio: &Portfolio, earliest: &mut Earliest) -> Option<Unknown> {
+        let stale = portfolio.executed.and_then(|(feed, at)| {
+            earliest.stale(self.feeds.current_at(feed, at), self.parameters.freshness.executions)
+        });
+        if self.feeds.is_down(catalogue::EXEC_REPORTS, self.partition) {
+            Some(Unknown::SourceDown)
+        } else if portfolio.opened {
+            stale
+        } else {
+            Some(Unknown::NoOpening)
+        }
+    }
+
+    fn mark(&self, portfolio: &Portfolio, holding: &Holding, earliest: &mut Earliest) -> Option<Unknown> {
+        let Some(mark) = self.marks.mark(holding.symbol) else { return Some(Unknown::Missing) };
+        let stale = earliest
+            .stale(self.feeds.current_at(mark.feed, mark.event_time), self.parameters.freshness.marks);
+        if self.feeds.feed_is_down(mark.feed) {
+            return Some(Unknown::SourceDown);
+        }
+        let own = portfolio.currency.as_ref();
+        let foreign = mark.currency != holding.currency || own.is_some_and(|c| *c != holding.currency);
+        if foreign { Some(Unknown::NoRate) } else { stale }
+    }
+
+    fn account(&self, portfolio: &Portfolio, earliest: &mut Earliest) -> Option<Unknown> {
+        let Some(account) = &portfolio.account else { return Some(Unknown::Missing) };
+        let current = self.feeds.current_at(account.feed, account.event_time);
+        let stale = earliest.stale(current, self.parameters.freshness.accounts);
+        if self.feeds.is_down(catalogue::ACCOUNTS, self.partition) {
+            Some(Unknown::SourceDown)
+        } else {
+            stale
+        }
+    }
+
+    /// Ages of all that the portfolio's figures rest on.
+    pub(super) fn ages(&self, portfolio: &Portfolio) -> Ages {
+        let mut ages = Ages::default();
+        let mut take = |feed: FeedId, event_time: Time| {
+            let age = self.clock.since(self.feeds.current_at(feed, event_time)).max(0);
+            ages.freshest = Some(ages.freshest.map_or(age, |a| a.min(age)));
+            ages.stalest = Some(ages.stalest.map_or(age, |a| a.max(age)));
+        };
+        for holding in &portfolio.holdings {
+            if let Some(mark) = self.marks.mark(holding.symbol) {
+                take(mark.feed, mark.event_time);
+            }
+        }
+        if let Some((feed, at)) = portfolio.executed {
+            take(feed, at);
+        }
+        if let Some(account) = &portfolio.account {
+            take(account.feed, account.event_time);
+        }
+        ages
+    }
+
+    /// How long the portfolio has been known, seconds.
+    pub(super) fn observed_for(&self, portfolio: &Portfolio) -> f64 {
+        self.clock.since(portfolio.first_record) as f64 / 1e6
+    }
+}
+
+/// The first boundary of an interval after `clock`, counted from the epoch.
+pub(super) fn next_boundary(clock: Time, interval: std::time::Duration) -> Time {
+    // An interval that is not at least a millisecond would make a deadline of every instant.
+    let interval = interval.max(std::time::Duration::from_millis(1));
+    debug_assert!(micros_of(interval) > 0);
+    clock.floor_to(interval) + interval
+}

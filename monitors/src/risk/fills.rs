@@ -1,0 +1,324 @@
+//! Taking execution reports: fills are booked once, busts and corrections undo what they name.
+
+use tapewatch_schemas::events::{ExecReport, ExecType, Side};
+use tapewatch_schemas::{Amount, Time};
+
+use super::executions::Execution;
+use super::line::Line;
+use super::marks::SymbolId;
+use super::money::Money;
+use super::parameters::Sampling;
+use super::portfolio::{Booking, Portfolio};
+use super::{RiskMonitor, full, overflow, publish};
+use crate::monitor::{Output, Refusal, Seen};
+
+/// What a report does to the book.
+enum Effect {
+    /// Nothing: an order's report, or a fill that the opening already contains.
+    None,
+    /// It came before.
+    Duplicate,
+    /// A fill to remember only: it is part of the book's opening.
+    Covered(Execution),
+    /// A fill.
+    Fill(Execution, Booking),
+    /// A fill undone or changed: what the remembered fills are then.
+    Redo(Vec<(usize, Execution)>, Booking),
+}
+
+/// A report's quantity, price and fee, checked.
+struct Terms {
+    /// Units; negative for a sale.
+    quantity: Amount,
+    price: Amount,
+    fee: Money,
+    /// True if the fee is in another currency than the price: it is then not in `fee`.
+    foreign_fee: bool,
+}
+
+impl RiskMonitor {
+    pub(super) fn on_exec_report(
+        &mut self,
+        report: &ExecReport,
+        seen: &Seen<'_>,
+        clock: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let known_feed = self.feed(&report.source, seen)?;
+        let known = self.portfolio(&report.portfolio)?;
+        let known_symbol = self.marks.find(&report.symbol);
+        if known_symbol.is_none() {
+            self.room_for_symbols(1)?;
+        }
+        // A new symbol gets the next place, if nothing below refuses the report.
+        let symbol = known_symbol.unwrap_or(self.marks.len() as SymbolId);
+        let portfolio = known.map(|place| &self.portfolios[place as usize]);
+        let terms = match report.exec_type {
+            ExecType::Fill | ExecType::Correct => Some(terms(report)?),
+            _ => None,
+        };
+        let effect = match (report.exec_type, &terms) {
+            (ExecType::Fill, Some(terms)) => self.fill(portfolio, report, symbol, terms)?,
+            (ExecType::Bust, _) => self.redo(portfolio, report, symbol, None)?,
+            (ExecType::Correct, Some(terms)) => self.redo(portfolio, report, symbol, Some(terms))?,
+            _ => Effect::None,
+        };
+
+        // Nothing is refused from here on.
+        self.clock = clock;
+        let feed = self.read(known_feed, &report.source, report.sequence, seen);
+        let place = self.portfolio_or_new(known, &report.portfolio);
+        let portfolio = &mut self.portfolios[place as usize];
+        let latest = portfolio.executed.map_or(report.event_time, |(_, at)| at.max(report.event_time));
+        portfolio.executed = Some((feed, latest));
+        let booked = self.take_effect(place, report, effect);
+        if booked {
+            if terms.is_some_and(|t| t.foreign_fee) {
+                self.portfolios[place as usize].foreign_fee = Some(report.event_time);
+            }
+            self.touched(place);
+            let (portfolio, around) = self.with(place);
+            out.push(publish::holdings(portfolio, &around));
+        }
+        // Before the sample, which needs to know what is unknown with this fill in the book.
+        self.reassess(place);
+        if booked && self.parameters.window.sampling == Sampling::EachFill {
+            self.sample(place);
+        }
+        self.settle(place, false, out);
+        Ok(())
+    }
+
+    /// Puts an effect in its place; true if the book changed.
+    fn take_effect(&mut self, place: u32, report: &ExecReport, effect: Effect) -> bool {
+        let bound = self.parameters.bounds.executions;
+        if matches!(effect, Effect::Fill(..) | Effect::Covered(_))
+            && self.marks.find(&report.symbol).is_none()
+        {
+            self.marks.add(&report.symbol);
+        }
+        let portfolio = &mut self.portfolios[place as usize];
+        let booking = match effect {
+            Effect::None => return false,
+            Effect::Duplicate => {
+                portfolio.duplicates += 1;
+                return false;
+            }
+            Effect::Covered(execution) => {
+                portfolio.executions.push(execution, bound);
+                return false;
+            }
+            Effect::Fill(execution, booking) => {
+                portfolio.executions.push(execution, bound);
+                booking
+            }
+            Effect::Redo(executions, booking) => {
+                for (at, execution) in executions {
+                    portfolio.executions.replace(at, execution);
+                }
+                booking
+            }
+        };
+        if portfolio.currency.is_none() {
+            portfolio.currency = Some(booking.currency.clone());
+        }
+        let symbol = booking.symbol;
+        let holds = portfolio.book(booking);
+        self.marks.set_holder(symbol, place, holds);
+        true
+    }
+
+    fn fill(
+        &self,
+        portfolio: Option<&Portfolio>,
+        report: &ExecReport,
+        symbol: SymbolId,
+        terms: &Terms,
+    ) -> Result<Effect, Refusal> {
+        let known = portfolio.and_then(|p| p.executions.find(&report.order_id, &report.execution_id));
+        if known.is_some() {
+            return Ok(Effect::Duplicate);
+        }
+        let held = portfolio.and_then(|p| p.holding(symbol));
+        let before = held.map_or(Line::FLAT, |h| h.line);
+        let multiplier = held.map_or_else(|| self.multiplier(&report.symbol), |h| h.multiplier);
+        let covered = portfolio.and_then(|p| p.opened_at).is_some_and(|at| report.event_time <= at);
+        let value = Money::value(terms.quantity, terms.price, multiplier).map_err(overflow("last_price"))?;
+        let mut execution = Execution {
+            order: report.order_id.clone(),
+            id: report.execution_id.clone(),
+            corrected_by: None,
+            busted_by: None,
+            symbol,
+            quantity: terms.quantity,
+            price: terms.price,
+            value,
+            fee: terms.fee,
+            event_time: report.event_time,
+            before,
+            realised: Money::ZERO,
+            covered,
+        };
+        if covered {
+            return Ok(Effect::Covered(execution));
+        }
+        let holdings = portfolio.map_or(0, |p| p.holdings.len());
+        if held.is_none() && holdings >= self.parameters.bounds.holdings {
+            return Err(full("symbol", holdings, "no more holdings than the bound"));
+        }
+        let (line, realised) =
+            before.fill(terms.quantity, terms.price, multiplier).map_err(overflow("last_quantity"))?;
+        execution.realised = realised;
+        let change = Change { line, realised, fee: terms.fee, spent: value };
+        let booking = self.booking(portfolio, report, symbol, multiplier, change)?;
+        Ok(Effect::Fill(execution, booking))
+    }
+
+    /// Undoes a remembered fill, or replaces its terms, and books all later fills of the symbol anew: the
+    /// book is then as if it had been so from the start.
+    fn redo(
+        &self,
+        portfolio: Option<&Portfolio>,
+        report: &ExecReport,
+        symbol: SymbolId,
+        terms: Option<&Terms>,
+    ) -> Result<Effect, Refusal> {
+        let Some(reference) = &report.reference_execution_id else {
+            return Err(Refusal {
+                field: "reference_execution_id",
+                problem: "it is missing".to_owned(),
+                expected: "the execution that the bust or correction is about",
+            });
+        };
+        let named = portfolio.and_then(|p| Some((p, p.executions.find(&report.order_id, reference)?)));
+        let Some((portfolio, at)) = named else {
+            return Err(Refusal {
+                field: "reference_execution_id",
+                problem: format!("execution {reference} of order {} is not remembered", report.order_id),
+                expected: "an execution among the latest of the portfolio",
+            });
+        };
+        let first = portfolio.executions.get(at);
+        let id = Some(&report.execution_id);
+        if first.busted_by.as_ref() == id || first.corrected_by.as_ref() == id {
+            return Ok(Effect::Duplicate);
+        }
+        if !first.counts() || first.symbol != symbol {
+            return Err(Refusal {
+                field: "reference_execution_id",
+                problem: format!(
+                    "execution {reference} is undone already, in the opening, or of another symbol"
+                ),
+                expected: "an execution that stands",
+            });
+        }
+        let held = portfolio.holding(symbol);
+        let multiplier = held.map_or_else(|| self.multiplier(&report.symbol), |h| h.multiplier);
+        let mut changed = first.clone();
+        match terms {
+            None => changed.busted_by = Some(report.execution_id.clone()),
+            Some(terms) => {
+                changed.corrected_by = Some(report.execution_id.clone());
+                (changed.quantity, changed.price, changed.fee) = (terms.quantity, terms.price, terms.fee);
+                changed.value =
+                    Money::value(terms.quantity, terms.price, multiplier).map_err(overflow("last_price"))?;
+            }
+        }
+        let mut change =
+            Change { line: first.before, realised: -first.realised, fee: -first.fee, spent: -first.value };
+        let mut redone = Vec::new();
+        let later = portfolio.executions.iter().cloned().enumerate().skip(at + 1);
+        for (at, mut execution) in std::iter::once((at, changed)).chain(later) {
+            if execution.symbol != symbol {
+                continue;
+            }
+            let is_first = redone.is_empty();
+            if execution.counts() {
+                let (line, realised) = change
+                    .line
+                    .fill(execution.quantity, execution.price, multiplier)
+                    .map_err(overflow("last_quantity"))?;
+                // What the later ones had realised is taken back; the first's was, above.
+                change.realised += if is_first { realised } else { realised - execution.realised };
+                if is_first {
+                    change.fee += execution.fee;
+                    change.spent += execution.value;
+                }
+                (execution.before, execution.realised, change.line) = (change.line, realised, line);
+            } else {
+                execution.realised = Money::ZERO;
+            }
+            redone.push((at, execution));
+        }
+        let booking = self.booking(Some(portfolio), report, symbol, multiplier, change)?;
+        Ok(Effect::Redo(redone, booking))
+    }
+
+    /// The booking of a change, if all of its figures fit.
+    fn booking(
+        &self,
+        portfolio: Option<&Portfolio>,
+        report: &ExecReport,
+        symbol: SymbolId,
+        multiplier: Amount,
+        change: Change,
+    ) -> Result<Booking, Refusal> {
+        let held = portfolio.and_then(|p| p.holding(symbol));
+        if let Some(held) = held.filter(|h| h.currency != report.currency) {
+            return Err(Refusal {
+                field: "currency",
+                problem: format!(
+                    "{} is traded in {} and held in {}",
+                    report.symbol, report.currency, held.currency
+                ),
+                expected: "the currency of the position",
+            });
+        }
+        let known = self.marks.find(&report.symbol).and_then(|s| self.marks.mark(s));
+        let value = known.map(|mark| Money::value(change.line.quantity, mark.price, multiplier));
+        let value = value.transpose().map_err(overflow("last_quantity"))?;
+        let (realised, fees) = portfolio.map_or((Money::ZERO, Money::ZERO), |p| (p.realised, p.fees));
+        (realised + change.realised).fitting().map_err(overflow("last_price"))?;
+        (fees + change.fee).fitting().map_err(overflow("fee"))?;
+        Ok(Booking {
+            symbol,
+            line: change.line,
+            value,
+            multiplier,
+            currency: report.currency.clone(),
+            realised: change.realised,
+            fee: change.fee,
+            spent: change.spent,
+            event_time: report.event_time,
+        })
+    }
+}
+
+/// What a report does to a position and to the money.
+struct Change {
+    line: Line,
+    realised: Money,
+    fee: Money,
+    spent: Money,
+}
+
+fn terms(report: &ExecReport) -> Result<Terms, Refusal> {
+    let quantity = report.last_quantity.filter(|q| q.is_positive()).ok_or_else(|| Refusal {
+        field: "last_quantity",
+        problem: report.last_quantity.map_or_else(|| "it is missing".to_owned(), |q| format!("it is {q}")),
+        expected: "the quantity of the fill, above zero",
+    })?;
+    let price = report.last_price.ok_or_else(|| Refusal {
+        field: "last_price",
+        problem: "it is missing".to_owned(),
+        expected: "the price of the fill",
+    })?;
+    let fee = report.fee.filter(|fee| !fee.is_zero());
+    let foreign_fee = fee.is_some() && report.fee_currency.as_ref().is_some_and(|c| *c != report.currency);
+    Ok(Terms {
+        quantity: if report.side == Side::Sell { -quantity } else { quantity },
+        price,
+        fee: fee.filter(|_| !foreign_fee).map_or(Money::ZERO, Money::of),
+        foreign_fee,
+    })
+}

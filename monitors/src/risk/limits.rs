@@ -1,0 +1,254 @@
+//! Limits: the value of what they bound, and where they stand.
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use tapewatch_schemas::events::{LimitState, LimitStatus, Unknown};
+use tapewatch_schemas::{PortfolioId, Time};
+
+use super::around::Around;
+use super::marks::SymbolId;
+use super::money::Money;
+use super::parameters::{Basis, Bounded, Confidence, LimitParameters, RiskParameters};
+use super::portfolio::Portfolio;
+use crate::kernels::{Concentration, concentration};
+
+/// Where one limit of one portfolio stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LimitTrack {
+    name: SmolStr,
+    /// Its place in the configuration.
+    #[serde(skip)]
+    place: usize,
+    status: LimitStatus,
+    unknown: Option<Unknown>,
+    since: Time,
+    value: Option<f64>,
+    symbol: Option<SymbolId>,
+    /// The status before, within the step of a transition.
+    #[serde(skip)]
+    previous: Option<LimitStatus>,
+}
+
+/// The limits of a portfolio that came to be at `clock`: unknown until they are first evaluated.
+pub(super) fn limits_of(
+    parameters: &RiskParameters,
+    portfolio: &PortfolioId,
+    clock: Time,
+) -> Vec<LimitTrack> {
+    let applies = |l: &LimitParameters| l.portfolios.is_empty() || l.portfolios.contains(portfolio);
+    let track = |(place, limit): (usize, &LimitParameters)| LimitTrack {
+        name: limit.name.clone(),
+        place,
+        status: LimitStatus::Unknown,
+        unknown: Some(Unknown::Missing),
+        since: clock,
+        value: None,
+        symbol: None,
+        previous: None,
+    };
+    parameters.limits.iter().enumerate().filter(|(_, l)| applies(l)).map(track).collect()
+}
+
+/// Puts saved limits in the configuration's order: what it no longer names is dropped, what is new begins
+/// as unknown.
+pub(super) fn limits_restored(saved: &mut Vec<LimitTrack>, fresh: Vec<LimitTrack>) {
+    let mut put = |mut track: LimitTrack| {
+        if let Some(old) = saved.iter().find(|s| s.name == track.name) {
+            track = LimitTrack { place: track.place, ..old.clone() };
+        }
+        track
+    };
+    let restored = fresh.into_iter().map(&mut put).collect();
+    *saved = restored;
+}
+
+impl Portfolio {
+    /// Evaluates every limit; true if any changed its status or the reason it is unknown.
+    pub(super) fn evaluate(&mut self, around: &Around<'_>) -> bool {
+        let mut limits = std::mem::take(&mut self.limits);
+        let mut changed = false;
+        for track in &mut limits {
+            let limit = &around.parameters.limits[track.place];
+            let (value, symbol) = self.bounded(limit, around);
+            changed |= track.take(limit, value, symbol, around.clock);
+        }
+        self.limits = limits;
+        changed
+    }
+
+    /// The value that a limit bounds, and the symbol that decides it.
+    fn bounded(
+        &self,
+        limit: &LimitParameters,
+        around: &Around<'_>,
+    ) -> (Result<f64, Unknown>, Option<SymbolId>) {
+        if limit.measure == Bounded::Position {
+            return self.largest_position(limit, around);
+        }
+        let value = match limit.measure {
+            Bounded::GrossExposure => known(self.exposure_unknown(), || self.sums.gross.to_f64()),
+            Bounded::NetExposure => known(self.exposure_unknown(), || self.sums.net.abs().to_f64()),
+            Bounded::Position => unreachable!("taken care of above"),
+            Bounded::Leverage => self.leverage(),
+            Bounded::LargestShare => self.concentration().map(|c| c.largest),
+            Bounded::Top5Share => self.concentration().map(|c| c.top5),
+            Bounded::Herfindahl => self.concentration().map(|c| c.herfindahl),
+            Bounded::Drawdown => known(self.equity_unknown(), || self.drawdown.current()),
+            Bounded::MaxDrawdown => known(self.equity_unknown(), || self.drawdown.largest()),
+            Bounded::ValueAtRisk(level) => self.tail(level, around.parameters).map(|t| t.0),
+            Bounded::ExpectedShortfall(level) => self.tail(level, around.parameters).map(|t| t.1),
+        };
+        (value, None)
+    }
+
+    fn largest_position(
+        &self,
+        limit: &LimitParameters,
+        around: &Around<'_>,
+    ) -> (Result<f64, Unknown>, Option<SymbolId>) {
+        if let Some(reason) = self.exposure_unknown() {
+            return (Err(reason), None);
+        }
+        let applies = |symbol: SymbolId| {
+            limit.symbols.is_empty() || limit.symbols.contains(&around.marks.entry(symbol).symbol)
+        };
+        let mut largest = (Money::ZERO, None);
+        for holding in self.holdings.iter().filter(|h| applies(h.symbol)) {
+            let size = holding.value.unwrap_or_default().abs();
+            if size > largest.0 {
+                largest = (size, Some(holding.symbol));
+            }
+        }
+        (Ok(largest.0.to_f64()), largest.1)
+    }
+
+    /// Gross exposure over equity. Exposure without equity is more than any bound: the largest double.
+    pub(super) fn leverage(&self) -> Result<f64, Unknown> {
+        known(self.equity_unknown(), || {
+            let (gross, equity) = (self.sums.gross.to_f64(), self.equity().to_f64());
+            if gross == 0.0 {
+                0.0
+            } else if equity > 0.0 {
+                gross / equity
+            } else {
+                f64::MAX
+            }
+        })
+    }
+
+    /// How concentrated the book is.
+    pub(super) fn concentration(&self) -> Result<Concentration, Unknown> {
+        known(self.exposure_unknown(), || {
+            concentration(self.holdings.iter().map(|h| h.value.unwrap_or_default().to_f64()))
+        })
+    }
+
+    /// Value at risk and expected shortfall at a level, losses positive.
+    pub(super) fn tail(&self, level: Confidence, parameters: &RiskParameters) -> Result<(f64, f64), Unknown> {
+        let reason = match parameters.window.basis {
+            Basis::Equity => self.equity_unknown(),
+            Basis::Book => self.exposure_unknown(),
+        };
+        if let Some(reason) = reason {
+            return Err(reason);
+        }
+        let place = parameters.window.levels.iter().position(|l| *l == level);
+        place.and_then(|at| self.tails.get(at).copied()).ok_or(Unknown::WarmingUp)
+    }
+
+    /// The states of all limits, as they are published, and forgets what they were before this step.
+    pub(super) fn limit_states(&mut self, around: &Around<'_>) -> Vec<LimitState> {
+        self.limits.iter_mut().map(|track| track.state(around)).collect()
+    }
+}
+
+fn known<T>(unknown: Option<Unknown>, value: impl FnOnce() -> T) -> Result<T, Unknown> {
+    unknown.map_or_else(|| Ok(value()), Err)
+}
+
+impl LimitTrack {
+    /// Takes a new value; true if the status or the reason it is unknown changed.
+    fn take(
+        &mut self,
+        limit: &LimitParameters,
+        value: Result<f64, Unknown>,
+        symbol: Option<SymbolId>,
+        clock: Time,
+    ) -> bool {
+        let status = value.map_or(LimitStatus::Unknown, |v| classify(v, self.status, limit));
+        let unknown = value.err();
+        let changed = status != self.status || unknown != self.unknown;
+        if changed {
+            self.previous = Some(self.status);
+        }
+        if status != self.status {
+            self.since = clock;
+        }
+        self.status = status;
+        self.unknown = unknown;
+        self.value = value.ok();
+        self.symbol = symbol;
+        changed
+    }
+
+    fn state(&mut self, around: &Around<'_>) -> LimitState {
+        let limit = &around.parameters.limits[self.place];
+        let bound = limit.hard.or(limit.soft);
+        LimitState {
+            limit: self.name.to_string(),
+            measure: limit.measure.to_string(),
+            status: self.status,
+            previous: self.previous.take(),
+            since: self.since,
+            value: self.value,
+            soft: limit.soft,
+            hard: limit.hard,
+            utilisation: match (self.value, bound) {
+                (Some(value), Some(bound)) if bound > 0.0 => Some((value / bound).min(f64::MAX)),
+                _ => None,
+            },
+            unknown: self.unknown,
+            symbol: self.symbol.map(|s| around.marks.entry(s).symbol.to_string()),
+        }
+    }
+}
+
+/// Where a value puts a limit that stood in `before`. At a bound is within it.
+fn classify(value: f64, before: LimitStatus, limit: &LimitParameters) -> LimitStatus {
+    let over = |bound: Option<f64>, held: bool| {
+        bound.is_some_and(|b| value > if held { b * (1.0 - limit.hysteresis) } else { b })
+    };
+    if over(limit.hard, before == LimitStatus::Breached) {
+        LimitStatus::Breached
+    } else if over(limit.soft, matches!(before, LimitStatus::Breached | LimitStatus::Warning)) {
+        LimitStatus::Warning
+    } else {
+        LimitStatus::Ok
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crossed_bound_is_left_only_below_its_hysteresis() {
+        let mut limit = LimitParameters::new("l", Bounded::Leverage, Some(2.0), Some(3.0));
+        limit.hysteresis = 0.1;
+        let mut status = LimitStatus::Ok;
+        for (value, expected) in [
+            (2.0, LimitStatus::Ok),
+            (2.1, LimitStatus::Warning),
+            (1.9, LimitStatus::Warning),
+            (3.0, LimitStatus::Warning),
+            (3.1, LimitStatus::Breached),
+            (2.8, LimitStatus::Breached),
+            (2.6, LimitStatus::Warning),
+            (1.7, LimitStatus::Ok),
+            (1.9, LimitStatus::Ok),
+        ] {
+            status = classify(value, status, &limit);
+            assert_eq!(status, expected, "{value}");
+        }
+    }
+}

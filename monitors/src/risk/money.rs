@@ -1,0 +1,92 @@
+//! Sums of money that are exact whatever the order they are added in.
+
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
+
+use serde::{Deserialize, Serialize};
+use tapewatch_schemas::Amount;
+use tapewatch_schemas::amount::AmountError;
+
+/// The largest sum that an [`Amount`] can carry, in units of 10⁻¹².
+const LARGEST: i128 = 10_i128.pow(28) - 1;
+
+/// Money in units of 10⁻¹², as an integer: adding and taking away is exact, so a running sum is the same
+/// as a sum from scratch. What enters from a record is at most 10²⁸ units, so that 10¹⁰ of them fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(super) struct Money(i128);
+
+impl Money {
+    /// Nothing.
+    pub(super) const ZERO: Self = Self(0);
+
+    /// From an amount; exact.
+    pub(super) fn of(amount: Amount) -> Self {
+        Self(amount.unscaled())
+    }
+
+    /// The amount, if it has at most 28 digits.
+    pub(super) fn amount(self) -> Option<Amount> {
+        Amount::from_unscaled(self.0).ok()
+    }
+
+    /// Itself, if it fits an amount.
+    pub(super) fn fitting(self) -> Result<Self, AmountError> {
+        if self.0.abs() <= LARGEST { Ok(self) } else { Err(AmountError::Overflow) }
+    }
+
+    /// A quantity at a price with a multiplier, rounded half-even to 12 places.
+    pub(super) fn value(quantity: Amount, price: Amount, multiplier: Amount) -> Result<Self, AmountError> {
+        let value = quantity.checked_mul(price)?;
+        let value = if multiplier == Amount::ONE { value } else { value.checked_mul(multiplier)? };
+        Ok(Self::of(value))
+    }
+
+    /// The double next to it.
+    pub(super) fn to_f64(self) -> f64 {
+        self.0 as f64 / 1e12
+    }
+
+    /// Without its sign.
+    pub(super) fn abs(self) -> Self {
+        Self(self.0.abs())
+    }
+}
+
+impl Add for Money {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl AddAssign for Money {
+    fn add_assign(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+}
+
+impl Sub for Money {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
+
+impl SubAssign for Money {
+    fn sub_assign(&mut self, other: Self) {
+        self.0 -= other.0;
+    }
+}
+
+impl Neg for Money {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::ZERO, Add::add)
+    }
+}

@@ -1,0 +1,204 @@
+//! Opening a book that was not read from its beginning: from the first complete record of positions.
+
+use tapewatch_schemas::events::{Position, PositionLine};
+use tapewatch_schemas::{Amount, Time};
+
+use super::executions::Execution;
+use super::line::Line;
+use super::marks::SymbolId;
+use super::money::Money;
+use super::portfolio::{Holding, Portfolio};
+use super::{RiskMonitor, full, overflow, publish};
+use crate::monitor::{Output, Refusal, Seen};
+
+impl RiskMonitor {
+    /// Positions open a book that is not open. Afterwards they change nothing here: whether they agree
+    /// with the fills is for consistency to say.
+    pub(super) fn on_position(
+        &mut self,
+        record: &Position,
+        seen: &Seen<'_>,
+        clock: Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let known_feed = self.feed(&record.source, seen)?;
+        let known = self.portfolio(&record.portfolio)?;
+        let opened = known.map_or(self.task.opened_from_zero, |p| self.portfolios[p as usize].opened);
+        let opens = record.complete && !opened;
+        if opens {
+            self.check_opening(record)?;
+        }
+        // The book as it will be, before anything is changed: the lines named, then the fills after them.
+        let plan = if opens { Some(self.plan_opening(known, record)?) } else { None };
+
+        // Nothing is refused from here on.
+        self.clock = clock;
+        self.read(known_feed, &record.source, record.sequence, seen);
+        let place = self.portfolio_or_new(known, &record.portfolio);
+        let Some(plan) = plan else {
+            self.settle(place, true, out);
+            return Ok(());
+        };
+        self.open(place, record, plan);
+        self.touched(place);
+        let (portfolio, around) = self.with(place);
+        out.push(publish::holdings(portfolio, &around));
+        self.settle(place, true, out);
+        Ok(())
+    }
+
+    fn check_opening(&self, record: &Position) -> Result<(), Refusal> {
+        let mut named: Vec<_> = record.positions.iter().map(|line| &line.symbol).collect();
+        named.sort_unstable();
+        if let Some([twice, _]) = named.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Refusal {
+                field: "positions",
+                problem: format!("{twice} is named twice"),
+                expected: "each symbol once",
+            });
+        }
+        if named.len() > self.parameters.bounds.holdings {
+            return Err(full("positions", named.len(), "no more holdings than the bound"));
+        }
+        self.room_for_symbols(named.iter().filter(|s| self.marks.find(s).is_none()).count())
+    }
+
+    fn plan_opening(&self, known: Option<u32>, record: &Position) -> Result<Opening, Refusal> {
+        let mut plan = Opening::default();
+        for line in record.positions.iter().filter(|l| !l.quantity.is_zero()) {
+            let opened = self.opening_line(line)?;
+            plan.lines.push((line.clone(), opened));
+        }
+        let Some(portfolio) = known.map(|place| &self.portfolios[place as usize]) else { return Ok(plan) };
+        for (at, execution) in portfolio.executions.iter().enumerate() {
+            if execution.event_time > record.event_time && execution.counts() {
+                plan.fill(self, portfolio, at, execution)?;
+            }
+        }
+        Ok(plan)
+    }
+
+    fn opening_line(&self, line: &PositionLine) -> Result<Line, Refusal> {
+        let multiplier = self.multiplier(&line.symbol);
+        let cost = line.average_cost.map(|cost| Money::value(line.quantity, cost, multiplier));
+        let cost = cost.transpose().map_err(overflow("average_cost"))?;
+        if let Some(mark) = self.marks.find(&line.symbol).and_then(|s| self.marks.mark(s)) {
+            Money::value(line.quantity, mark.price, multiplier).map_err(overflow("quantity"))?;
+        }
+        Ok(Line { quantity: line.quantity, cost: cost.unwrap_or_default(), cost_known: cost.is_some() })
+    }
+
+    fn open(&mut self, place: u32, record: &Position, plan: Opening) {
+        let former: Vec<Holding> = std::mem::take(&mut self.portfolios[place as usize].holdings);
+        for holding in &former {
+            self.marks.set_holder(holding.symbol, place, false);
+        }
+        let mut holdings: Vec<Holding> = Vec::with_capacity(plan.lines.len() + plan.later.len());
+        for (named, line) in plan.lines {
+            let symbol = self.marks.find(&named.symbol).unwrap_or_else(|| self.marks.add(&named.symbol));
+            holdings.push(self.holding(symbol, line, self.multiplier(&named.symbol), named.currency));
+        }
+        for (symbol, line) in plan.later {
+            let before = former.iter().find(|h| h.symbol == symbol);
+            match holdings.iter().position(|h| h.symbol == symbol) {
+                Some(at) if line.quantity.is_zero() => drop(holdings.remove(at)),
+                Some(at) => {
+                    let (multiplier, currency) = (holdings[at].multiplier, holdings[at].currency.clone());
+                    holdings[at] = self.holding(symbol, line, multiplier, currency);
+                }
+                None if line.quantity.is_zero() => {}
+                None => {
+                    let multiplier = self.multiplier(&self.marks.entry(symbol).symbol);
+                    let currency = before
+                        .map_or_else(|| self.parameters.default_currency.clone(), |h| h.currency.clone());
+                    holdings.push(self.holding(symbol, line, multiplier, currency));
+                }
+            }
+        }
+        holdings.sort_unstable_by_key(|h| h.symbol);
+        for holding in &holdings {
+            self.marks.set_holder(holding.symbol, place, true);
+        }
+        self.portfolios[place as usize].opened_with(record.event_time, holdings, plan.executions);
+    }
+
+    fn holding(
+        &self,
+        symbol: SymbolId,
+        line: Line,
+        multiplier: Amount,
+        currency: tapewatch_schemas::Currency,
+    ) -> Holding {
+        let value = self.marks.mark(symbol).and_then(|mark| {
+            // Both the opening line and every fill after it were checked to fit at this mark.
+            Money::value(line.quantity, mark.price, multiplier).ok()
+        });
+        Holding { symbol, line, multiplier, currency, value, anchored_unpriced: false }
+    }
+}
+
+/// A book about to be opened.
+#[derive(Default)]
+struct Opening {
+    lines: Vec<(PositionLine, Line)>,
+    /// Symbols that were filled after the record, as they stand.
+    later: Vec<(SymbolId, Line)>,
+    /// Those fills, booked anew.
+    executions: Vec<(usize, Execution)>,
+}
+
+impl Opening {
+    fn fill(
+        &mut self,
+        monitor: &RiskMonitor,
+        portfolio: &Portfolio,
+        at: usize,
+        execution: &Execution,
+    ) -> Result<(), Refusal> {
+        let symbol = &monitor.marks.entry(execution.symbol).symbol;
+        let later = self.later.iter_mut().find(|(s, _)| *s == execution.symbol);
+        let named = || self.lines.iter().find(|(l, _)| l.symbol == *symbol).map(|(_, line)| *line);
+        let before = later.as_ref().map_or_else(|| named().unwrap_or(Line::FLAT), |(_, line)| *line);
+        let multiplier =
+            portfolio.holding(execution.symbol).map_or_else(|| monitor.multiplier(symbol), |h| h.multiplier);
+        let (after, realised) =
+            before.fill(execution.quantity, execution.price, multiplier).map_err(overflow("positions"))?;
+        if let Some(mark) = monitor.marks.mark(execution.symbol) {
+            Money::value(after.quantity, mark.price, multiplier).map_err(overflow("positions"))?;
+        }
+        match later {
+            Some((_, line)) => *line = after,
+            None => self.later.push((execution.symbol, after)),
+        }
+        self.executions.push((at, Execution { before, realised, ..execution.clone() }));
+        Ok(())
+    }
+}
+
+impl Portfolio {
+    /// Replaces the book. Profit and loss count from here; equity stays the account record's until marks,
+    /// fills or the next record move it.
+    fn opened_with(&mut self, at: Time, holdings: Vec<Holding>, later: Vec<(usize, Execution)>) {
+        self.opened = true;
+        self.opened_at = Some(at);
+        self.executions.cover(at);
+        self.realised = later.iter().map(|(_, e)| e.realised).sum();
+        self.realised_known = true;
+        self.fees = later.iter().map(|(_, e)| e.fee).sum();
+        for (place, execution) in later {
+            self.executions.replace(place, execution);
+        }
+        if self.currency.is_none() {
+            self.currency = holdings.first().map(|h| h.currency.clone());
+        }
+        self.holdings = holdings;
+        self.sum_anew();
+        let profit = self.profit();
+        for holding in &mut self.holdings {
+            holding.anchored_unpriced = self.account.is_some() && holding.value.is_none();
+        }
+        if let Some(account) = &mut self.account {
+            account.anchor = profit;
+        }
+    }
+}

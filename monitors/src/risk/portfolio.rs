@@ -1,0 +1,303 @@
+//! One portfolio: its book, its account, what is unknown about them, and the sums kept over them.
+
+use serde::{Deserialize, Serialize};
+use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
+
+use super::executions::{Execution, Executions};
+use super::feeds::FeedId;
+use super::limits::LimitTrack;
+use super::line::Line;
+use super::marks::SymbolId;
+use super::money::Money;
+use crate::kernels::{Drawdown, SortedWindow};
+
+/// One symbol held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Holding {
+    pub(super) symbol: SymbolId,
+    pub(super) line: Line,
+    pub(super) multiplier: Amount,
+    pub(super) currency: Currency,
+    /// Quantity × mark × multiplier; none until the symbol has a mark.
+    pub(super) value: Option<Money>,
+    /// True if the account record in force came when the symbol had no mark: its first value then belongs
+    /// to what the account already knew.
+    pub(super) anchored_unpriced: bool,
+}
+
+/// The account record in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct AccountState {
+    pub(super) feed: FeedId,
+    pub(super) event_time: Time,
+    pub(super) cash: Money,
+    pub(super) equity: Money,
+    /// Deposits less withdrawals so far.
+    pub(super) flows: Money,
+    /// Profit and loss of the book, at our marks, that the record's equity contains.
+    pub(super) anchor: Money,
+    /// What fills since the record cost, fees included.
+    pub(super) spent: Money,
+}
+
+/// Why what rests on each kind of input is unknown; none if it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Unknowns {
+    pub(super) book: Option<Unknown>,
+    pub(super) marks: Option<Unknown>,
+    pub(super) account: Option<Unknown>,
+}
+
+/// The sums over the holdings. Exact, so adding and taking away is as good as summing anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    pub(super) gross: Money,
+    pub(super) net: Money,
+    pub(super) cost: Money,
+}
+
+/// One portfolio.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Portfolio {
+    pub(super) id: PortfolioId,
+    /// The task's clock at its first record.
+    pub(super) first_record: Time,
+    /// The account's currency; before its first record that of the book.
+    pub(super) currency: Option<Currency>,
+    pub(super) opened: bool,
+    /// The event time of the record that opened the book; none if it was open from the start.
+    pub(super) opened_at: Option<Time>,
+    /// By symbol's place.
+    pub(super) holdings: Vec<Holding>,
+    pub(super) realised: Money,
+    /// False once a position of unknown cost was closed.
+    pub(super) realised_known: bool,
+    pub(super) fees: Money,
+    /// When a fee in another currency was last paid.
+    pub(super) foreign_fee: Option<Time>,
+    /// Executions that came again.
+    pub(super) duplicates: u64,
+    pub(super) executions: Executions,
+    /// The feed and event time of the latest execution report.
+    pub(super) executed: Option<(FeedId, Time)>,
+    pub(super) account: Option<AccountState>,
+    pub(super) drawdown: Drawdown,
+    pub(super) window: SortedWindow,
+    /// What the next sample is the change from.
+    pub(super) sampled: Option<Money>,
+    pub(super) limits: Vec<LimitTrack>,
+    pub(super) unknowns: Unknowns,
+    /// No input that is current now is stale before this. A lower bound: what comes meanwhile moves the
+    /// true instant out, and it is looked up again when this one is reached.
+    pub(super) check_at: Option<Time>,
+    /// Something has changed since the last level, the last sample, the last whole book.
+    pub(super) level_due: bool,
+    pub(super) sample_due: bool,
+    pub(super) book_due: bool,
+    #[serde(skip)]
+    pub(super) sums: Sums,
+    /// Value at risk and expected shortfall per level, losses positive.
+    #[serde(skip)]
+    pub(super) tails: Vec<(f64, f64)>,
+}
+
+/// What one record does to one position.
+#[derive(Clone, Debug)]
+pub(super) struct Booking {
+    pub(super) symbol: SymbolId,
+    pub(super) line: Line,
+    pub(super) value: Option<Money>,
+    pub(super) multiplier: Amount,
+    pub(super) currency: Currency,
+    pub(super) realised: Money,
+    pub(super) fee: Money,
+    /// What it cost: price × quantity × multiplier, negative for a sale.
+    pub(super) spent: Money,
+    pub(super) event_time: Time,
+}
+
+impl Portfolio {
+    /// A portfolio whose first record came at `clock`.
+    pub(super) fn new(
+        id: PortfolioId,
+        clock: Time,
+        opened: bool,
+        samples: usize,
+        limits: Vec<LimitTrack>,
+    ) -> Self {
+        Self {
+            id,
+            first_record: clock,
+            currency: None,
+            opened,
+            opened_at: None,
+            holdings: Vec::new(),
+            realised: Money::ZERO,
+            realised_known: true,
+            fees: Money::ZERO,
+            foreign_fee: None,
+            duplicates: 0,
+            executions: Executions::default(),
+            executed: None,
+            account: None,
+            drawdown: Drawdown::default(),
+            window: SortedWindow::new(samples),
+            sampled: None,
+            limits,
+            unknowns: Unknowns::default(),
+            check_at: None,
+            level_due: false,
+            sample_due: false,
+            book_due: false,
+            sums: Sums::default(),
+            tails: Vec::new(),
+        }
+    }
+
+    /// The place of a symbol among the holdings.
+    pub(super) fn find(&self, symbol: SymbolId) -> Result<usize, usize> {
+        self.holdings.binary_search_by_key(&symbol, |h| h.symbol)
+    }
+
+    /// The holding of a symbol, if it is held.
+    pub(super) fn holding(&self, symbol: SymbolId) -> Option<&Holding> {
+        self.find(symbol).ok().map(|at| &self.holdings[at])
+    }
+
+    /// Realised and unrealised profit and loss less fees, at our marks, since the book was opened.
+    pub(super) fn profit(&self) -> Money {
+        self.sums.net - self.sums.cost + self.realised - self.fees
+    }
+
+    /// Equity: the account record's, and the profit and loss since. Meaningless where
+    /// [`Portfolio::equity_unknown`] has a reason.
+    pub(super) fn equity(&self) -> Money {
+        self.account.as_ref().map_or(Money::ZERO, |a| a.equity + self.profit() - a.anchor)
+    }
+
+    /// Cash: the account record's, less what fills cost since.
+    pub(super) fn cash(&self) -> Money {
+        self.account.as_ref().map_or(Money::ZERO, |a| a.cash - a.spent)
+    }
+
+    /// Equity as if nothing had ever been paid in or out.
+    pub(super) fn equity_without_flows(&self) -> Money {
+        self.account.as_ref().map_or(Money::ZERO, |a| self.equity() - a.flows)
+    }
+
+    /// Why exposures are unknown.
+    pub(super) fn exposure_unknown(&self) -> Option<Unknown> {
+        worst(self.unknowns.book, self.unknowns.marks)
+    }
+
+    /// Why equity, and what rests on it, is unknown.
+    pub(super) fn equity_unknown(&self) -> Option<Unknown> {
+        let foreign = match (&self.account, self.foreign_fee) {
+            (Some(account), Some(paid)) if paid > account.event_time => Some(Unknown::NoRate),
+            _ => None,
+        };
+        worst(worst(self.exposure_unknown(), self.unknowns.account), foreign)
+    }
+
+    /// True if anything it rests on is unknown.
+    pub(super) fn unwell(&self) -> bool {
+        self.unknowns != Unknowns::default()
+    }
+
+    /// Puts a position and what it did to the money in its place; true if the symbol is held afterwards.
+    pub(super) fn book(&mut self, booking: Booking) -> bool {
+        let before = self.profit();
+        self.realised += booking.realised;
+        self.fees += booking.fee;
+        let holds = !booking.line.quantity.is_zero();
+        let spent = booking.spent + booking.fee;
+        let event_time = booking.event_time;
+        self.put(booking);
+        let change = self.profit() - before;
+        if let Some(account) = &mut self.account {
+            // What happened by the time of the account record is in it already.
+            if event_time <= account.event_time {
+                account.anchor += change;
+            } else {
+                account.spent += spent;
+            }
+        }
+        holds
+    }
+
+    fn put(&mut self, booking: Booking) {
+        let Booking { symbol, line, value, multiplier, currency, .. } = booking;
+        let at = self.find(symbol);
+        let anchored_unpriced = match at {
+            Ok(at) => self.holdings[at].anchored_unpriced && value.is_none(),
+            Err(_) => false,
+        };
+        if let Ok(at) = at {
+            let old = &self.holdings[at];
+            let value = old.value.unwrap_or_default();
+            self.sums.gross -= value.abs();
+            self.sums.net -= value;
+            self.sums.cost -= old.line.cost;
+        }
+        if line.quantity.is_zero() {
+            if let Ok(at) = at {
+                self.holdings.remove(at);
+            }
+            return;
+        }
+        let held = value.unwrap_or_default();
+        self.sums.gross += held.abs();
+        self.sums.net += held;
+        self.sums.cost += line.cost;
+        let holding = Holding { symbol, line, multiplier, currency, value, anchored_unpriced };
+        match at {
+            Ok(at) => self.holdings[at] = holding,
+            Err(at) => self.holdings.insert(at, holding),
+        }
+    }
+
+    /// A new mark gives a holding a new value.
+    pub(super) fn revalue(&mut self, at: usize, value: Money, event_time: Time) {
+        let holding = &mut self.holdings[at];
+        let old = holding.value.unwrap_or_default();
+        let known_to_account = std::mem::take(&mut holding.anchored_unpriced);
+        holding.value = Some(value);
+        self.sums.gross += value.abs() - old.abs();
+        self.sums.net += value - old;
+        if let Some(account) = &mut self.account
+            && (known_to_account || event_time <= account.event_time)
+        {
+            account.anchor += value - old;
+        }
+    }
+
+    /// Sums the holdings anew, after they were put back from a saved state or replaced.
+    pub(super) fn sum_anew(&mut self) {
+        let values = || self.holdings.iter().filter_map(|h| h.value);
+        self.sums = Sums {
+            gross: values().map(Money::abs).sum(),
+            net: values().sum(),
+            cost: self.holdings.iter().map(|h| h.line.cost).sum(),
+        };
+    }
+
+    /// What fills after `event_time` cost, fees included, as far as they are remembered.
+    pub(super) fn spent_after(&self, event_time: Time) -> Money {
+        let later = |e: &&Execution| e.event_time > event_time;
+        self.executions.iter().rev().take_while(later).filter(|e| e.counts()).map(|e| e.value + e.fee).sum()
+    }
+}
+
+/// The reason that weighs more, if there is any.
+pub(super) fn worst(a: Option<Unknown>, b: Option<Unknown>) -> Option<Unknown> {
+    let weight = |reason: &Unknown| match reason {
+        Unknown::SourceDown => 5,
+        Unknown::NoOpening => 4,
+        Unknown::Missing => 3,
+        Unknown::NoRate => 2,
+        Unknown::Stale => 1,
+        Unknown::WarmingUp => 0,
+    };
+    a.into_iter().chain(b).max_by_key(weight)
+}

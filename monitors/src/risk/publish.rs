@@ -1,0 +1,104 @@
+//! What the risk monitor publishes: figures and limit states, and whole books.
+
+use tapewatch_schemas::events::{Holding, Holdings, Measure, Occasion, Provenance, RiskMetrics, Unknown};
+use tapewatch_schemas::{Event, RecordId, Scope};
+
+use super::around::Around;
+use super::money::Money;
+use super::portfolio::Portfolio;
+use crate::monitor::Output;
+
+/// The portfolio's figures and limit states.
+pub(super) fn risk_metrics(portfolio: &mut Portfolio, around: &Around<'_>, occasion: Occasion) -> Output {
+    let limits = portfolio.limit_states(around);
+    let currency = portfolio.currency.as_ref().unwrap_or(&around.parameters.default_currency).clone();
+    Output {
+        ages: around.ages(portfolio),
+        event: Event::RiskMetrics(RiskMetrics {
+            provenance: Provenance::default(),
+            id: RecordId::default(),
+            event_time: around.clock,
+            scope: Scope(portfolio.id.0.clone()),
+            occasion,
+            currency,
+            measures: measures(portfolio, around),
+            limits,
+        }),
+    }
+}
+
+fn measures(portfolio: &Portfolio, around: &Around<'_>) -> Vec<Measure> {
+    let exposure = portfolio.exposure_unknown();
+    let equity = portfolio.equity_unknown();
+    let book = portfolio.unknowns.book;
+    let cost_known = portfolio.holdings.iter().all(|h| h.line.cost_known);
+    let of_cost = |reason: Option<Unknown>, known: bool| reason.or((!known).then_some(Unknown::NoOpening));
+    let foreign_fee = portfolio.foreign_fee.map(|_| Unknown::NoRate);
+    let sums = portfolio.sums;
+    let concentration = portfolio.concentration();
+    let mut list = vec![
+        money("equity", equity, portfolio.equity()),
+        money("cash", book.or(portfolio.unknowns.account), portfolio.cash()),
+        money("gross_exposure", exposure, sums.gross),
+        money("net_exposure", exposure, sums.net),
+        ratio("leverage", portfolio.leverage()),
+        ratio("largest_share", concentration.map(|c| c.largest)),
+        ratio("top5_share", concentration.map(|c| c.top5)),
+        ratio("herfindahl", concentration.map(|c| c.herfindahl)),
+        ratio("drawdown", equity.map_or(Ok(portfolio.drawdown.current()), Err)),
+        ratio("max_drawdown", equity.map_or(Ok(portfolio.drawdown.largest()), Err)),
+        money("realised_pnl", of_cost(book, portfolio.realised_known), portfolio.realised),
+        money("unrealised_pnl", of_cost(exposure, cost_known), sums.net - sums.cost),
+        money("fees", book.or(foreign_fee), portfolio.fees),
+    ];
+    for level in &around.parameters.window.levels {
+        let tail = portfolio.tail(*level, around.parameters);
+        list.push(ratio(&format!("var_{level}"), tail.map(|t| t.0)));
+        list.push(ratio(&format!("es_{level}"), tail.map(|t| t.1)));
+    }
+    list.push(ratio("samples", Ok(portfolio.window.len() as f64)));
+    list.push(ratio("duplicate_executions", Ok(portfolio.duplicates as f64)));
+    list.push(ratio("observed_for", Ok(around.observed_for(portfolio))));
+    list
+}
+
+fn money(name: &str, unknown: Option<Unknown>, value: Money) -> Measure {
+    let known = unknown.is_none();
+    Measure {
+        name: name.to_owned(),
+        value: known.then(|| value.to_f64()),
+        amount: if known { value.amount() } else { None },
+        unknown,
+    }
+}
+
+fn ratio(name: &str, value: Result<f64, Unknown>) -> Measure {
+    Measure { name: name.to_owned(), value: value.ok(), amount: None, unknown: value.err() }
+}
+
+/// The portfolio's whole book, by symbol.
+pub(super) fn holdings(portfolio: &Portfolio, around: &Around<'_>) -> Output {
+    let mut lines: Vec<Holding> = portfolio
+        .holdings
+        .iter()
+        .map(|h| Holding {
+            symbol: around.marks.entry(h.symbol).symbol.clone(),
+            quantity: h.line.quantity,
+            average_cost: h.line.average_cost(h.multiplier),
+            multiplier: h.multiplier,
+            currency: h.currency.clone(),
+        })
+        .collect();
+    lines.sort_unstable_by(|a, b| a.symbol.cmp(&b.symbol));
+    Output {
+        ages: around.ages(portfolio),
+        event: Event::Holdings(Holdings {
+            provenance: Provenance::default(),
+            id: RecordId::default(),
+            event_time: around.clock,
+            portfolio: portfolio.id.clone(),
+            opened: portfolio.opened,
+            holdings: lines,
+        }),
+    }
+}

@@ -1,0 +1,109 @@
+//! What is due at instants: freshness to be looked at again, samples, whole books, levels.
+
+use tapewatch_schemas::Time;
+use tapewatch_schemas::events::Occasion;
+
+use super::RiskMonitor;
+use super::around::next_boundary;
+use super::parameters::{Basis, Sampling, WindowParameters};
+use super::portfolio::Portfolio;
+use super::publish;
+use crate::kernels::{expected_shortfall, value_at_risk};
+use crate::monitor::Output;
+
+impl RiskMonitor {
+    /// A portfolio has something new to say at the next level.
+    pub(super) fn level_is_due(&mut self, place: u32) {
+        self.portfolios[place as usize].level_due = true;
+        let interval = self.parameters.publish_interval;
+        self.level_due.get_or_insert_with(|| next_boundary(self.clock, interval));
+    }
+
+    /// A portfolio has a mark, a fill or an account record since its last sample and its last whole book.
+    pub(super) fn touched(&mut self, place: u32) {
+        self.level_is_due(place);
+        let portfolio = &mut self.portfolios[place as usize];
+        portfolio.book_due = true;
+        let interval = self.parameters.holdings_interval;
+        self.book_due.get_or_insert_with(|| next_boundary(self.clock, interval));
+        if let Sampling::Every(interval) = self.parameters.window.sampling {
+            portfolio.sample_due = true;
+            self.sample_due.get_or_insert_with(|| next_boundary(self.clock, interval));
+        }
+    }
+
+    /// Does all that is due at the clock. Afterwards every deadline is later.
+    pub(super) fn run_due(&mut self, out: &mut Vec<Output>) {
+        while let Some((at, place)) = self.checks.first().copied().filter(|(at, _)| *at <= self.clock) {
+            self.settle(place, true, out);
+            debug_assert!(self.checks.first() != Some(&(at, place)), "a check moves the next one out");
+        }
+        if take_due(&mut self.sample_due, self.clock) {
+            for place in 0..self.portfolios.len() as u32 {
+                if std::mem::take(&mut self.portfolios[place as usize].sample_due) {
+                    self.sample(place);
+                    self.settle(place, false, out);
+                }
+            }
+        }
+        if take_due(&mut self.book_due, self.clock) {
+            for place in 0..self.portfolios.len() as u32 {
+                let (portfolio, around) = self.with(place);
+                if std::mem::take(&mut portfolio.book_due) {
+                    out.push(publish::holdings(portfolio, &around));
+                }
+            }
+        }
+        // Last, so that a level says what all of the above made of it. What the above made due is due
+        // here too, so the next level waits for the next change.
+        if self.level_due.is_some_and(|at| at <= self.clock) {
+            self.level_due = None;
+            for place in 0..self.portfolios.len() as u32 {
+                let (portfolio, around) = self.with(place);
+                if std::mem::take(&mut portfolio.level_due) {
+                    out.push(publish::risk_metrics(portfolio, &around, Occasion::Interval));
+                }
+            }
+        }
+    }
+
+    /// Takes a sample of a portfolio's profit and loss.
+    ///
+    /// While it is unknown there is none, and the next known one only begins a new series: a change over
+    /// an unknown stretch is not a change over an interval.
+    pub(super) fn sample(&mut self, place: u32) {
+        let window = &self.parameters.window;
+        let portfolio = &mut self.portfolios[place as usize];
+        let now = match window.basis {
+            Basis::Equity => portfolio.equity_unknown().is_none().then(|| portfolio.equity_without_flows()),
+            Basis::Book => portfolio.exposure_unknown().is_none().then(|| portfolio.profit()),
+        };
+        if let (Some(now), Some(before)) = (now, portfolio.sampled) {
+            portfolio.window.push((now - before).to_f64());
+            portfolio.measure_tails(window);
+        }
+        portfolio.sampled = now;
+    }
+}
+
+fn take_due(due: &mut Option<Time>, clock: Time) -> bool {
+    due.take_if(|at| *at <= clock).is_some()
+}
+
+impl Portfolio {
+    /// Value at risk and expected shortfall of the window as it is; none while it is warming up.
+    pub(super) fn measure_tails(&mut self, window: &WindowParameters) {
+        self.tails.clear();
+        let sorted = self.window.sorted();
+        if sorted.len() < window.minimum.max(1) {
+            return;
+        }
+        let tails = window.levels.iter().filter_map(|level| {
+            let var = value_at_risk(sorted, level.tail())?;
+            let shortfall = expected_shortfall(sorted, level.tail(), window.shortfall)?;
+            // Adding zero turns the negative zero of a loss of nothing into zero.
+            Some((0.0 - var, 0.0 - shortfall))
+        });
+        self.tails.extend(tails);
+    }
+}

@@ -1,0 +1,97 @@
+//! Saving and putting back the whole state, as canonical bytes.
+
+use serde::{Deserialize, Serialize};
+use tapewatch_schemas::Time;
+
+use super::feeds::{Feeds, SavedFeeds};
+use super::limits::{limits_of, limits_restored};
+use super::marks::{Entry, Marks};
+use super::portfolio::Portfolio;
+use super::{RiskMonitor, TaskContext};
+use crate::kernels::SortedWindow;
+use crate::monitor::StateError;
+
+/// The format of the saved state.
+const FORMAT: u16 = 1;
+
+/// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
+/// states give equal bytes; what can be worked out again is not saved.
+#[derive(Serialize, Deserialize)]
+struct Saved<P, M> {
+    format: u16,
+    opened_from_zero: bool,
+    clock: Time,
+    feeds: SavedFeeds,
+    marks: M,
+    portfolios: P,
+    level_due: Option<Time>,
+    sample_due: Option<Time>,
+    book_due: Option<Time>,
+}
+
+impl RiskMonitor {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let saved = Saved {
+            format: FORMAT,
+            opened_from_zero: self.task.opened_from_zero,
+            clock: self.clock,
+            feeds: self.feeds.save(),
+            marks: self.marks.save(),
+            portfolios: &self.portfolios,
+            level_due: self.level_due,
+            sample_due: self.sample_due,
+            book_due: self.book_due,
+        };
+        postcard::to_allocvec(&saved).expect("the state holds nothing that postcard cannot write")
+    }
+
+    pub(super) fn put_back(&mut self, state: &[u8]) -> Result<(), StateError> {
+        let (format, _) = postcard::take_from_bytes::<u16>(state).map_err(unreadable)?;
+        if format != FORMAT {
+            return Err(StateError(format!("it is of format {format}, this code reads {FORMAT}")));
+        }
+        let saved: Saved<Vec<Portfolio>, Vec<Entry>> = postcard::from_bytes(state).map_err(unreadable)?;
+        let task = TaskContext { opened_from_zero: saved.opened_from_zero, ..self.task };
+        let mut back = Self::new(self.parameters.clone(), task);
+        back.clock = saved.clock;
+        back.feeds = Feeds::restore(saved.feeds);
+        back.marks = Marks::restore(saved.marks);
+        (back.level_due, back.sample_due, back.book_due) =
+            (saved.level_due, saved.sample_due, saved.book_due);
+        for (place, portfolio) in (0_u32..).zip(saved.portfolios) {
+            back.put_portfolio(place, portfolio)?;
+        }
+        *self = back;
+        Ok(())
+    }
+
+    fn put_portfolio(&mut self, place: u32, mut portfolio: Portfolio) -> Result<(), StateError> {
+        for holding in &portfolio.holdings {
+            if holding.symbol as usize >= self.marks.len() {
+                return Err(StateError(format!(
+                    "portfolio {} holds a symbol that is not there",
+                    portfolio.id
+                )));
+            }
+            self.marks.set_holder(holding.symbol, place, true);
+        }
+        let fresh = limits_of(&self.parameters, &portfolio.id, self.clock);
+        limits_restored(&mut portfolio.limits, fresh);
+        let window = &self.parameters.window;
+        // The configuration may have another size of window than the one the state was saved under.
+        portfolio.window = SortedWindow::from_values(window.samples, portfolio.window.arrived());
+        portfolio.measure_tails(window);
+        portfolio.sum_anew();
+        portfolio.check_at.map(|at| self.checks.insert((at, place)));
+        if portfolio.unwell() {
+            self.unwell.insert(place);
+        }
+        self.by_id.insert(portfolio.id.clone(), place);
+        self.portfolios.push(portfolio);
+        Ok(())
+    }
+}
+
+fn unreadable(error: postcard::Error) -> StateError {
+    StateError(error.to_string())
+}
