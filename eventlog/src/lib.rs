@@ -5,6 +5,7 @@
 //! [`Writer`] (one transaction a round) and the [`Log`] itself (topics and bounds).
 
 mod batch;
+pub mod dead_letter;
 mod error;
 mod log;
 mod open;

@@ -1,0 +1,149 @@
+use tapewatch_schemas::journal::OffsetRun;
+
+use super::*;
+use crate::{Batch, BatchBuilder, Headers};
+
+/// Offset, key, value.
+type Given<'a> = (i64, Option<&'a [u8]>, Option<&'a [u8]>);
+
+fn batch(records: &[Given<'_>], headers: &[(&str, &[u8])]) -> Batch {
+    let mut batch = BatchBuilder::new(TopicPartition::new("exec.reports.v1", 3));
+    for (offset, key, value) in records {
+        batch.push(*offset, Time(1_700_000_000_123_456), *key, *value, |into| {
+            for (name, value) in headers {
+                Headers::encode(into, name, value);
+            }
+        });
+    }
+    batch.build()
+}
+
+/// The letter as it is read back from a log.
+fn read_back(letter: &OutRecord) -> Batch {
+    let mut batch = BatchBuilder::new(letter.target.clone());
+    batch.push(0, Time(0), letter.key.as_deref(), letter.value.as_deref(), |into| {
+        for (name, value) in &letter.headers {
+            Headers::encode(into, name, value);
+        }
+    });
+    batch.build()
+}
+
+const WHY: DeadLetter<'_> = DeadLetter {
+    worker: "risk",
+    group: "tapewatch.risk",
+    reason: Reason::Misrouted,
+    attempts: 1,
+    error: "key `a` belongs to partition 2 of 12",
+};
+
+#[test]
+fn a_letter_has_the_original_and_every_convention() {
+    let source =
+        batch(&[(42, Some(b"a"), Some(b"{}"))], &[("traceparent", b"00-1"), ("tapewatch.old", b"x")]);
+    let letter = WHY.of(&source.record(0), 1 << 20);
+    assert_eq!(letter.target, TopicPartition::new("exec.reports.v1.dlq", 3));
+    assert_eq!((letter.key.as_deref(), letter.value.as_deref()), (Some(&b"a"[..]), Some(&b"{}"[..])));
+    let batch = read_back(&letter);
+    let headers = batch.record(0).headers;
+    let expected: [(&str, &[u8]); 13] = [
+        ("traceparent", b"00-1"),
+        ("__connect.errors.topic", b"exec.reports.v1"),
+        ("__connect.errors.partition", b"3"),
+        ("__connect.errors.offset", b"42"),
+        ("__connect.errors.stage", b"KEY_CONVERTER"),
+        ("__connect.errors.exception.class.name", b"tapewatch.Misrouted"),
+        ("__streams.errors.exception", b"tapewatch.Misrouted: key `a` belongs to partition 2 of 12"),
+        ("__streams.errors.offset", b"42"),
+        ("kafka_dlt-original-topic", b"exec.reports.v1"),
+        ("kafka_dlt-original-partition", &[0, 0, 0, 3]),
+        ("kafka_dlt-original-offset", &[0, 0, 0, 0, 0, 0, 0, 42]),
+        ("kafka_dlt-original-timestamp", &1_700_000_000_123_i64.to_be_bytes()),
+        ("kafka_dlt-original-timestamp-type", b"CreateTime"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(headers.get(name), Some(value), "{name}");
+    }
+    assert_eq!(headers.get("tapewatch.old"), None, "an earlier dead letter's headers go");
+    let read = Letter::read(&batch.record(0)).unwrap();
+    assert_eq!(
+        read,
+        Letter {
+            worker: "risk".into(),
+            reason: Reason::Misrouted,
+            attempts: 1,
+            error: WHY.error.into(),
+            source: TopicPartition::new("exec.reports.v1", 3),
+            offset: 42,
+            timestamp: Time(1_700_000_000_123_456),
+            cut: None,
+            range: false,
+        }
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_cut_and_says_so() {
+    let value = vec![7; 100_000];
+    let source = batch(&[(1, Some(b"k"), Some(&value))], &[("keep", b"1")]);
+    let letter = WHY.of(&source.record(0), 50_000);
+    assert!(size_of(&letter) <= 50_000);
+    assert_eq!(letter.value.as_ref().unwrap().len(), HEAD_BYTES);
+    assert_eq!(letter.key.as_deref(), Some(&b"k"[..]));
+    let batch_read = read_back(&letter);
+    let read = Letter::read(&batch_read.record(0)).unwrap();
+    assert_eq!(read.cut, Some((100_000, Digest::of(&value).to_string())));
+    let long = vec![1; 60_000];
+    let source = batch(&[(1, Some(&long), None)], &[]);
+    let letter = WHY.of(&source.record(0), 50_000);
+    assert!(size_of(&letter) <= 50_000 && letter.key.is_none() && letter.value.is_none());
+}
+
+#[test]
+fn a_long_error_is_cut_at_a_character() {
+    let error = "é".repeat(MAX_ERROR_BYTES);
+    let source = batch(&[(1, None, None)], &[]);
+    let letter = DeadLetter { error: &error, ..WHY }.of(&source.record(0), 1 << 20);
+    let batch = read_back(&letter);
+    assert_eq!(Letter::read(&batch.record(0)).unwrap().error, "é".repeat(MAX_ERROR_BYTES / 2));
+}
+
+#[test]
+fn a_range_letter_lists_runs_by_reason() {
+    let values: Vec<_> = [1_i64, 2, 4, 5, 6, 9].map(|offset| (offset, None, Some(&b"bad"[..]))).into();
+    let source = batch(&values, &[]);
+    let mut range = RangeLetter::new(source.source().clone());
+    let add = |range: &mut RangeLetter, index: usize, reason| range.add(&source.record(index), reason);
+    add(&mut range, 0, Reason::Truncated);
+    add(&mut range, 1, Reason::Truncated);
+    add(&mut range, 2, Reason::Truncated); // offset 3 is a gap in the log, not a good record
+    add(&mut range, 3, Reason::BadValue);
+    range.pass();
+    add(&mut range, 4, Reason::BadValue);
+    add(&mut range, 5, Reason::Truncated);
+    assert_eq!(range.count(), 6);
+    let letter = range.build(&DeadLetter { reason: Reason::Truncated, ..WHY }).unwrap();
+    let body = RangeBody::read(letter.value.as_ref().unwrap()).unwrap();
+    let run = |first, last| OffsetRun { first, last };
+    assert_eq!(body.reasons[0].runs, [run(1, 4), run(9, 9)]);
+    assert_eq!(body.reasons[1].runs, [run(5, 5), run(6, 6)]);
+    assert_eq!((body.reasons[0].count, body.reasons[1].count, body.count), (4, 2, 6));
+    assert_eq!(body.first_value.as_deref(), Some("626164"));
+    assert_eq!(range.excluded().len(), 2);
+    let batch = read_back(&letter);
+    let read = Letter::read(&batch.record(0)).unwrap();
+    assert!(read.range);
+    assert_eq!(read.offset, 1);
+}
+
+#[test]
+fn the_digest_sees_every_byte() {
+    let digest = |value: &[u8]| {
+        let source = batch(&[(1, Some(b"k"), Some(value))], &[("h", b"1")]);
+        let mut range = RangeLetter::new(source.source().clone());
+        range.add(&source.record(0), Reason::BadJson);
+        RangeBody::read(&range.build(&WHY).unwrap().value.unwrap()).unwrap().digest
+    };
+    assert_eq!(digest(b"one"), digest(b"one"));
+    assert_ne!(digest(b"one"), digest(b"onf"));
+}
