@@ -1,1 +1,26 @@
-//! tapewatch consumers.
+//! The worker runtime: tasks, merge, clock, rounds, journal, restore, replay; and the workers themselves.
+//!
+//! A worker is [`Worker`] over a log. A process runs it with [`run`]; the demo and tests turn it by hand
+//! with [`Worker::run_to_end`].
+
+pub mod breaker;
+pub mod committer;
+pub mod core;
+pub mod feed;
+pub mod injected;
+pub mod inspect;
+pub mod letters;
+pub mod merge;
+pub mod outbox;
+pub mod pending;
+pub mod plan;
+pub mod probe;
+pub mod replay;
+pub mod rerun;
+pub mod restore;
+pub mod scan;
+pub mod snapshot;
+pub mod task;
+pub mod worker;
+
+pub use worker::{Worker, WorkerError};

@@ -1,0 +1,478 @@
+//! The deterministic part of a task: one step after another, live, restored or replayed, all the same.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tapewatch_eventlog::{OutRecord, RecordRef, TopicPartition};
+use tapewatch_monitors::{Ages, Monitor, Output, Refusal, Seen, SourceChange};
+use tapewatch_schemas::codec::Codec;
+use tapewatch_schemas::events::{
+    Cause, HealthKind, HealthStatus, Heartbeat, Progress, Provenance, SystemHealth,
+};
+use tapewatch_schemas::{Event, RecordId, Time, TopicName, WorkerName};
+
+use crate::breaker::{Breaker, BreakerParameters};
+use crate::injected::{Injected, Start};
+use crate::inspect::source_of;
+use crate::outbox::{FROM, Outbox, Routing, TRACEPARENT};
+
+/// Makes a task's monitor. It is told whether books are open from their first event.
+pub type MonitorFactory = Arc<dyn Fn(&Start, i32) -> Box<dyn Monitor> + Send + Sync>;
+
+/// What a core is and is made of; the same for all tasks of a worker.
+#[derive(Clone)]
+pub struct Blueprint {
+    /// The worker.
+    pub worker: WorkerName,
+    /// Configuration version as it stands in provenance: the first 16 digits.
+    pub configuration: String,
+    /// Code version.
+    pub code: String,
+    /// Knows the schemas.
+    pub codec: Arc<Codec>,
+    /// Where outputs go.
+    pub routing: Arc<Routing>,
+    /// When breakers open and close.
+    pub breaker: BreakerParameters,
+    /// How often a task says that it is alive, on its own clock; never if none.
+    pub heartbeat_every: Option<Duration>,
+    /// The topics whose progress heartbeats report: those that the task's own partition is written to.
+    pub progress: Vec<TopicName>,
+    /// Makes the monitor.
+    pub monitor: MonitorFactory,
+}
+
+/// The deterministic part of one task.
+pub struct Core {
+    blueprint: Blueprint,
+    monitor: Box<dyn Monitor>,
+    state: CoreState,
+    outputs: Vec<Output>,
+}
+
+/// What a core is besides its monitor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct CoreState {
+    partition: i32,
+    start: Start,
+    step: u64,
+    clock: Time,
+    breakers: BTreeMap<(TopicName, i32), Breaker>,
+    next_beat: Option<Time>,
+    beats: i64,
+    last_written: BTreeMap<TopicName, i64>,
+    counts: Counts,
+    reported: Counts,
+    closed: bool,
+}
+
+/// Counts since the task began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records processed.
+    pub processed: u64,
+    /// Records dead-lettered.
+    pub dead: u64,
+    /// Records that came behind the clock.
+    pub late: u64,
+}
+
+/// A core's state that cannot be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the saved state cannot be read: {0}")]
+pub struct SavedStateError(String);
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    core: CoreState,
+    monitor: Vec<u8>,
+}
+
+impl Core {
+    /// A core at its first step.
+    pub fn new(blueprint: Blueprint, partition: i32, start: Start) -> Self {
+        let monitor = (blueprint.monitor)(&start, partition);
+        let state = CoreState {
+            partition,
+            start,
+            step: 0,
+            clock: Time::MIN,
+            breakers: BTreeMap::new(),
+            next_beat: None,
+            beats: 0,
+            last_written: BTreeMap::new(),
+            counts: Counts::default(),
+            reported: Counts::default(),
+            closed: false,
+        };
+        Self { blueprint, monitor, state, outputs: Vec::new() }
+    }
+
+    /// The whole state as canonical bytes.
+    pub fn save(&self) -> Vec<u8> {
+        let saved = Saved { core: self.state.clone(), monitor: self.monitor.save() };
+        postcard::to_stdvec(&saved).expect("a core's state is plain data")
+    }
+
+    /// A core as it was saved.
+    ///
+    /// # Errors
+    /// If the bytes are not what [`Core::save`] of this release gives.
+    pub fn restore(blueprint: Blueprint, bytes: &[u8]) -> Result<Self, SavedStateError> {
+        let saved: Saved = postcard::from_bytes(bytes).map_err(|e| SavedStateError(e.to_string()))?;
+        let mut core = Self::new(blueprint, saved.core.partition, saved.core.start.clone());
+        core.monitor.restore(&saved.monitor).map_err(|e| SavedStateError(e.to_string()))?;
+        core.state = saved.core;
+        Ok(core)
+    }
+
+    /// The task.
+    pub fn partition(&self) -> i32 {
+        self.state.partition
+    }
+
+    /// The worker.
+    pub fn worker(&self) -> &WorkerName {
+        &self.blueprint.worker
+    }
+
+    /// The next step's ordinal.
+    pub fn step(&self) -> u64 {
+        self.state.step
+    }
+
+    /// The task's clock.
+    pub fn clock(&self) -> Time {
+        self.state.clock
+    }
+
+    /// Counts since the task began.
+    pub fn counts(&self) -> Counts {
+        self.state.counts
+    }
+
+    /// True once every input has said that nothing more comes.
+    pub fn is_closed(&self) -> bool {
+        self.state.closed
+    }
+
+    /// The breaker of a source; a closed one if it never failed.
+    pub fn breaker(&self, at: &TopicPartition) -> Breaker {
+        self.state.breakers.get(&(at.topic.clone(), at.partition)).cloned().unwrap_or_default()
+    }
+
+    /// Every breaker that is open, with its source.
+    pub fn open_breakers(&self) -> Vec<TopicPartition> {
+        let open = self.state.breakers.iter().filter(|(_, breaker)| breaker.open_since().is_some());
+        open.map(|((topic, partition), _)| TopicPartition::new(topic.clone(), *partition)).collect()
+    }
+
+    /// When the next tick is due; none if nothing waits.
+    pub fn next_deadline(&self) -> Option<Time> {
+        match (self.monitor.next_deadline(), self.state.next_beat) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Shows one good record to the monitor.
+    ///
+    /// # Errors
+    /// The monitor's refusal: the caller dead-letters the record with [`Core::fail`], which takes the step.
+    pub fn observe(
+        &mut self,
+        record: &RecordRef<'_>,
+        event: &Event,
+        outbox: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let before = self.state.clock;
+        let late = event.event_time() < before;
+        let cause = match event.record_id() {
+            Some(id) => Cause::Derived(id),
+            None => Cause::Record {
+                topic: record.topic.clone(),
+                partition: record.partition,
+                offset: record.offset,
+            },
+        };
+        let clock = before.max(event.event_time());
+        let seen = Seen { event, topic: record.topic, partition: record.partition, cause: &cause, clock };
+        self.monitor.observe(&seen, &mut self.outputs)?;
+        self.advance_clock(clock);
+        self.state.counts.processed += 1;
+        self.state.counts.late += u64::from(late);
+        self.succeed(record);
+        self.publish(&cause, record.headers.get(TRACEPARENT), outbox);
+        Ok(())
+    }
+
+    /// Counts a good record for its breaker, if the source ever failed.
+    fn succeed(&mut self, record: &RecordRef<'_>) {
+        if self.state.breakers.is_empty() {
+            return;
+        }
+        if let Some(breaker) = self.state.breakers.get_mut(&(record.topic.clone(), record.partition)) {
+            breaker.count(false, record.offset, &self.blueprint.breaker);
+        }
+    }
+
+    /// Takes the step of a record that is a dead letter. True if the source's breaker must open now.
+    pub fn fail(&mut self, at: &TopicPartition, offset: i64) -> bool {
+        self.outputs.clear();
+        self.state.step += 1;
+        self.state.counts.dead += 1;
+        let key = (at.topic.clone(), at.partition);
+        self.state.breakers.entry(key).or_default().count(true, offset, &self.blueprint.breaker)
+    }
+
+    /// Takes an injected event.
+    pub fn inject(&mut self, event: &Injected, outbox: &mut Outbox) {
+        let clock = self.state.clock.max(event.time());
+        self.advance_clock(clock);
+        match event {
+            Injected::Start(_) | Injected::Seek(_) => {}
+            Injected::Tick(now) => self.tick(*now),
+            Injected::SourceDown(body) => {
+                self.state.breakers.entry((body.topic.clone(), body.partition)).or_default().open(clock);
+                self.change_source(event, &body.at(), true);
+                let message = format!(
+                    "{} of the last {} records of {} could not be taken: its breaker is open from offset {}",
+                    body.failures,
+                    body.calls,
+                    body.at(),
+                    body.offset
+                );
+                let kind = HealthKind::BreakerOpened;
+                self.report(
+                    kind,
+                    HealthStatus::Failed,
+                    &body.at(),
+                    body.offset,
+                    body.failures.into(),
+                    message,
+                );
+            }
+            Injected::SourceUp(body) => {
+                self.state.breakers.entry((body.topic.clone(), body.partition)).or_default().close(body.to);
+                self.change_source(event, &body.at(), false);
+                let message = format!(
+                    "{} is read again from offset {}: {} bad records below {} are in a range letter",
+                    body.at(),
+                    body.from,
+                    body.bad,
+                    body.to
+                );
+                let kind = HealthKind::BreakerClosed;
+                self.report(kind, HealthStatus::Ok, &body.at(), body.from, body.bad, message);
+            }
+            Injected::Closed(_) => {
+                self.state.closed = true;
+                if self.blueprint.heartbeat_every.is_some() {
+                    self.beat(true);
+                }
+            }
+        }
+        self.publish(&event.cause(), None, outbox);
+    }
+
+    fn tick(&mut self, now: Time) {
+        if self.state.next_beat.is_some_and(|due| due <= now) {
+            self.beat(false);
+        }
+        if self.monitor.next_deadline().is_some_and(|due| due <= now) {
+            self.monitor.tick(self.state.clock, &mut self.outputs);
+        }
+    }
+
+    fn advance_clock(&mut self, clock: Time) {
+        self.state.clock = clock;
+        if self.state.next_beat.is_none()
+            && clock > Time::MIN
+            && let Some(every) = self.blueprint.heartbeat_every
+        {
+            self.state.next_beat = Some(clock.floor_to(every) + every);
+        }
+    }
+
+    /// Says that the task is alive, and what went wrong since it last said so.
+    fn beat(&mut self, closed: bool) {
+        let CoreState { partition, clock, beats, .. } = self.state;
+        let progress = self.blueprint.progress.iter().map(|topic| Progress {
+            topic: topic.clone(),
+            partition,
+            last_sequence: self.state.last_written.get(topic).copied().unwrap_or(-1),
+            complete_to: clock,
+            closed,
+        });
+        let event = Event::Heartbeat(Heartbeat {
+            source: source_of(self.blueprint.worker.as_str(), partition).into(),
+            sequence: beats,
+            event_time: clock,
+            progress: progress.collect(),
+        });
+        self.report_counts();
+        self.outputs.push(Output { event, ages: Ages::default() });
+        self.state.beats += 1;
+        if let Some(every) = self.blueprint.heartbeat_every {
+            self.state.next_beat = Some(clock.floor_to(every) + every);
+        }
+    }
+
+    fn report_counts(&mut self) {
+        let (now, before) = (self.state.counts, self.state.reported);
+        self.state.reported = now;
+        for (kind, count, what) in [
+            (HealthKind::DeadLetters, now.dead - before.dead, "records were dead-lettered"),
+            (HealthKind::Late, now.late - before.late, "records came behind the frontier"),
+        ] {
+            if count > 0 {
+                let message = format!("{count} {what} since the last report");
+                let health = self.health(kind, HealthStatus::Degraded, None, message);
+                self.push(SystemHealth { count: Some(count as i64), ..health });
+            }
+        }
+    }
+
+    fn report(
+        &mut self,
+        kind: HealthKind,
+        status: HealthStatus,
+        at: &TopicPartition,
+        offset: i64,
+        count: i64,
+        message: String,
+    ) {
+        let health = self.health(kind, status, Some(at), message);
+        self.push(SystemHealth { offset: Some(offset), count: Some(count), ..health });
+    }
+
+    fn health(
+        &self,
+        kind: HealthKind,
+        status: HealthStatus,
+        at: Option<&TopicPartition>,
+        message: String,
+    ) -> SystemHealth {
+        let mut component = format!("{}/{}", self.blueprint.worker, self.state.partition);
+        if let Some(at) = at {
+            write!(component, "/{at}").expect("writing to a string does not fail");
+        }
+        SystemHealth {
+            provenance: Provenance::default(),
+            id: RecordId::default(),
+            event_time: self.state.clock,
+            component,
+            kind,
+            status,
+            score: None,
+            topic: at.map(|at| at.topic.clone()),
+            input_partition: at.map(|at| at.partition),
+            offset: None,
+            count: None,
+            message,
+        }
+    }
+
+    fn push(&mut self, health: SystemHealth) {
+        self.outputs.push(Output { event: Event::SystemHealth(health), ages: Ages::default() });
+    }
+
+    fn change_source(&mut self, event: &Injected, at: &TopicPartition, down: bool) {
+        let change = SourceChange {
+            topic: at.topic.clone(),
+            partition: at.partition,
+            down,
+            clock: self.state.clock,
+            cause: event.cause(),
+        };
+        self.monitor.source(&change, &mut self.outputs);
+    }
+
+    /// Encodes and addresses what the step made, and takes the step.
+    fn publish(&mut self, cause: &Cause, traceparent: Option<&[u8]>, outbox: &mut Outbox) {
+        let step = self.state.step;
+        self.state.step += 1;
+        if self.outputs.is_empty() {
+            return;
+        }
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let cause = cause.to_string();
+        for (index, output) in outputs.drain(..).enumerate() {
+            let record = self.record(output, step, index as u32, &cause, traceparent);
+            outbox.push(record);
+        }
+        self.outputs = outputs;
+    }
+
+    fn record(
+        &mut self,
+        output: Output,
+        step: u64,
+        index: u32,
+        cause: &str,
+        traceparent: Option<&[u8]>,
+    ) -> OutRecord {
+        let Output { mut event, ages } = output;
+        let worker = self.blueprint.worker.clone();
+        let partition = self.state.partition;
+        let from = format!("{worker}/{partition}/{step}/{index}");
+        let mut id = RecordId::of_step(worker.as_str(), partition, step, index);
+        if let Some(derived) = event.derived() {
+            // An alert's id is the monitor's own: it says which alert it is, not which step made it.
+            if *derived.id == RecordId::default() {
+                *derived.id = id;
+            }
+            id = *derived.id;
+            *derived.provenance = Provenance {
+                worker,
+                partition,
+                step: step as i64,
+                index: index as i32,
+                cause: cause.to_owned(),
+                configuration: self.blueprint.configuration.clone(),
+                code: self.blueprint.code.clone(),
+                freshest_age: ages.freshest,
+                stalest_age: ages.stalest,
+            };
+        }
+        let key = event.key().to_owned();
+        let target = self.blueprint.routing.target(event.topic(), key.as_bytes());
+        self.state.last_written.insert(target.topic.clone(), step as i64);
+        let mut value = Vec::with_capacity(256);
+        self.blueprint.codec.encode(&event, &mut value).expect("our own events fit their own schemas");
+        let headers = vec![
+            (FROM.to_owned(), Bytes::from(from)),
+            (TRACEPARENT.to_owned(), Bytes::from(trace(cause, id, traceparent))),
+        ];
+        let key = Some(Bytes::from(key.into_bytes()));
+        OutRecord { target, timestamp: None, key, value: Some(Bytes::from(value)), headers }
+    }
+}
+
+/// A W3C traceparent: the cause's trace if it has one, else one made of the cause's name.
+fn trace(cause: &str, id: RecordId, of_cause: Option<&[u8]>) -> String {
+    let inherited = of_cause
+        .and_then(|bytes| std::str::from_utf8(bytes).ok())
+        .and_then(|text| text.split('-').nth(1))
+        .filter(|trace| trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit()));
+    let mut text = String::with_capacity(55);
+    text.push_str("00-");
+    match inherited {
+        Some(trace) => text.push_str(trace),
+        None => hex(&mut text, &blake3::hash(cause.as_bytes()).as_bytes()[..16]),
+    }
+    text.push('-');
+    hex(&mut text, &id.0.as_bytes()[8..]);
+    text.push_str("-01");
+    text
+}
+
+fn hex(into: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        write!(into, "{byte:02x}").expect("writing to a string does not fail");
+    }
+}

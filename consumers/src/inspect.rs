@@ -1,0 +1,143 @@
+//! Decoding and checking: once per record and worker, before the merge.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tapewatch_eventlog::{Batch, RecordRef};
+use tapewatch_schemas::checks::Arrival;
+use tapewatch_schemas::codec::Codec;
+use tapewatch_schemas::{Checks, Digest, Event, Reason, Time, TopicName};
+
+/// A batch with a verdict on each of its records, shared by every task that reads it.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The records.
+    pub batch: Arc<Batch>,
+    /// A verdict each, in the batch's order.
+    pub verdicts: Vec<Inspected>,
+}
+
+/// What was found out about one record.
+#[derive(Debug)]
+pub struct Inspected {
+    /// What to do with it.
+    pub verdict: Verdict,
+    /// Over offset, key, value and headers.
+    pub digest: Digest,
+}
+
+/// What to do with a record.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Show it to the monitor.
+    Take(Event),
+    /// It is a dead letter.
+    Bad(Fault),
+    /// Pass over it: it is of no concern to this worker and takes no step.
+    Pass,
+}
+
+/// Why a record cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// A closed set, for headers and metrics.
+    pub reason: Reason,
+    /// For people: where and what was expected.
+    pub text: String,
+}
+
+impl Inspected {
+    /// The record's own event time, if it will be taken.
+    pub fn event_time(&self) -> Option<Time> {
+        match &self.verdict {
+            Verdict::Take(event) => Some(event.event_time()),
+            Verdict::Bad(_) | Verdict::Pass => None,
+        }
+    }
+}
+
+/// Why a record was passed over, in the journal.
+pub const PASSED: &str = "not_concerned";
+
+/// Decodes and checks.
+#[derive(Clone, Debug)]
+pub struct Inspector {
+    /// Knows the schemas.
+    pub codec: Arc<Codec>,
+    /// What every event must satisfy.
+    pub checks: Checks,
+    /// How many partitions each input has.
+    pub partitions: BTreeMap<TopicName, u32>,
+    /// The workers whose heartbeats this worker heeds; those of other workers are passed over, so that
+    /// no worker's own beats are among its inputs.
+    pub upstream: Vec<String>,
+}
+
+impl Inspector {
+    /// Inspects every record of a batch. `now` is the wall time at fetch.
+    pub fn inspect(&self, batch: Arc<Batch>, now: Time) -> Fetched {
+        let partitions = self.partitions.get(&batch.source().topic).copied().unwrap_or(1);
+        let verdicts = batch
+            .iter()
+            .map(|record| Inspected {
+                verdict: self.verdict(&record, partitions, now),
+                digest: digest(&record),
+            })
+            .collect();
+        Fetched { batch, verdicts }
+    }
+
+    fn verdict(&self, record: &RecordRef<'_>, partitions: u32, now: Time) -> Verdict {
+        let event = match self.codec.decode(record.topic.as_str(), record.value.unwrap_or_default()) {
+            Ok(event) => event,
+            Err(error) => {
+                return Verdict::Bad(Fault { reason: error.reason(), text: error.to_string() });
+            }
+        };
+        let arrival = Arrival {
+            key: record.key,
+            partition: record.partition as u32,
+            partitions,
+            timestamp: record.timestamp,
+            fetched: now,
+        };
+        match self.checks.check(&event, &arrival) {
+            Err(error) => Verdict::Bad(Fault { reason: error.reason(), text: error.to_string() }),
+            Ok(()) if self.concerns(&event) => Verdict::Take(event),
+            Ok(()) => Verdict::Pass,
+        }
+    }
+
+    fn concerns(&self, event: &Event) -> bool {
+        let Event::Heartbeat(beat) = event else { return true };
+        match worker_of(beat.source.as_str()) {
+            Some(worker) => self.upstream.iter().any(|name| name == worker),
+            None => true,
+        }
+    }
+}
+
+/// The source name under which a task writes its heartbeats.
+pub fn source_of(worker: &str, partition: i32) -> String {
+    format!("tapewatch.{worker}.{partition}")
+}
+
+/// The worker behind a source name, if it is one of ours.
+pub fn worker_of(source: &str) -> Option<&str> {
+    source.strip_prefix("tapewatch.")?.rsplit_once('.').map(|(worker, _)| worker)
+}
+
+/// BLAKE3 over offset, key, value and headers, each framed by its length.
+pub fn digest(record: &RecordRef<'_>) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    let length = |part: Option<&[u8]>| part.map_or(u32::MAX, |bytes| bytes.len() as u32).to_le_bytes();
+    let mut frame = [0; 16];
+    frame[..8].copy_from_slice(&record.offset.to_le_bytes());
+    frame[8..12].copy_from_slice(&length(record.key));
+    frame[12..].copy_from_slice(&length(record.value));
+    hasher.update(&frame);
+    hasher.update(record.key.unwrap_or_default());
+    hasher.update(record.value.unwrap_or_default());
+    hasher.update(record.headers.encoded());
+    hasher.finalize().into()
+}

@@ -1,0 +1,401 @@
+//! The k-way merge of a task's inputs: pure, and told the time.
+//!
+//! A record's merge time is max(its event time, the previous merge time of its partition); one that cannot
+//! be decoded takes the previous. The least (merge time, topic, partition) goes first, once no other
+//! partition can still deliver something before it, or need not be waited for.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapewatch_eventlog::{RecordRef, TopicPartition};
+use tapewatch_schemas::{SourceId, Time};
+
+use crate::inspect::{Fetched, Inspected};
+
+/// What the merge waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Wall time: a partition without a head is waited for so long.
+    Wall {
+        /// The wall time.
+        now: Time,
+        /// For a partition that is caught up.
+        max_wait: Duration,
+        /// For any other.
+        max_idle: Duration,
+    },
+    /// Only what the sources promise releases a partition, never timing.
+    Tape,
+    /// As [`Patience::Tape`], and a partition that was read to its known end is not waited for.
+    LockStep,
+}
+
+/// One input partition of a task.
+#[derive(Debug)]
+pub struct Lane {
+    /// The partition.
+    pub at: TopicPartition,
+    /// True if it is read outside the group and shared by all tasks.
+    pub broadcast: bool,
+    /// The next offset to take.
+    pub position: i64,
+    /// Merge time of the last record taken.
+    pub merge_time: Time,
+    /// True while its breaker is open.
+    pub down: bool,
+    /// True if nothing is known about who writes here, it need not be waited for on the tape's clock.
+    pub optional: bool,
+    queue: VecDeque<Segment>,
+    queued: usize,
+    fetched_to: i64,
+    end: Option<i64>,
+    signalled_end: bool,
+    fresh: bool,
+    headless_since: Time,
+    writers: BTreeMap<SourceId, Promise>,
+}
+
+/// A run of records in a shared batch.
+#[derive(Debug)]
+struct Segment {
+    fetched: Arc<Fetched>,
+    next: usize,
+}
+
+/// How far one source has said it has written.
+#[derive(Debug, Default)]
+struct Promise {
+    /// The highest sequence number fetched.
+    fetched: i64,
+    /// Fulfilled: nothing more comes before this.
+    complete_to: Time,
+    /// Said, but not all of it fetched yet: (last sequence, complete to, closed).
+    said: Option<(i64, Time, bool)>,
+    /// Nothing more comes at all.
+    closed: bool,
+}
+
+impl Lane {
+    /// A lane that continues at `position`.
+    pub fn new(at: TopicPartition, broadcast: bool, optional: bool, position: i64, merge_time: Time) -> Self {
+        Self {
+            at,
+            broadcast,
+            position,
+            merge_time,
+            down: false,
+            optional,
+            queue: VecDeque::new(),
+            queued: 0,
+            fetched_to: position,
+            end: None,
+            signalled_end: false,
+            fresh: false,
+            headless_since: Time::MIN,
+            writers: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in what was fetched; records that are here already are left out.
+    pub fn push(&mut self, fetched: &Arc<Fetched>, now: Time) {
+        let batch = &fetched.batch;
+        let Some(last) = batch.len().checked_sub(1) else { return };
+        let first = (0..batch.len()).find(|&index| batch.record(index).offset >= self.fetched_to);
+        let Some(first) = first else { return };
+        for index in first..batch.len() {
+            self.note_sequence(&fetched.verdicts[index]);
+        }
+        let newest = batch.record(last);
+        self.fetched_to = newest.offset + 1;
+        self.signalled_end = false;
+        self.fresh = now.since(newest.timestamp) < 1_000_000;
+        self.queued += batch.len() - first;
+        self.queue.push_back(Segment { fetched: Arc::clone(fetched), next: first });
+    }
+
+    fn note_sequence(&mut self, inspected: &Inspected) {
+        use crate::inspect::Verdict;
+        let Verdict::Take(event) = &inspected.verdict else { return };
+        let Some((source, sequence)) = sequence_of(event) else { return };
+        if self.writers.is_empty() {
+            return;
+        }
+        if let Some(promise) = self.writers.get_mut(source.as_str()) {
+            promise.fetched = promise.fetched.max(sequence);
+            promise.fulfil();
+        }
+    }
+
+    /// A source has said how far it has written here.
+    pub fn promise(&mut self, source: &SourceId, last_sequence: i64, complete_to: Time, closed: bool) {
+        let promise = self.writers.entry(source.clone()).or_insert_with(|| Promise {
+            fetched: i64::MIN,
+            complete_to: Time::MIN,
+            ..Promise::default()
+        });
+        promise.said = Some((last_sequence, complete_to, closed));
+        promise.fulfil();
+    }
+
+    /// The partition ends at `end` for certain: everything that was promised by now is below it.
+    pub fn know_end(&mut self, end: i64) {
+        self.end = Some(end);
+        self.settle();
+    }
+
+    /// The partition was read to its end, which is `position`.
+    pub fn signal_end(&mut self, position: i64) {
+        if position >= self.fetched_to {
+            self.fetched_to = position;
+            self.signalled_end = true;
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if self.at_known_end() {
+            for promise in self.writers.values_mut() {
+                promise.fetched = i64::MAX;
+                promise.fulfil();
+            }
+        }
+    }
+
+    /// True if everything up to the last known end was fetched.
+    pub fn at_known_end(&self) -> bool {
+        self.end.is_some_and(|end| self.fetched_to >= end)
+    }
+
+    /// The next offset to fetch.
+    pub fn fetched_to(&self) -> i64 {
+        self.fetched_to
+    }
+
+    /// Records that wait.
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Forgets what was fetched: the next record to come is the one at `position`.
+    pub fn rewind(&mut self) {
+        self.queue.clear();
+        self.queued = 0;
+        self.fetched_to = self.position;
+        self.signalled_end = false;
+    }
+
+    /// The record at the head, with its verdict.
+    pub fn head(&self) -> Option<(RecordRef<'_>, &Inspected)> {
+        let segment = self.queue.front()?;
+        Some((segment.fetched.batch.record(segment.next), &segment.fetched.verdicts[segment.next]))
+    }
+
+    /// The batch at the head and the record's index in it, to be read while the lane moves on.
+    pub fn head_shared(&self) -> Option<(Arc<Fetched>, usize)> {
+        self.queue.front().map(|segment| (Arc::clone(&segment.fetched), segment.next))
+    }
+
+    /// The merge time of the head.
+    pub fn head_time(&self) -> Option<Time> {
+        let (_, inspected) = self.head()?;
+        Some(inspected.event_time().map_or(self.merge_time, |time| time.max(self.merge_time)))
+    }
+
+    /// Moves past the head: it was taken with this merge time.
+    pub fn pop(&mut self, merge_time: Time) {
+        let Some(segment) = self.queue.front_mut() else { return };
+        self.position = segment.fetched.batch.record(segment.next).offset + 1;
+        self.merge_time = merge_time;
+        self.queued -= 1;
+        segment.next += 1;
+        if segment.next == segment.fetched.batch.len() {
+            self.queue.pop_front();
+        }
+    }
+
+    /// Moves past the head without taking it: the position stays, [`Lane::rewind`] comes back to it.
+    pub fn pass_over(&mut self) {
+        let Some(segment) = self.queue.front_mut() else { return };
+        self.queued -= 1;
+        segment.next += 1;
+        if segment.next == segment.fetched.batch.len() {
+            self.queue.pop_front();
+        }
+    }
+
+    /// No record to come has a merge time before this.
+    fn bound(&self) -> Time {
+        let promised = self.writers.values().map(|p| p.complete_to).min().unwrap_or(Time::MIN);
+        promised.max(self.merge_time)
+    }
+
+    /// True if every source that is known to write here has said that nothing more comes.
+    pub fn closed(&self) -> bool {
+        !self.writers.is_empty() && self.writers.values().all(|promise| promise.closed)
+    }
+
+    /// True if what comes is known to be young: it is at its end, or near it.
+    pub fn caught_up(&self) -> bool {
+        self.signalled_end || self.fresh
+    }
+
+    /// Until when a lane without a head is waited for; none if for as long as it takes.
+    fn released_at(&self, patience: Patience) -> Option<Time> {
+        if self.closed() {
+            return Some(Time::MIN);
+        }
+        match patience {
+            Patience::LockStep => self.at_known_end().then_some(Time::MIN),
+            Patience::Tape => (self.optional && self.writers.is_empty()).then_some(Time::MIN),
+            Patience::Wall { max_wait, max_idle, .. } => Some(match (self.signalled_end, self.fresh) {
+                (true, _) => Time::MIN,
+                (false, true) => self.headless_since + max_wait,
+                (false, false) => self.headless_since + max_idle,
+            }),
+        }
+    }
+}
+
+impl Promise {
+    fn fulfil(&mut self) {
+        if let Some((last, complete_to, closed)) = self.said
+            && self.fetched >= last
+        {
+            self.complete_to = self.complete_to.max(complete_to);
+            self.closed |= closed;
+            self.said = None;
+        }
+    }
+}
+
+/// Source and sequence of a record: a derived one counts in steps of its writer.
+fn sequence_of(event: &tapewatch_schemas::Event) -> Option<(SourceId, i64)> {
+    use tapewatch_schemas::Event;
+    if let Some((source, sequence)) = event.origin() {
+        return Some((source.clone(), sequence));
+    }
+    let provenance = match event {
+        Event::RiskMetrics(e) => &e.provenance,
+        Event::Holdings(e) => &e.provenance,
+        Event::SystemHealth(e) => &e.provenance,
+        Event::Alert(e) => &e.provenance,
+        _ => return None,
+    };
+    let source = crate::inspect::source_of(provenance.worker.as_str(), provenance.partition);
+    Some((source.into(), provenance.step))
+}
+
+/// All inputs of a task, by topic and partition.
+#[derive(Debug, Default)]
+pub struct Merge {
+    /// The lanes, sorted by topic and partition.
+    pub lanes: Vec<Lane>,
+}
+
+/// What the merge says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Take the head of this lane, and further ones of it while their key is below the limit.
+    Take {
+        /// Index of the lane.
+        lane: usize,
+        /// The least key that another lane may have.
+        limit: (Time, usize),
+    },
+    /// There are heads, but another lane may still deliver something before them.
+    Wait {
+        /// Until then at most; none if only news can end it.
+        until: Option<Time>,
+    },
+    /// No lane has a head.
+    Empty,
+}
+
+impl Merge {
+    /// The lanes, put in order.
+    pub fn new(mut lanes: Vec<Lane>) -> Self {
+        lanes.sort_by(|a, b| a.at.cmp(&b.at));
+        Self { lanes }
+    }
+
+    /// The lane of a partition.
+    pub fn lane_mut(&mut self, at: &TopicPartition) -> Option<&mut Lane> {
+        let index = self.lanes.binary_search_by(|lane| lane.at.cmp(at)).ok()?;
+        Some(&mut self.lanes[index])
+    }
+
+    /// The lane of a partition.
+    pub fn lane(&self, at: &TopicPartition) -> Option<&Lane> {
+        let index = self.lanes.binary_search_by(|lane| lane.at.cmp(at)).ok()?;
+        Some(&self.lanes[index])
+    }
+
+    /// Which record goes next.
+    pub fn choose(&mut self, patience: Patience) -> Choice {
+        let mut best: Option<(Time, usize)> = None;
+        let mut limit = (Time::MAX, usize::MAX);
+        for (index, lane) in self.lanes.iter().enumerate().filter(|(_, lane)| !lane.down) {
+            let Some(time) = lane.head_time() else { continue };
+            let key = (time, index);
+            match best {
+                Some(least) if least < key => limit = limit.min(key),
+                previous => {
+                    if let Some(previous) = previous {
+                        limit = limit.min(previous);
+                    }
+                    best = Some(key);
+                }
+            }
+        }
+        let Some(best) = best else { return Choice::Empty };
+        let mut until = Some(Time::MIN);
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            if lane.down || lane.queued > 0 {
+                lane.headless_since = Time::MIN;
+                continue;
+            }
+            if let Patience::Wall { now, .. } = patience
+                && lane.headless_since == Time::MIN
+            {
+                lane.headless_since = now;
+            }
+            let bound = (lane.bound(), index);
+            let released = lane.released_at(patience);
+            let over = match (released, patience) {
+                (Some(at), Patience::Wall { now, .. }) => at <= now,
+                (Some(_), _) => true,
+                (None, _) => false,
+            };
+            if over {
+                continue;
+            }
+            if bound > best {
+                limit = limit.min(bound);
+            } else {
+                until = match (until, released) {
+                    (Some(a), Some(b)) => Some(a.max(b)),
+                    _ => None,
+                };
+                if until.is_none() {
+                    return Choice::Wait { until: None };
+                }
+            }
+        }
+        match until {
+            Some(Time::MIN) => Choice::Take { lane: best.1, limit },
+            until => Choice::Wait { until },
+        }
+    }
+
+    /// True if every lane has been told that nothing more comes, and is empty.
+    pub fn closed(&self) -> bool {
+        let told = |lane: &Lane| lane.closed() || (lane.optional && lane.writers.is_empty());
+        self.lanes.iter().any(Lane::closed) && self.lanes.iter().all(|lane| told(lane) && lane.queued == 0)
+    }
+
+    /// True if every lane that is up is at its end or near it.
+    pub fn caught_up(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.down || lane.caught_up())
+    }
+}

@@ -1,0 +1,370 @@
+//! A task, live: one partition number of the worker's inputs, with its merge, core and journal chain.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapewatch_eventlog::{OutRecord, TopicPartition};
+use tapewatch_schemas::journal::{Epoch, JournalRecord};
+use tapewatch_schemas::{Digest, Event, Reason, Time};
+
+use crate::core::Core;
+use crate::injected::{Injected, SourceDown, SourceUp};
+use crate::inspect::{Fault, Fetched, Verdict};
+use crate::letters::Letters;
+use crate::merge::{Choice, Merge, Patience};
+use crate::pending::{Fate, Link, Pending};
+use crate::probe::Probe;
+use crate::snapshot::{LanePosition, SavedTask};
+
+/// A running task.
+pub struct Task {
+    /// The deterministic part.
+    pub core: Core,
+    /// The inputs.
+    pub merge: Merge,
+    /// What was taken since the last journal record.
+    pub pending: Pending,
+    /// Sequence number of the next journal record.
+    pub sequence: i64,
+    /// Hash of the last journal record.
+    pub previous: Digest,
+    /// Offset of a journal record at or before the last one, where a restore may begin to read.
+    pub journal_offset: i64,
+    /// Journal records since the last snapshot.
+    pub since_snapshot: u32,
+    /// Dead letters since the last journal record.
+    pub letters: Vec<OutRecord>,
+    /// The epoch, until the record that opens it is sealed.
+    pub opens: Option<Epoch>,
+    /// Digest of the epoch in force.
+    pub epoch: Digest,
+    /// Number of tasks: broadcast partition p is the letter-writing business of task p modulo this.
+    tasks: i32,
+    probes: BTreeMap<TopicPartition, Probe>,
+    refetch: Vec<TopicPartition>,
+    carried_since: Option<Time>,
+    anchored: Time,
+}
+
+/// What bounds an advance.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Records and injected events in one round of one task.
+    pub records: usize,
+    /// Bytes of outputs in one round of one task.
+    pub bytes: usize,
+}
+
+/// Why an advance stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// The round is full.
+    Full,
+    /// Until then at most, another source may deliver something that goes first.
+    Waiting(Option<Time>),
+    /// Everything fetched was taken.
+    Drained,
+}
+
+impl Task {
+    /// A task that continues from a restored core.
+    pub fn new(core: Core, merge: Merge, tasks: i32) -> Self {
+        let pending = Pending::new(core.step());
+        let mut task = Self {
+            core,
+            merge,
+            pending,
+            sequence: 0,
+            previous: Digest::NONE,
+            journal_offset: 0,
+            since_snapshot: 0,
+            letters: Vec::new(),
+            opens: None,
+            epoch: Digest::NONE,
+            tasks,
+            probes: BTreeMap::new(),
+            refetch: Vec::new(),
+            carried_since: None,
+            anchored: Time::MIN,
+        };
+        for at in task.core.open_breakers() {
+            if let Some(lane) = task.merge.lane_mut(&at) {
+                lane.down = true;
+            }
+        }
+        task
+    }
+
+    /// Takes in what was fetched, and what heartbeats in it promise about the other inputs.
+    pub fn push(&mut self, fetched: &Arc<Fetched>, now: Time) {
+        if let Some(lane) = self.merge.lane_mut(fetched.batch.source()) {
+            lane.push(fetched, now);
+        }
+        for inspected in &fetched.verdicts {
+            if let Verdict::Take(Event::Heartbeat(beat)) = &inspected.verdict {
+                self.heed(beat);
+            }
+        }
+    }
+
+    fn heed(&mut self, beat: &tapewatch_schemas::events::Heartbeat) {
+        for progress in &beat.progress {
+            let at = TopicPartition::new(progress.topic.clone(), progress.partition);
+            if let Some(lane) = self.merge.lane_mut(&at) {
+                lane.promise(&beat.source, progress.last_sequence, progress.complete_to, progress.closed);
+            }
+        }
+    }
+
+    /// Takes as many records and injected events as may be taken now.
+    pub fn advance(&mut self, patience: Patience, budget: Budget, letters: &Letters) -> Stopped {
+        loop {
+            self.probe(patience, letters);
+            if self.is_full(budget) {
+                return Stopped::Full;
+            }
+            let (lane, limit) = match self.merge.choose(patience) {
+                Choice::Take { lane, limit } => (lane, limit),
+                Choice::Wait { until } => return Stopped::Waiting(until),
+                Choice::Empty => {
+                    self.idle(patience);
+                    return Stopped::Drained;
+                }
+            };
+            while let Some(time) = self.merge.lanes[lane].head_time()
+                && (time, lane) < limit
+                && !self.is_full(budget)
+                && !self.merge.lanes[lane].down
+            {
+                self.tick_before(time);
+                self.take(lane, time, letters);
+            }
+        }
+    }
+
+    fn is_full(&self, budget: Budget) -> bool {
+        self.pending.len() >= budget.records || self.pending.outbox.bytes >= budget.bytes
+    }
+
+    /// Nothing is left to take: what time alone brings.
+    fn idle(&mut self, patience: Patience) {
+        if let Patience::Wall { now, .. } = patience {
+            if self.merge.caught_up() {
+                while let Some(due) = self.core.next_deadline().filter(|due| *due <= now) {
+                    self.inject(Injected::Tick(due.max(self.core.clock())));
+                }
+            }
+        } else if self.merge.closed() && !self.core.is_closed() {
+            let clock = self.core.clock();
+            self.inject(Injected::Closed(clock));
+        }
+    }
+
+    fn tick_before(&mut self, time: Time) {
+        while let Some(due) = self.core.next_deadline().filter(|due| *due < time) {
+            self.inject(Injected::Tick(due.max(self.core.clock())));
+            assert!(
+                self.core.next_deadline().is_none_or(|next| next > due),
+                "a tick must move its deadline, or the task would tick for ever"
+            );
+        }
+    }
+
+    /// Takes an injected event, live.
+    pub fn inject(&mut self, event: Injected) {
+        self.core.inject(&event, &mut self.pending.outbox);
+        self.pending.inject(event);
+    }
+
+    fn take(&mut self, lane: usize, time: Time, letters: &Letters) {
+        let Some((fetched, index)) = self.merge.lanes[lane].head_shared() else { return };
+        let record = fetched.batch.record(index);
+        let inspected = &fetched.verdicts[index];
+        let broadcast = self.merge.lanes[lane].broadcast;
+        let before = self.merge.lanes[lane].position;
+        let refusal;
+        let (fate, fault) = match &inspected.verdict {
+            Verdict::Pass => (Fate::Passed, None),
+            Verdict::Bad(fault) => (self.dead(broadcast, record.partition, fault), Some(fault)),
+            Verdict::Take(event) => match self.core.observe(&record, event, &mut self.pending.outbox) {
+                Ok(()) => (Fate::Processed, None),
+                Err(error) => {
+                    refusal = Fault { reason: Reason::Refused, text: error.to_string() };
+                    (self.dead(broadcast, record.partition, &refusal), Some(&refusal))
+                }
+            },
+        };
+        let at = self.merge.lanes[lane].at.clone();
+        self.pending.take(lane, &at, before, record.offset, &inspected.digest, fate);
+        self.pending.due |= !broadcast || !self.pending.outbox.is_empty();
+        let taken = &mut self.merge.lanes[lane];
+        let merge_time = if fault.is_some() { taken.merge_time } else { time };
+        taken.pop(merge_time);
+        let Some(fault) = fault else { return };
+        let excused = self.core.breaker(&at).excuses(record.offset);
+        if matches!(fate, Fate::Dead(_)) && !excused {
+            self.letters.push(letters.letter(&record, fault));
+            self.pending.due = true;
+        }
+        if self.core.fail(&at, record.offset) {
+            self.open_breaker(lane, record.offset + 1);
+        }
+    }
+
+    fn dead(&self, broadcast: bool, partition: i32, fault: &Fault) -> Fate {
+        if broadcast && partition.rem_euclid(self.tasks) != self.core.partition() {
+            Fate::DeadElsewhere
+        } else {
+            Fate::Dead(fault.reason.as_str())
+        }
+    }
+
+    fn open_breaker(&mut self, lane: usize, offset: i64) {
+        let at = self.merge.lanes[lane].at.clone();
+        let breaker = self.core.breaker(&at);
+        self.merge.lanes[lane].down = true;
+        self.inject(Injected::SourceDown(SourceDown {
+            topic: at.topic,
+            partition: at.partition,
+            offset,
+            failures: breaker.failed(),
+            calls: breaker.calls(),
+            time: self.core.clock(),
+        }));
+    }
+
+    /// Looks ahead at sources that have been down for long enough.
+    fn probe(&mut self, patience: Patience, letters: &Letters) {
+        for index in 0..self.merge.lanes.len() {
+            if !self.merge.lanes[index].down {
+                continue;
+            }
+            let at = self.merge.lanes[index].at.clone();
+            let Some(since) = self.core.breaker(&at).open_since() else { continue };
+            let now = match patience {
+                Patience::Wall { now, .. } => now.max(self.core.clock()),
+                Patience::Tape | Patience::LockStep => self.core.clock(),
+            };
+            if now < since + letters.breaker.wait {
+                continue;
+            }
+            let probe = self.probes.entry(at.clone()).or_default();
+            let lane = &mut self.merge.lanes[index];
+            let mut good = false;
+            while !good && !probe.exhausted(letters.breaker.probe_limit) {
+                let Some((fetched, head)) = lane.head_shared() else { break };
+                let record = fetched.batch.record(head);
+                good = probe.look(&record, &fetched.verdicts[head], letters.breaker.permitted);
+                lane.pass_over();
+            }
+            if good {
+                self.close_breaker(&at, None, letters);
+            }
+        }
+    }
+
+    /// Closes the breaker of `at`: its bad records so far go into one range letter, and it is read again
+    /// from where it stopped. `by` names who closed it by hand and why.
+    pub fn close_breaker(&mut self, at: &TopicPartition, by: Option<(String, String)>, letters: &Letters) {
+        let mut probe = self.probes.remove(at).unwrap_or_default();
+        let Some(lane) = self.merge.lane_mut(at).filter(|lane| lane.down) else { return };
+        let from = lane.position;
+        let broadcast = lane.broadcast;
+        lane.down = false;
+        lane.rewind();
+        probe.to = probe.to.max(from);
+        if probe.bad > 0 && (!broadcast || at.partition.rem_euclid(self.tasks) == self.core.partition()) {
+            self.letters.push(letters.range_letter(at, from, &probe));
+        }
+        self.refetch.push(at.clone());
+        self.inject(Injected::SourceUp(SourceUp {
+            topic: at.topic.clone(),
+            partition: at.partition,
+            from,
+            to: probe.to,
+            bad: probe.bad,
+            time: self.core.clock(),
+            by,
+        }));
+    }
+
+    /// Partitions that must be fetched again from their lane's position.
+    pub fn take_refetch(&mut self) -> Vec<TopicPartition> {
+        std::mem::take(&mut self.refetch)
+    }
+
+    /// True if a journal record is due: for a record of its own, an output, a deadline, or because what it
+    /// carries has waited for `max_carry`.
+    pub fn is_due(&mut self, now: Time, max_carry: Duration) -> bool {
+        if self.opens.is_some() {
+            return true;
+        }
+        if self.pending.is_empty() {
+            self.carried_since = None;
+            return false;
+        }
+        let since = *self.carried_since.get_or_insert(now);
+        self.pending.due || now >= since + max_carry
+    }
+
+    /// Seals the journal record of what is pending.
+    pub fn seal(&mut self, instance: &str) -> Sealed {
+        let worker = self.core.worker().clone();
+        let link = Link {
+            worker: &worker,
+            partition: self.core.partition(),
+            sequence: self.sequence,
+            previous: self.previous,
+            epoch: self.epoch,
+            opens: self.opens.take(),
+            instance,
+        };
+        let (record, bytes, outbox) = self.pending.seal(link);
+        self.sequence += 1;
+        self.previous = record.hash;
+        self.since_snapshot += 1;
+        self.carried_since = None;
+        let letters = std::mem::take(&mut self.letters);
+        Sealed { record, journal: bytes, outputs: outbox.records, letters }
+    }
+
+    /// Why an anchor is due, if one is: the task's clock has crossed a multiple of `every` since the last.
+    pub fn anchor_due(&mut self, every: Duration) -> &'static str {
+        let clock = self.core.clock();
+        let boundary = if clock == Time::MIN { clock } else { clock.floor_to(every) };
+        let before = std::mem::replace(&mut self.anchored, boundary);
+        if before != Time::MIN && boundary > before { "daily" } else { "" }
+    }
+
+    /// The whole state after the last sealed record. Nothing may be pending.
+    pub fn save(&self) -> SavedTask {
+        debug_assert!(self.pending.is_empty(), "a snapshot stands between two rounds");
+        let lanes = self.merge.lanes.iter().map(|lane| LanePosition {
+            topic: lane.at.topic.clone(),
+            partition: lane.at.partition,
+            position: lane.position,
+            merge_time: lane.merge_time,
+        });
+        SavedTask { core: self.core.save(), lanes: lanes.collect() }
+    }
+
+    /// The group's positions: a line for each co-partitioned input.
+    pub fn offsets(&self) -> impl Iterator<Item = (TopicPartition, i64)> + '_ {
+        let own = self.merge.lanes.iter().filter(|lane| !lane.broadcast);
+        own.map(|lane| (lane.at.clone(), lane.position))
+    }
+}
+
+/// A sealed round of one task.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The journal record.
+    pub record: JournalRecord,
+    /// The journal record's bytes.
+    pub journal: Vec<u8>,
+    /// The outputs.
+    pub outputs: Vec<OutRecord>,
+    /// The dead letters.
+    pub letters: Vec<OutRecord>,
+}
