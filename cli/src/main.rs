@@ -1,2 +1,7 @@
-//! tapewatch.
-fn main() {}
+//! The `tapewatch` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tapewatch::main()
+}

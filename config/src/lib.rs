@@ -11,6 +11,7 @@ mod environment;
 mod error;
 mod instruments;
 mod layer;
+mod librdkafka;
 mod limit;
 mod log;
 mod risk;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{ConfigError, ConfigErrors};
-use crate::layer::{self, Table};
+use crate::layer::{self, Node, Table};
 use crate::section::{Context, Section};
 use crate::{Alerting, Breaker, DeadLetters, Log, Risk, Runtime, Telemetry, Topics, environment, variables};
 
@@ -98,6 +98,15 @@ impl Settings {
     /// The built-in defaults, without file, environment or variables.
     pub fn defaults() -> Self {
         Self::load(None, None, std::iter::empty()).expect("the built-in defaults are tested to be valid")
+    }
+
+    /// The names of the environments that a file's text holds, as far as it can be read.
+    pub fn environments(text: &str) -> Vec<String> {
+        let table = layer::parse(text, None, &mut Vec::new());
+        match table.get(environment::KEY).map(|entry| &entry.node) {
+            Some(Node::Table(inside)) => inside.keys().cloned().collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The text of the built-in defaults: a file to begin with.

@@ -115,6 +115,9 @@ fn secrets_come_from_files_and_are_never_shown() {
         let settings = load(&file(&folder, &body(password)), None, &[]).unwrap();
         let sasl = settings.log.kafka.sasl.as_ref().unwrap();
         assert_eq!(sasl.password.as_ref().unwrap().expose(), "hunter2");
+        let connection = settings.log.kafka.librdkafka();
+        assert_eq!(connection["security.protocol"], "sasl_plaintext");
+        assert_eq!(connection["sasl.password"], "hunter2");
         for shown in [format!("{settings:?}"), settings.show(), settings.canonical()] {
             assert!(!shown.contains("hunter2"), "{shown}");
         }

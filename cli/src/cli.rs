@@ -1,0 +1,88 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{config, topics};
+use crate::{CliError, Context, exit};
+
+const EXAMPLES: &str = "\
+Examples:
+  tapewatch topics create                          make the topics, in ./tapewatch.db
+  tapewatch produce exec.reports.v1 fills.jsonl    write execution reports, one JSON object a line
+  tapewatch tail alerts.v1 --follow                watch alerts as they come
+  tapewatch dlq list                               what could not be used, and why
+  tapewatch config check                           find everything that is wrong in the settings
+";
+
+/// Watches the tape: an independent, replayable monitor for algorithmic-trading systems.
+///
+/// A trading system writes its signals, fills, positions and marks to a log; tapewatch's workers read them and
+/// write risk figures and alerts to it. The log is one file, or Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "tapewatch", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = EXAMPLES, after_long_help = long_help())]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Global {
+    /// The log: sqlite:PATH or kafka:HOST:PORT,HOST:PORT… [default: log.url of the settings]
+    #[arg(long, global = true, value_name = "URL", env = "TAPEWATCH_LOG", hide_env_values = true)]
+    pub log: Option<String>,
+    /// The settings' file [default: tapewatch.toml here, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "TAPEWATCH_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// The environment over the file: demo, kafka, or one of your own
+    #[arg(long = "env", global = true, value_name = "NAME", env = "TAPEWATCH_ENV", hide_env_values = true)]
+    pub environment: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the log's topics, or create those that this release needs
+    #[command(subcommand)]
+    Topics(topics::Command),
+    /// Check, show or name the settings
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+impl Command {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// What went wrong, with its exit code.
+    pub fn run(self, context: &Context) -> Result<ExitCode, CliError> {
+        match self {
+            Self::Topics(command) => topics::run(command, context),
+            Self::Config(command) => config::run(command, context),
+        }
+    }
+}
+
+fn long_help() -> String {
+    format!("{EXAMPLES}\n{}", exit::TABLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

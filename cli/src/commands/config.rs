@@ -1,0 +1,77 @@
+//! `tapewatch config check|show|version`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use tapewatch_config::Settings;
+
+use crate::{CliError, Context};
+
+/// What to do with the settings.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find everything that is wrong, in every environment of the file unless --env names one
+    Check,
+    /// Print the settings in force, and where each that is not a default was set
+    Show {
+        /// Print the defaults with their explanations instead: a file to begin with
+        #[arg(long)]
+        default: bool,
+    },
+    /// Print the configuration version: what results say that they were computed with
+    Version {
+        /// Print the text that it is the BLAKE3 hash of
+        #[arg(long)]
+        canonical: bool,
+    },
+}
+
+/// Runs it.
+pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
+    let mut out = io::stdout().lock();
+    match command {
+        Command::Check => check(context, &mut out)?,
+        Command::Show { default: true } => out.write_all(Settings::default_file().as_bytes())?,
+        Command::Show { default: false } => out.write_all(context.settings()?.show().as_bytes())?,
+        Command::Version { canonical: true } => writeln!(out, "{}", context.settings()?.canonical())?,
+        Command::Version { canonical: false } => writeln!(out, "{}", context.settings()?.version())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(context: &Context, out: &mut impl Write) -> Result<(), CliError> {
+    let settings = context.settings()?;
+    let source = context.file().map_or_else(|| "the defaults".into(), |file| file.display().to_string());
+    writeln!(out, "{source}: no fault found, configuration version {}", settings.version().short())?;
+    if context.global.environment.is_none() {
+        for name in environments(context) {
+            let settings = context.settings_in(Some(&name))?;
+            writeln!(
+                out,
+                "{source}, environment {name}: no fault found, version {}",
+                settings.version().short()
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The environments of the file and beside it.
+fn environments(context: &Context) -> BTreeSet<String> {
+    let Some(file) = context.file() else { return BTreeSet::new() };
+    let mut names: BTreeSet<String> =
+        Settings::environments(&fs::read_to_string(&file).unwrap_or_default()).into_iter().collect();
+    let folder = file.parent().map(|folder| folder.join("environments"));
+    for entry in folder.into_iter().flat_map(fs::read_dir).flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == "toml")
+            && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+        {
+            names.insert(name.to_owned());
+        }
+    }
+    names
+}

@@ -1,0 +1,93 @@
+//! What ends a command early.
+
+use std::io;
+
+use tapewatch_config::ConfigErrors;
+use tapewatch_eventlog::{CommitError, LogError};
+
+use crate::exit;
+
+/// Why a command did not do its work. Shown as one paragraph.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The command line is wrong in a way that the parser cannot see.
+    #[error("{0}")]
+    Usage(String),
+    /// The settings are wrong.
+    #[error("the configuration is wrong:\n{0}")]
+    Config(#[from] ConfigErrors),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A transaction was not acknowledged.
+    #[error("{doing}: {source}")]
+    Commit {
+        /// What was being written, and how much of it was acknowledged before.
+        doing: String,
+        /// Why.
+        source: CommitError,
+    },
+    /// What came in is wrong.
+    #[error("{0}")]
+    Input(String),
+    /// The log's topics are not as they should be.
+    #[error("{0}")]
+    Topics(String),
+    /// What was checked is not as it should be.
+    #[error("{0}")]
+    Failed(String),
+    /// What was to be verified cannot be.
+    #[error("{0}")]
+    NotVerifiable(String),
+    /// Ctrl-C.
+    #[error("interrupted: {0}")]
+    Interrupted(String),
+    /// Standard output, or another stream of our own.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CliError {
+    /// The exit code.
+    pub fn exit(&self) -> u8 {
+        match self {
+            Self::Usage(_) => exit::USAGE,
+            Self::Config(_) => exit::CONFIGURATION,
+            Self::Log(error) => of_log(error),
+            Self::Commit { source, .. } => match source {
+                CommitError::Aborted(error) | CommitError::Unknown(error) | CommitError::Refused(error) => {
+                    of_log(error)
+                }
+                CommitError::Fenced(_) => exit::LOG,
+            },
+            Self::Input(_) => exit::INPUT,
+            Self::Topics(_) => exit::TOPICS,
+            Self::NotVerifiable(_) => exit::NOT_VERIFIABLE,
+            Self::Interrupted(_) => exit::INTERRUPTED,
+            // A reader that has seen enough (`tapewatch tail … | head`) is no failure.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
+            Self::Output(_) | Self::Failed(_) => exit::FAILED,
+        }
+    }
+
+    /// What to say; nothing if a reader went away.
+    pub fn paragraph(&self) -> Option<String> {
+        match self {
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
+            other => Some(other.to_string()),
+        }
+    }
+}
+
+fn of_log(error: &LogError) -> u8 {
+    match error {
+        LogError::Address { .. } => exit::USAGE,
+        LogError::NoTopic { .. } => exit::TOPICS,
+        LogError::OutOfRange { .. } => exit::INPUT,
+        LogError::Full { .. } => exit::FULL,
+        LogError::Unreachable { .. }
+        | LogError::Newer { .. }
+        | LogError::Busy { .. }
+        | LogError::Backend { .. } => exit::LOG,
+    }
+}

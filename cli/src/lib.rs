@@ -1,0 +1,36 @@
+//! `tapewatch`, the one command people type: what its arguments mean, and how it ends.
+
+mod cli;
+pub mod commands;
+mod context;
+mod error;
+pub mod exit;
+mod paint;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use cli::{Cli, Command, Global};
+pub use context::{Access, Context};
+pub use error::CliError;
+pub use paint::Paint;
+
+/// Parses the arguments, runs the command and says how it ended: errors as one paragraph on standard error,
+/// and an exit code of [`exit`].
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = Context::new(cli.global);
+    match cli.command.run(&context) {
+        Ok(code) => code,
+        Err(error) => {
+            if let Some(text) = error.paragraph() {
+                let label = context.problems.red("error:");
+                // Nobody is left to tell if standard error is gone too.
+                let _ = writeln!(io::stderr(), "{label} {text}");
+            }
+            ExitCode::from(error.exit())
+        }
+    }
+}
