@@ -7,6 +7,7 @@
 mod batch;
 pub mod dead_letter;
 mod error;
+mod kafka;
 mod log;
 mod open;
 mod record;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tapewatch_schemas::{Time, time::micros_of};
 
+use crate::kafka::KafkaLog;
 use crate::sqlite::SqliteLog;
 use crate::{Log, LogError};
 
@@ -94,7 +95,7 @@ pub fn open(url: &str, options: &OpenOptions) -> Result<Arc<dyn Log>, LogError> 
         Some(("sqlite", "")) => Err(address("the path is missing")),
         Some(("sqlite", _)) => Ok(Arc::new(SqliteLog::open(url, options)?)),
         Some(("kafka", "")) => Err(address("the brokers are missing")),
-        Some(("kafka", _)) => Err(address("this build has no Kafka")),
+        Some(("kafka", _)) => Ok(Arc::new(KafkaLog::open(url, options)?)),
         _ => Err(address("it begins neither with `sqlite:` nor with `kafka:`")),
     }
 }

@@ -62,7 +62,9 @@ pub fn seeking_by_offset_and_by_time(f: &Fixture) {
         assert_eq!(seek(exact - Duration::from_millis(500)), offsets[n as usize], "between two records");
     }
     let end = f.log.bounds(&at[0]).unwrap().end;
-    assert_eq!(seek(start + Duration::from_secs(3000)), end);
+    // Behind the last record; a transaction's marker has an offset and a time of its own on some logs.
+    let behind = seek(start + Duration::from_secs(3000));
+    assert!((offsets[2999] + 1..=end).contains(&behind), "{behind}");
 }
 
 pub fn pausing_loses_nothing_and_delivers_nothing(f: &Fixture) {
