@@ -7,6 +7,7 @@
 mod batch;
 pub mod dead_letter;
 mod error;
+pub mod faults;
 mod kafka;
 mod log;
 mod open;
