@@ -1,49 +1,217 @@
 //! The alerting monitor: rules over risk figures, limit states, the pipeline's health and heartbeats.
+//!
+//! A *condition* is one rule's condition about one scope and, for limits, one limit. Its fingerprint names
+//! these, so the same condition is the same alert when it comes again. It fires once it has held for the
+//! rule's time, on the task's clock, and is resolved when it no longer holds. One alert is published per
+//! change, never one per look.
+//!
+//! What is unknown is not fine: a breach or a warning stands until a known value ends it, and beside it the
+//! rule on unknown limits says that nobody can tell.
 
+mod alert;
+mod condition;
 mod parameters;
+mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use parameters::{AlertingParameters, Comparison, Condition, Grace, Pattern, Rule, default_rules};
-
-use tapewatch_schemas::Time;
+use smol_str::SmolStr;
+use tapewatch_schemas::events::{AlertState, Cause};
+use tapewatch_schemas::{Event, Time};
 
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, StateError};
+use condition::Finding;
+use state::Track;
 
 /// The alerts of one task.
 #[derive(Debug)]
 pub struct AlertingMonitor {
     parameters: AlertingParameters,
+    clock: Time,
+    /// The conditions that hold, by fingerprint; also the silences that will, if no heartbeat comes.
+    conditions: BTreeMap<String, Track>,
+    /// Those that have not fired, by when they will.
+    pending: BTreeSet<(Time, String)>,
+    /// Those whose rule is no longer in the configuration: resolved at the next step.
+    orphans: BTreeSet<String>,
 }
 
 impl AlertingMonitor {
     /// A monitor that has seen nothing.
     pub fn new(parameters: AlertingParameters) -> Self {
-        Self { parameters }
+        Self {
+            parameters,
+            clock: Time::MIN,
+            conditions: BTreeMap::new(),
+            pending: BTreeSet::new(),
+            orphans: BTreeSet::new(),
+        }
     }
 
     /// What it was told.
     pub fn parameters(&self) -> &AlertingParameters {
         &self.parameters
     }
+
+    fn rule(&self, name: &SmolStr) -> Option<&Rule> {
+        self.parameters.rules.iter().find(|r| r.name == *name)
+    }
+
+    /// That there is room for the conditions that begin with these findings.
+    fn room(&self, findings: &[Finding]) -> Result<(), Refusal> {
+        let begins = |f: &&Finding| f.holds == Some(true) && !self.conditions.contains_key(&f.fingerprint);
+        let more = findings.iter().filter(begins).count();
+        if more > 0 && self.conditions.len() + more > self.parameters.max_conditions {
+            return Err(Refusal {
+                field: "scope",
+                problem: format!("{} conditions hold already and this adds {more}", self.conditions.len()),
+                expected: "no more conditions at once than the bound",
+            });
+        }
+        let watched = |f: &&Finding| begins(f) && f.silence;
+        let more = findings.iter().filter(watched).count();
+        if more > 0 {
+            let sources = self.conditions.values().filter(|t| t.silence).count();
+            if sources + more > self.parameters.max_sources {
+                return Err(Refusal {
+                    field: "source",
+                    problem: format!("{sources} sources are watched already and this adds {more}"),
+                    expected: "no more sources watched for silence than the bound",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what a record says about one condition.
+    fn take(&mut self, finding: Finding, cause: &Cause, out: &mut Vec<Output>) {
+        match finding.holds {
+            None => {}
+            Some(false) => self.end(finding, cause, out),
+            Some(true) => self.hold(finding, cause, out),
+        }
+    }
+
+    /// A condition does not hold.
+    fn end(&mut self, finding: Finding, cause: &Cause, out: &mut Vec<Output>) {
+        let Some(mut track) = self.conditions.remove(&finding.fingerprint) else { return };
+        if !track.firing {
+            self.pending.remove(&(track.due, finding.fingerprint));
+            return;
+        }
+        track.say(&finding);
+        self.publish(&finding.fingerprint, &track, AlertState::Resolved, cause, out);
+    }
+
+    /// A condition holds, now or from `finding.since` on.
+    fn hold(&mut self, finding: Finding, cause: &Cause, out: &mut Vec<Output>) {
+        let Some(hold) = self.rule(&finding.rule).map(|rule| rule.hold) else { return };
+        let Finding { ref fingerprint, not_before, .. } = finding;
+        let known = self.conditions.remove(fingerprint);
+        let was_firing = known.as_ref().is_some_and(|t| t.firing);
+        if was_firing && !finding.silence {
+            let mut track = known.expect("it is firing");
+            track.say(&finding);
+            self.conditions.insert(finding.fingerprint, track);
+            return;
+        }
+        if let Some(track) = &known {
+            self.pending.remove(&(track.due, fingerprint.clone()));
+        }
+        if was_firing {
+            // A heartbeat after a silence: the silence is over, and the next is waited for.
+            let mut track = known.clone().expect("it is firing");
+            track.detail = format!("{} has sent a heartbeat again", track.scope);
+            self.publish(fingerprint, &track, AlertState::Resolved, cause, out);
+        }
+        let since = match &known {
+            Some(track) if !finding.silence => track.since,
+            _ => finding.since,
+        };
+        let mut track = Track::new(&finding, since, (since + hold).max(not_before));
+        track.firing = track.due <= self.clock && !finding.silence;
+        if track.firing {
+            self.publish(fingerprint, &track, AlertState::Firing, cause, out);
+        } else {
+            self.pending.insert((track.due, fingerprint.clone()));
+        }
+        self.conditions.insert(finding.fingerprint, track);
+    }
+
+    /// Fires what is due.
+    fn fire_due(&mut self, cause: &Cause, out: &mut Vec<Output>) {
+        while self.pending.first().is_some_and(|(due, _)| *due <= self.clock) {
+            let Some((_, fingerprint)) = self.pending.pop_first() else { return };
+            let Some(mut track) = self.conditions.remove(&fingerprint) else { continue };
+            track.firing = true;
+            self.publish(&fingerprint, &track, AlertState::Firing, cause, out);
+            self.conditions.insert(fingerprint, track);
+        }
+    }
+
+    /// Resolves what the configuration no longer asks about.
+    fn resolve_orphans(&mut self, cause: &Cause, out: &mut Vec<Output>) {
+        while let Some(fingerprint) = self.orphans.pop_first() {
+            let Some(mut track) = self.conditions.remove(&fingerprint) else { continue };
+            track.detail = format!("the rule {} is no longer in the configuration", track.rule);
+            if track.firing {
+                self.publish(&fingerprint, &track, AlertState::Resolved, cause, out);
+            }
+        }
+    }
 }
 
 impl Monitor for AlertingMonitor {
-    fn observe(&mut self, _seen: &Seen<'_>, _out: &mut Vec<Output>) -> Result<(), Refusal> {
+    fn observe(&mut self, seen: &Seen<'_>, out: &mut Vec<Output>) -> Result<(), Refusal> {
+        let clock = self.clock.max(seen.clock);
+        let findings = match seen.event {
+            Event::RiskMetrics(metrics) => self.in_figures(metrics, clock),
+            Event::SystemHealth(health) => self.in_health(health, clock),
+            Event::Heartbeat(beat) => self.in_heartbeat(beat, clock),
+            other => {
+                return Err(Refusal {
+                    field: "topic",
+                    problem: format!("a record of {}", other.topic()),
+                    expected: "risk metrics, system health or heartbeats",
+                });
+            }
+        };
+        self.room(&findings)?;
+        self.clock = clock;
+        self.resolve_orphans(seen.cause, out);
+        for finding in findings {
+            self.take(finding, seen.cause, out);
+        }
         Ok(())
     }
 
-    fn source(&mut self, _change: &SourceChange, _out: &mut Vec<Output>) {}
+    /// Nothing here rests on a source that is down: what its breaker says comes as a record of health, and
+    /// conditions stay as they are.
+    fn source(&mut self, change: &SourceChange, out: &mut Vec<Output>) {
+        self.clock = self.clock.max(change.clock);
+        self.resolve_orphans(&change.cause, out);
+    }
 
-    fn tick(&mut self, _now: Time, _out: &mut Vec<Output>) {}
+    fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.clock = self.clock.max(now);
+        let cause = Cause::Injected { kind: "tick", time: now };
+        self.resolve_orphans(&cause, out);
+        self.fire_due(&cause, out);
+    }
 
     fn next_deadline(&self) -> Option<Time> {
-        None
+        if !self.orphans.is_empty() {
+            return Some(Time(self.clock.micros().saturating_add(1)));
+        }
+        self.pending.first().map(|(due, _)| *due)
     }
 
     fn save(&self) -> Vec<u8> {
-        Vec::new()
+        self.to_bytes()
     }
 
-    fn restore(&mut self, _state: &[u8]) -> Result<(), StateError> {
-        Ok(())
+    fn restore(&mut self, state: &[u8]) -> Result<(), StateError> {
+        self.put_back(state)
     }
 }

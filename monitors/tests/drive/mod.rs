@@ -119,6 +119,11 @@ impl Driver {
         self.monitor.save()
     }
 
+    /// Puts back the state of another monitor.
+    pub(crate) fn restore(&mut self, state: &[u8]) {
+        self.monitor.restore(state).unwrap();
+    }
+
     /// Goes on from a saved state in a new monitor.
     pub(crate) fn restart(&mut self) {
         let state = self.save();
