@@ -17,7 +17,7 @@ use crate::{CommitError, Committed, Fence, LogError, Round, Writer};
 use super::deliveries::{Deliveries, record};
 use super::member::Proof;
 use super::outcome::{Outcome, is_replaced};
-use super::settings::Settings;
+use super::settings::{ANSWER, Settings};
 use super::targets::Targets;
 use super::topics::Topics;
 
@@ -61,6 +61,12 @@ impl KafkaWriter {
             let id = format!("{}.{number}", self.id);
             let producer: BaseProducer<Deliveries> =
                 self.settings.client(&self.settings.transacting(&id), Deliveries::default())?;
+            // With a connection up, the coordinator is found at once, and not at a second try 500 ms later.
+            if producer.client().fetch_cluster_id(ANSWER).is_none() {
+                let voice = &producer.context().voice;
+                let why = voice.last_reason().unwrap_or_else(|| "no broker answers".to_owned());
+                return Err(LogError::Unreachable { log: self.settings.address.clone(), why });
+            }
             producer.init_transactions(TAKEOVER).map_err(|error| {
                 let voice = &producer.context().voice;
                 self.settings.error(format!("taking over the transactional id {id}"), &error, voice)
