@@ -356,6 +356,7 @@ impl Worker {
         let log = Arc::clone(&self.log);
         let mut restorer = Restorer::new(&self.plan, log, self.broadcast.clone(), self.task_count)?;
         let mut revoked = None;
+        let mut starts = Vec::new();
         for &partition in partitions {
             if self.tasks.contains_key(&partition) {
                 continue;
@@ -370,18 +371,19 @@ impl Worker {
             };
             let task = restorer.restore(partition, &mut keep_alive)?;
             tracing::info!(worker = %self.plan.worker, partition, sequence = task.sequence, step = task.core.step(), "task restored");
-            let starts: Vec<(TopicPartition, i64)> = task.offsets().collect();
+            starts.extend(task.offsets());
             self.tasks.insert(partition, task);
             if revoked.is_some() {
                 break;
             }
-            self.member.assign(&starts)?;
         }
-        self.assign_broadcast()?;
         if let Some(change) = revoked {
             self.take_in(change)?;
+            return Ok(());
         }
-        Ok(())
+        // Not before all are restored: what a keep-alive polls meanwhile must not be a batch.
+        self.member.assign(&starts)?;
+        self.assign_broadcast()
     }
 
     /// Reads each broadcast partition from the least position that a task needs.
