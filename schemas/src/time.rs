@@ -11,8 +11,8 @@ use time::format_description::well_known::Rfc3339;
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z (Avro `timestamp-micros`).
 ///
-/// In Avro it is a long. In JSON it is written as RFC 3339 and read from RFC 3339 with an offset, or
-/// from integer microseconds.
+/// In Avro it is a long. In JSON it is written as RFC 3339 (integer microseconds outside the years 0 to
+/// 9999) and read from RFC 3339 with an offset, or from integer microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Time(pub i64);
 
@@ -97,12 +97,17 @@ impl Sub<Duration> for Time {
     }
 }
 
+impl Time {
+    /// RFC 3339 in UTC; none for instants outside the years 0 to 9999, which it cannot write.
+    fn rfc3339(self) -> Option<String> {
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000).ok()?;
+        at.format(&Rfc3339).ok()
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
-            .ok()
-            .and_then(|at| at.format(&Rfc3339).ok());
-        match shown {
+        match self.rfc3339() {
             Some(text) => f.write_str(&text),
             None => write!(f, "{}us", self.0),
         }
@@ -111,10 +116,10 @@ impl fmt::Display for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            serializer.serialize_i64(self.0)
+        let text = if serializer.is_human_readable() { self.rfc3339() } else { None };
+        match text {
+            Some(text) => serializer.serialize_str(&text),
+            None => serializer.serialize_i64(self.0),
         }
     }
 }
@@ -142,5 +147,55 @@ impl<'de> Deserialize<'de> for Time {
         } else {
             deserializer.deserialize_i64(Instant)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_any_offset_and_written_in_utc() {
+        for (text, micros) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2021-05-02T12:00:00Z", 1_619_956_800_000_000),
+            ("2021-05-02T14:00:00.000123+02:00", 1_619_956_800_000_123),
+            ("1969-12-31T23:59:59.999999Z", -1),
+            ("2021-05-02T12:00:00.0000019Z", 1_619_956_800_000_001),
+            ("1619956800000123", 1_619_956_800_000_123),
+            ("-1", -1),
+        ] {
+            assert_eq!(Time::parse(text), Ok(Time(micros)), "{text}");
+        }
+        assert_eq!(Time(1_619_956_800_000_123).to_string(), "2021-05-02T12:00:00.000123Z");
+        assert_eq!(Time(-1).to_string(), "1969-12-31T23:59:59.999999Z");
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", "now", "2021-05-02", "2021-05-02T12:00:00", "2021-13-02T12:00:00Z", "1.5", "1e3"] {
+            let error = Time::parse(text).unwrap_err();
+            assert!(error.contains("RFC 3339"), "{error}");
+        }
+        assert_eq!(Time::parse_rfc3339("1619956800000123"), None);
+    }
+
+    #[test]
+    fn the_ends_of_time_survive_json() {
+        for time in [Time::MIN, Time::MAX, Time(0), Time(253_402_300_800_000_000)] {
+            let text = serde_json::to_string(&time).unwrap();
+            assert_eq!(serde_json::from_str::<Time>(&text).unwrap(), time, "{text}");
+        }
+        assert_eq!(Time::MAX + Duration::from_secs(1), Time::MAX);
+        assert_eq!(Time::MIN.since(Time::MAX), i64::MIN);
+    }
+
+    #[test]
+    fn floors_also_before_the_epoch() {
+        let quarter = Duration::from_secs(900);
+        assert_eq!(Time::from_secs(901).floor_to(quarter), Time::from_secs(900));
+        assert_eq!(Time(-1).floor_to(quarter), Time::from_secs(-900));
+        assert_eq!(Time(7).floor_to(Duration::ZERO), Time(7));
+        assert_eq!(Time(-1).millis(), -1);
     }
 }
