@@ -116,11 +116,9 @@ impl Amount {
             return Err(AmountError::Overflow);
         }
         let parts = a_part * b_part;
-        let rounded = half_even(parts / UNIT, parts % UNIT, UNIT);
-        Self::signed(
-            whole * UNIT + a_whole * b_part + a_part * b_whole + rounded,
-            (self.0 < 0) != (other.0 < 0),
-        )
+        // A tie goes by the whole quotient's last digit, not by that of one term.
+        let quotient = whole * UNIT + a_whole * b_part + a_part * b_whole + parts / UNIT;
+        Self::signed(half_even(quotient, parts % UNIT, UNIT), (self.0 < 0) != (other.0 < 0))
     }
 
     /// The quotient, rounded half-even to 12 places.

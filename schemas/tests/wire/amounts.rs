@@ -31,7 +31,7 @@ fn half_even(dividend: &BigInt, divisor: &BigInt) -> BigInt {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn sums_are_exact(a in unscaled(), b in unscaled()) {
@@ -99,6 +99,8 @@ fn ties_go_to_the_even() {
     assert_eq!(of(1).checked_mul(half), Ok(of(0)));
     assert_eq!(of(3).checked_mul(half), Ok(of(2)));
     assert_eq!(of(-3).checked_mul(half), Ok(of(-2)));
+    // 0.5 behind a quotient whose terms are odd and even.
+    assert_eq!(of(135_733).checked_mul(amount("2928060702709.5")), Ok(of(397_434_463_360_868_564)));
     assert_eq!(of(1).checked_div(amount("2")), Ok(of(0)));
     assert_eq!(of(3).checked_div(amount("-2")), Ok(of(-2)));
     assert_eq!(Amount::ONE.checked_div(Amount::ZERO), Err(AmountError::DivisionByZero));

@@ -39,6 +39,8 @@ pub(crate) fn unscaled() -> impl Strategy<Value = i128> {
         -1_000_000_i128..1_000_000,
         (-1_000_000_i128..1_000_000).prop_map(|whole| whole * 10_i128.pow(12)),
         (-10_i128.pow(16)..10_i128.pow(16)).prop_map(|cents| cents * 10_i128.pow(10)),
+        // Halves: their products are ties.
+        (-1_000_000_i128..1_000_000).prop_map(|halves| halves * (10_i128.pow(12) / 2)),
         Just(MAX),
         Just(-MAX),
     ]
