@@ -1,6 +1,7 @@
-//! What writes inputs: the tape player with its reference strategy and incident book, and a publisher.
+//! What writes inputs: the tape player with its reference strategy and incident book, and publishers.
 //!
 //! [`Player`] turns a [`Tape`] into [`Slice`]s of events, the same for the same seed, byte for byte.
+//! [`play`] writes them to a log, each slice in one transaction; [`EventPublisher`] writes anyone's events.
 
 mod incidents;
 mod market;
@@ -8,6 +9,7 @@ mod money;
 mod options;
 mod outlet;
 mod player;
+mod publish;
 mod random;
 mod slice;
 pub mod tape;
@@ -16,5 +18,8 @@ mod trading;
 pub use incidents::{About, Expectation, Found, FoundAlert, Incident, IncidentBook, Kind, Says, Verdict};
 pub use options::{Layout, PlayerError, PlayerOptions, SIM_SOURCE, TAPE_SOURCE};
 pub use player::Player;
+pub use publish::{
+    EventPublisher, PLAYER_ID, Pace, PlayError, Played, PublishError, SliceError, SliceWriter, play,
+};
 pub use slice::{Body, Slice, SliceRecord};
-pub use tape::{Bar, Tape, TapeError, TapeReport};
+pub use tape::{BAR, BadLine, Bar, Tape, TapeError, TapeReport};

@@ -88,25 +88,32 @@ impl Outlet {
 
     fn leave(&mut self, publish: Time, what: Pending) -> Option<SliceRecord> {
         match what {
-            Pending::Event(event) => Some(self.numbered(*event)),
+            Pending::Event(event) => Some(self.numbered(publish, *event)),
             Pending::Lost(event) => {
-                self.numbered(*event);
+                self.numbered(publish, *event);
                 None
             }
             Pending::Bytes { topic, key, bytes } => {
                 let partition = self.layout.partition(topic, &key);
-                Some(SliceRecord { topic, partition, key, event_time: publish, body: Body::Bytes(bytes) })
+                Some(SliceRecord {
+                    topic,
+                    partition,
+                    key,
+                    event_time: publish,
+                    published: publish,
+                    body: Body::Bytes(bytes),
+                })
             }
             Pending::Heartbeat { source, closed, silent } => {
                 let progress = self.progress(source, publish, closed, silent);
                 let heartbeat =
                     Heartbeat { source: source.into(), sequence: 0, event_time: publish, progress };
-                Some(self.numbered(Event::Heartbeat(heartbeat)))
+                Some(self.numbered(publish, Event::Heartbeat(heartbeat)))
             }
         }
     }
 
-    fn numbered(&mut self, mut event: Event) -> SliceRecord {
+    fn numbered(&mut self, published: Time, mut event: Event) -> SliceRecord {
         let topic = event.topic();
         let key = SmolStr::new(event.key());
         let partition = self.layout.partition(topic, &key);
@@ -115,7 +122,7 @@ impl Outlet {
         *last += 1;
         *sequence = *last;
         let event_time = event.event_time();
-        SliceRecord { topic, partition, key, event_time, body: Body::Event(Box::new(event)) }
+        SliceRecord { topic, partition, key, event_time, published, body: Body::Event(Box::new(event)) }
     }
 
     /// How far a source has written everything it writes, empty partitions too.

@@ -1,2 +1,80 @@
-//! Plays the tape.
-fn main() {}
+//! Plays a tape into a log: `tapewatch-play --log sqlite:PATH`.
+
+use std::error::Error;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Parser;
+use tapewatch_eventlog::{OpenOptions, open};
+use tapewatch_producers::{Layout, Pace, Played, Player, PlayerOptions, Tape, play};
+use tapewatch_schemas::Codec;
+use tapewatch_schemas::partition::Partitioner;
+
+/// Plays a tape of bars, and portfolios that trade it, into a log whose topics are there.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// A tape in place of the built-in one: CSV with Datetime,Open,High,Low,Close,Volume.
+    tape: Option<PathBuf>,
+    /// The log: sqlite:PATH or kafka:HOST:PORT[,…].
+    #[arg(long, env = "TAPEWATCH_LOG")]
+    log: String,
+    /// How fast: max, or how many seconds of the tape in a second.
+    #[arg(long, default_value = "max")]
+    speed: Pace,
+    /// Plays the incident book too.
+    #[arg(long)]
+    incidents: bool,
+    /// The same seed gives the same records.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Only the first so many bars.
+    #[arg(long)]
+    bars: Option<usize>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tapewatch-play: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let tape = match &arguments.tape {
+        Some(path) => Tape::read(path)?,
+        None => Tape::built_in()?,
+    };
+    let report = tape.report();
+    eprintln!("{report}");
+    for line in report.bad.iter().take(10) {
+        eprintln!("  {line}");
+    }
+    let log = open(&arguments.log, &OpenOptions::default())?;
+    let options = PlayerOptions {
+        seed: arguments.seed,
+        incidents: arguments.incidents,
+        bars: arguments.bars,
+        layout: Layout::of(log.as_ref(), Partitioner::default())?,
+        ..PlayerOptions::default()
+    };
+    let player = Player::new(options, &tape)?;
+    let codec = Codec::new(&[])
+        .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let terminal = std::io::stderr().is_terminal();
+    let show = |played: &Played| {
+        if terminal {
+            eprint!("\r{} of {} bars, {} records, {} ", played.bars, played.of, played.records, played.until);
+        }
+    };
+    // Ctrl-C ends the process: a slice is written whole or not at all.
+    let played = play(&log, Arc::new(codec), player, arguments.speed, show, &AtomicBool::new(false))?;
+    eprintln!("{}{} bars played, {} records", if terminal { "\n" } else { "" }, played.bars, played.records);
+    Ok(())
+}

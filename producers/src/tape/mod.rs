@@ -2,6 +2,7 @@
 
 mod parse;
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -58,6 +59,26 @@ pub struct TapeReport {
     pub longest_gap: i64,
     /// Lines that are no bar. None of them is used.
     pub bad: Vec<BadLine>,
+}
+
+impl fmt::Display for TapeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = self.lines - self.bad.len() - self.merged - self.dropped;
+        write!(
+            f,
+            "{kept} bars of {} lines: {} moved into their place in time, {} merged with a bar of the same time, \
+             {} dropped as partial, {} bad; {} without volume; {} gaps, the longest {} h {} min",
+            self.lines,
+            self.moved,
+            self.merged,
+            self.dropped,
+            self.bad.len(),
+            self.without_volume,
+            self.gaps,
+            self.longest_gap / 3_600_000_000,
+            self.longest_gap / 60_000_000 % 60
+        )
+    }
 }
 
 /// Why there is no tape.
@@ -175,10 +196,15 @@ mod tests {
         let report = tape.report();
         assert_eq!(report.lines, 8721);
         assert_eq!(report.bad, []);
-        // 31 bars of the first download stand before the second one's start.
+        // The second download begins 32 bars before the first one ends.
         assert_eq!((report.moved, report.merged, report.dropped), (32, 32, 3));
         assert_eq!(tape.bars().len(), 8721 - 32 - 3);
         assert_eq!(report.longest_gap, 55 * 3_600_000_000 + 30 * 60_000_000);
+        assert_eq!(
+            report.to_string(),
+            "8686 bars of 8721 lines: 32 moved into their place in time, 32 merged with a bar of the same time, \
+             3 dropped as partial, 0 bad; 2079 without volume; 9 gaps, the longest 55 h 30 min"
+        );
         assert!(tape.bars().windows(2).all(|pair| pair[0].start < pair[1].start));
         assert!(tape.bars().iter().all(|bar| bar.low <= bar.open.min(bar.close)
             && bar.high >= bar.open.max(bar.close)
