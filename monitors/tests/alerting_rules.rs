@@ -8,15 +8,15 @@ use drive::{Driver, at, beat_of};
 use tapewatch_monitors::alerting::{Comparison, Condition, Pattern, Rule};
 use tapewatch_monitors::{AlertingParameters, Output};
 use tapewatch_schemas::events::{
-    Alert, AlertState, HealthKind, HealthStatus, LimitState, LimitStatus, Measure, Occasion, RiskMetrics,
-    Severity, SystemHealth, Unknown,
+    Alert, AlertState, HealthKind, HealthStatus, LimitState, LimitStatus, Measure, Occasion, Provenance,
+    RiskMetrics, Severity, SystemHealth, Unknown,
 };
 use tapewatch_schemas::{Event, RecordId, Time};
 
 fn figures(scope: &str, drawdown: f64, limits: Vec<LimitState>) -> Event {
     let measure = |name: &str, value| Measure { name: name.to_owned(), value, amount: None, unknown: None };
     Event::RiskMetrics(RiskMetrics {
-        provenance: Default::default(),
+        provenance: Provenance::default(),
         id: RecordId::default(),
         event_time: Time(0),
         scope: scope.into(),
@@ -53,7 +53,7 @@ fn unknown(reason: Unknown) -> Event {
 
 fn health(kind: HealthKind, status: HealthStatus) -> Event {
     Event::SystemHealth(SystemHealth {
-        provenance: Default::default(),
+        provenance: Provenance::default(),
         id: RecordId::default(),
         event_time: Time(0),
         component: "risk/3/exec.reports.v1".to_owned(),
@@ -112,7 +112,7 @@ fn a_breach_fires_once_and_is_resolved_once() {
     assert_eq!(alert.severity, Severity::Critical);
     assert_eq!((alert.value, alert.threshold, alert.since), (Some(3.41), Some(3.0), at(2)));
     assert_eq!(alert.fingerprint, "limit_breached|p|leverage");
-    assert_eq!(alert.message, "p: limit leverage is breached: leverage is 3.41, over 3, 113.6667 % of it");
+    assert_eq!(alert.message, "p: limit leverage is breached: leverage is 3.41, over 3, 114 % of it");
     assert!(d.see(3, standing(LimitStatus::Breached)).is_empty());
     let after = d.see(4, standing(LimitStatus::Warning));
     assert_eq!(

@@ -53,7 +53,7 @@ pub(super) fn limit_text(scope: &str, state: &LimitState) -> String {
     let LimitState { limit, measure, .. } = state;
     let of = state.symbol.as_ref().map_or(String::new(), |symbol| format!(" of {symbol}"));
     let value = state.value.map_or_else(|| "unknown".to_owned(), number);
-    let used = state.utilisation.map_or(String::new(), |u| format!(", {} % of it", number(u * 100.0)));
+    let used = state.utilisation.map_or(String::new(), |u| format!(", {:.0} % of it", u * 100.0));
     let bound = |bound: Option<f64>| bound.map_or_else(|| "none".to_owned(), number);
     match state.status {
         LimitStatus::Breached => {

@@ -3,6 +3,8 @@
 /// Shares of single symbols in the gross exposure, as fractions; zero for an empty book.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Concentration {
+    /// The sum of the absolute values.
+    pub gross: f64,
     /// The largest share.
     pub largest: f64,
     /// The sum of the five largest.
@@ -26,6 +28,7 @@ pub fn concentration(values: impl Iterator<Item = f64>) -> Concentration {
         return Concentration::default();
     }
     Concentration {
+        gross,
         largest: top[0] / gross,
         top5: top.iter().sum::<f64>() / gross,
         herfindahl: squares / (gross * gross),
@@ -49,9 +52,9 @@ mod tests {
     #[test]
     fn equal_shares_and_a_single_one() {
         let equal = concentration([10.0, -10.0, 10.0, -10.0].into_iter());
-        assert_eq!(equal, Concentration { largest: 0.25, top5: 1.0, herfindahl: 0.25 });
+        assert_eq!(equal, Concentration { gross: 40.0, largest: 0.25, top5: 1.0, herfindahl: 0.25 });
         let single = concentration(std::iter::once(-3.0));
-        assert_eq!(single, Concentration { largest: 1.0, top5: 1.0, herfindahl: 1.0 });
+        assert_eq!(single, Concentration { gross: 3.0, largest: 1.0, top5: 1.0, herfindahl: 1.0 });
         assert_eq!(concentration(std::iter::empty()), Concentration::default());
     }
 

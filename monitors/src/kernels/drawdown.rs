@@ -50,6 +50,50 @@ impl Drawdown {
     }
 }
 
+/// What a whole series of values says about its drawdowns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DrawdownProfile {
+    /// The largest loss from a peak as a share of it, 0 or more.
+    pub largest: f64,
+    /// Where the largest began: the first place of its peak.
+    pub peak: usize,
+    /// Where it was largest.
+    pub trough: usize,
+    /// The first place after the trough that is at its peak's height again, if there is one.
+    pub recovery: Option<usize>,
+    /// The loss at the end.
+    pub current: f64,
+    /// The ulcer index: the root of the mean of the squared losses (Martin and McCann, "The Investor's Guide
+    /// to Fidelity Funds", 1989), as a fraction; over the values after the first, which has none to have.
+    pub ulcer: f64,
+}
+
+/// The drawdowns of a series of wealth or equity. None if there is no value.
+pub fn drawdown_profile(values: &[f64]) -> Option<DrawdownProfile> {
+    let mut running = Drawdown::default();
+    let (mut best, mut peak, mut trough, mut squares) = (0, 0, 0, 0.0);
+    for (place, value) in values.iter().enumerate() {
+        let (before, largest) = (running.peak, running.largest);
+        running.push(*value);
+        if running.peak != before {
+            best = place;
+        }
+        if running.largest > largest {
+            (peak, trough) = (best, place);
+        }
+        squares += running.current * running.current;
+    }
+    let height = *values.get(peak)?;
+    Some(DrawdownProfile {
+        largest: running.largest,
+        peak,
+        trough,
+        recovery: (trough + 1..values.len()).find(|place| values[*place] >= height),
+        current: running.current,
+        ulcer: libm::sqrt(squares / (values.len() - 1).max(1) as f64),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +123,17 @@ mod tests {
         drawdown.flow(0.0, 50.0);
         drawdown.push(50.0);
         assert_eq!((drawdown.current(), drawdown.peak()), (0.0, Some(50.0)));
+    }
+
+    #[test]
+    fn a_series_is_profiled() {
+        let profile = drawdown_profile(&[1.0, 2.0, 1.0, 2.0, 1.5]).unwrap();
+        let ulcer = libm::sqrt((0.25 + 0.0625) / 4.0);
+        let expected =
+            DrawdownProfile { largest: 0.5, peak: 1, trough: 2, recovery: Some(3), current: 0.25, ulcer };
+        assert_eq!(profile, expected);
+        assert_eq!(drawdown_profile(&[]), None);
+        assert_eq!(drawdown_profile(&[3.0, 4.0]).unwrap().recovery, Some(1));
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod quantile;
 mod sorted_window;
 
 pub use concentration::{Concentration, concentration};
-pub use drawdown::Drawdown;
+pub use drawdown::{Drawdown, DrawdownProfile, drawdown_profile};
 pub use historical::{ShortfallConvention, expected_shortfall, value_at_risk};
-pub use quantile::quantile_type7;
+pub use quantile::{QuantileType, quantile, quantile_type7};
 pub use sorted_window::SortedWindow;
