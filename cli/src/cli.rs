@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{config, topics};
+use crate::commands::{config, produce, tail, topics};
 use crate::{CliError, Context, exit};
 
 const EXAMPLES: &str = "\
@@ -51,6 +51,10 @@ pub struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write JSON lines to a topic, checked against its schema: all of them, or none
+    Produce(produce::Args),
+    /// Print the last records of a topic, or those from somewhere on
+    Tail(tail::Args),
     /// List the log's topics, or create those that this release needs
     #[command(subcommand)]
     Topics(topics::Command),
@@ -66,6 +70,8 @@ impl Command {
     /// What went wrong, with its exit code.
     pub fn run(self, context: &Context) -> Result<ExitCode, CliError> {
         match self {
+            Self::Produce(args) => produce::run(args, context),
+            Self::Tail(args) => tail::run(args, context),
             Self::Topics(command) => topics::run(command, context),
             Self::Config(command) => config::run(command, context),
         }

@@ -3,9 +3,15 @@
 mod cli;
 pub mod commands;
 mod context;
+mod decoded;
 mod error;
 pub mod exit;
+mod interrupt;
+mod json_lines;
 mod paint;
+mod scan;
+mod spool;
+mod topic_name;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

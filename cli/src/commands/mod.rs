@@ -1,4 +1,6 @@
 //! The commands, a file each: its arguments and what it does.
 
 pub mod config;
+pub mod produce;
+pub mod tail;
 pub mod topics;

@@ -1,0 +1,295 @@
+//! `tapewatch produce TOPIC [FILE|-]`: JSON lines in, checked against the schema, and all or nothing written.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::json;
+use tapewatch_config::{Partitioner as Configured, Settings};
+use tapewatch_eventlog::{Clock, CommitError, Log, OutRecord, Round, TopicPartition, Writer};
+use tapewatch_schemas::catalogue::{Pattern, TOPICS};
+use tapewatch_schemas::checks::{Arrival, Checks};
+use tapewatch_schemas::partition::Partitioner;
+use tapewatch_schemas::{Event, Time};
+
+use crate::decoded::Decoder;
+use crate::interrupt::Interrupt;
+use crate::json_lines::{Line, Lines, MAX_LINE};
+use crate::spool::{Ready, Spool, Spooled};
+use crate::{Access, CliError, Context, topic_name};
+
+const EXAMPLES: &str = "\
+Examples:
+  tapewatch produce exec.reports.v1 fills.jsonl
+  zcat fills.jsonl.gz | tapewatch produce exec.reports.v1 -
+  tapewatch tail accounts.v1 --json | jq .value        what a record looks like
+
+One JSON object a line. Decimals are strings (\"0.1\") or integers, times RFC 3339 with an offset or integer
+microseconds, enums their symbols; a field that is missing takes its default, one that is unknown is refused.
+Every line is checked before the first is written. Records get the right key and partition.";
+
+/// A transaction closes at so many records …
+const ROUND_RECORDS: usize = 5_000;
+/// … or bytes.
+const ROUND_BYTES: usize = 4 << 20;
+/// How often the same round is sent before giving up.
+const ATTEMPTS: u32 = 5;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The topic: one that trading systems write
+    topic: String,
+    /// The file, or - for standard input
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// Write the good records although others are wrong
+    #[arg(long)]
+    skip_bad: bool,
+    /// Print what was done as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it.
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
+    let settings = context.settings()?;
+    refuse_derived(&args.topic)?;
+    let log = context.open(&settings, Access::Existing)?;
+    let partitions = topic_name::partitions(log.as_ref(), &args.topic)?;
+    let mut lines = Lines::open(&args.file)
+        .map_err(|error| CliError::Input(format!("{}: {error}", args.file.display())))?;
+    let interrupt = Interrupt::listen()?;
+    let checker = Checker::new(&args.topic, partitions as u32, &settings);
+    let (spool, bad) = check(&checker, &mut lines, &interrupt)?;
+    let good = spool.count();
+    if bad > 0 && !args.skip_bad {
+        return Err(CliError::Input(format!(
+            "{bad} of {} lines of {} are wrong, and nothing was written. Correct them, or leave them out with \
+             --skip-bad",
+            bad + good,
+            lines.name()
+        )));
+    }
+    let transactions = write(log.as_ref(), &args.topic, spool, &interrupt)?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        writeln!(
+            out,
+            "{}",
+            json!({"topic": args.topic, "written": good, "left_out": bad, "transactions": transactions})
+        )?;
+    } else {
+        let left_out = if bad > 0 { format!(", {bad} bad lines left out") } else { String::new() };
+        writeln!(out, "{good} records written to {} in {transactions} transactions{left_out}", args.topic)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Only what a user writes may be produced by hand: the rest says where it came from.
+fn refuse_derived(topic: &str) -> Result<(), CliError> {
+    let inputs = || TOPICS.iter().filter(|topic| !topic.compacted && is_input(topic.name));
+    match Pattern::of(topic) {
+        Some(Pattern::Fixed(found)) if is_input(found.name) => Ok(()),
+        Some(_) => {
+            let names: Vec<_> = inputs().map(|topic| topic.name).collect();
+            Err(CliError::Input(format!(
+                "{topic} is written by tapewatch alone, because its records say what they were made of. Yours \
+                 to write are {}",
+                names.join(", ")
+            )))
+        }
+        None => Err(CliError::Input(match topic_name::nearest(topic, inputs().map(|topic| topic.name)) {
+            Some(near) => format!("there is no topic `{topic}`. Did you mean {near}?"),
+            None => format!("there is no topic `{topic}`. `tapewatch topics list` shows those there are"),
+        })),
+    }
+}
+
+fn is_input(topic: &str) -> bool {
+    use tapewatch_schemas::catalogue as c;
+    [c::MARKET_DATA, c::SIGNALS, c::EXEC_REPORTS, c::POSITIONS, c::ACCOUNTS, c::HEARTBEATS].contains(&topic)
+}
+
+/// Turns lines into records, and says everything that is wrong with one.
+struct Checker<'a> {
+    topic: &'a str,
+    partitions: u32,
+    partitioner: Partitioner,
+    checks: Checks,
+    decoder: Decoder,
+    clock: Clock,
+}
+
+impl<'a> Checker<'a> {
+    fn new(topic: &'a str, partitions: u32, settings: &Settings) -> Self {
+        let partitioner = match settings.topics.partitioner {
+            Configured::Murmur2 => Partitioner::Murmur2,
+            Configured::Crc32 => Partitioner::Crc32,
+            Configured::Unchecked => Partitioner::Unchecked,
+        };
+        let checks = Checks { partitioner, max_skew: settings.runtime.max_skew };
+        Self { topic, partitions, partitioner, checks, decoder: Decoder::new(), clock: Clock::system() }
+    }
+
+    fn record(&self, number: u64, line: &Line<'_>) -> Result<Ready, Vec<String>> {
+        let text = match line {
+            Line::Text(text) => text,
+            Line::TooLong => return Err(vec![format!("the line is longer than {MAX_LINE} bytes")]),
+        };
+        let codec = self.decoder.codec();
+        let event = codec
+            .decode_json(self.topic, text)
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let key = Bytes::copy_from_slice(event.key().as_bytes());
+        let partition = self.partitioner.assign(&key, self.partitions);
+        self.check(&event, &key, partition).map_err(|error| vec![error])?;
+        let mut value = Vec::new();
+        codec.encode(&event, &mut value).map_err(|error| vec![error.to_string()])?;
+        Ok(Ready { line: number, partition: partition as i32, key, value: value.into() })
+    }
+
+    /// What a worker would check, so that nothing is written that becomes a dead letter.
+    fn check(&self, event: &Event, key: &[u8], partition: u32) -> Result<(), String> {
+        let arrival = Arrival {
+            key: Some(key),
+            partition,
+            partitions: self.partitions,
+            timestamp: self.clock.now(),
+            fetched: Time::MAX,
+        };
+        self.checks.check(event, &arrival).map_err(|error| error.to_string())
+    }
+}
+
+/// Checks every line, and lists what is wrong on standard error. The good records, and how many were bad.
+fn check(checker: &Checker<'_>, lines: &mut Lines, interrupt: &Interrupt) -> Result<(Spool, u64), CliError> {
+    let name = lines.name().to_owned();
+    let spooling = |error: io::Error| CliError::Input(format!("a temporary file cannot be written: {error}"));
+    let mut spool = Spool::new().map_err(spooling)?;
+    let mut bad = 0;
+    let mut progress = Progress::new("checked", None);
+    loop {
+        let next = lines.next().map_err(|error| CliError::Input(format!("{name}: {error}")))?;
+        let Some((number, line)) = next else { break };
+        match checker.record(number, &line) {
+            Ok(ready) => spool.push(&ready).map_err(spooling)?,
+            Err(problems) => {
+                bad += 1;
+                progress.clear();
+                let mut err = io::stderr().lock();
+                for problem in problems {
+                    writeln!(err, "{name}:{number}: {problem}")?;
+                }
+            }
+        }
+        progress.show(spool.count() + bad);
+        if interrupt.asked() {
+            return Err(CliError::Interrupted("nothing was written".into()));
+        }
+    }
+    progress.clear();
+    Ok((spool, bad))
+}
+
+/// Writes the records, a transaction after the other. How many there were.
+fn write(log: &dyn Log, topic: &str, spool: Spool, interrupt: &Interrupt) -> Result<u64, CliError> {
+    let total = spool.count();
+    if total == 0 {
+        return Ok(0);
+    }
+    let temporary = |error: io::Error| CliError::Input(format!("the temporary file cannot be read: {error}"));
+    let mut spooled = spool.rewind().map_err(temporary)?;
+    // A name of its own: nobody is fenced, and no earlier run can be taken for this one.
+    let id = format!("tapewatch.produce.{}.{}", std::process::id(), Clock::system().now().micros());
+    let mut writer = log.writer(&id)?;
+    let (mut written, mut transactions, mut last_line) = (0, 0, 0);
+    let mut progress = Progress::new("written", Some(total));
+    loop {
+        let (round, line) = next_round(topic, &mut spooled).map_err(temporary)?;
+        if round.records.is_empty() {
+            progress.clear();
+            return Ok(transactions);
+        }
+        let so_far = || format!("{written} of {total} records are written (up to line {last_line})");
+        if interrupt.asked() {
+            return Err(CliError::Interrupted(so_far()));
+        }
+        commit(writer.as_mut(), &round).map_err(|source| CliError::Commit {
+            doing: format!("writing to {topic}, {}", so_far()),
+            source,
+        })?;
+        written += round.records.len() as u64;
+        (transactions, last_line) = (transactions + 1, line);
+        progress.show(written);
+    }
+}
+
+/// The records of the next transaction, and the line of the last.
+fn next_round(topic: &str, spooled: &mut Spooled) -> io::Result<(Round, u64)> {
+    let mut round = Round::default();
+    let (mut bytes, mut last) = (0, 0);
+    while round.records.len() < ROUND_RECORDS && bytes < ROUND_BYTES {
+        let Some(Ready { line, partition, key, value }) = spooled.next()? else { break };
+        bytes += key.len() + value.len();
+        last = line;
+        round.records.push(OutRecord {
+            target: TopicPartition::new(topic, partition),
+            timestamp: None,
+            key: Some(key),
+            value: Some(value),
+            headers: Vec::new(),
+        });
+    }
+    Ok((round, last))
+}
+
+/// Sends the same round again while it is certain that nothing of it was written.
+fn commit(writer: &mut dyn Writer, round: &Round) -> Result<(), CommitError> {
+    let mut attempt = 1;
+    loop {
+        match writer.commit(round, None) {
+            Ok(_) => return Ok(()),
+            Err(CommitError::Aborted(_)) if attempt < ATTEMPTS => {
+                std::thread::sleep(Duration::from_millis(50 << attempt));
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A line on the terminal that says how far it is, once it takes longer than a moment.
+struct Progress {
+    what: &'static str,
+    of: Option<u64>,
+    next: Option<Instant>,
+    shown: bool,
+}
+
+impl Progress {
+    fn new(what: &'static str, of: Option<u64>) -> Self {
+        let next = io::stderr().is_terminal().then(|| Instant::now() + Duration::from_secs(1));
+        Self { what, of, next, shown: false }
+    }
+
+    fn show(&mut self, done: u64) {
+        let now = Instant::now();
+        if self.next.is_some_and(|next| now >= next) {
+            let of = self.of.map(|of| format!(" of {of}")).unwrap_or_default();
+            // What cannot be shown is not missed.
+            let _ = write!(io::stderr(), "\r{done}{of} {}\x1b[K", self.what);
+            (self.next, self.shown) = (Some(now + Duration::from_millis(200)), true);
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.shown {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+            self.shown = false;
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `produce` and `tail`: JSON lines in, checked, all or nothing; and out again.
+
+mod run;
+
+use std::io::Read;
+use std::process::Stdio;
+
+use run::Folder;
+use tapewatch_schemas::partition::Partitioner;
+
+fn account(portfolio: &str, sequence: u32, cash: &str) -> String {
+    format!(
+        "{{\"source\":\"me\",\"sequence\":{sequence},\"event_time\":\"2026-05-02T12:00:00Z\",\
+         \"portfolio\":\"{portfolio}\",\"currency\":\"USD\",\"cash\":\"{cash}\",\"equity\":\"{cash}\",\
+         \"deposits\":\"0\",\"withdrawals\":\"0\"}}\n"
+    )
+}
+
+fn with_topics() -> Folder {
+    let folder = Folder::new();
+    assert_eq!(folder.run(&["topics", "create", "--partitions", "4"]).code, 0);
+    folder
+}
+
+fn tail(folder: &Folder, more: &[&str]) -> Vec<serde_json::Value> {
+    let done = folder.run(&[&["tail", "accounts.v1", "--json"], more].concat());
+    assert_eq!(done.code, 0, "{}", done.err);
+    done.out.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+#[test]
+fn good_lines_are_written_under_their_keys_and_read_back() {
+    let folder = with_topics();
+    let lines: String = (0..20).map(|i| account(&format!("P{i}"), i, "1000.5")).collect();
+    folder.write("accounts.jsonl", &lines);
+    let done = folder.run(&["produce", "accounts.v1", "accounts.jsonl"]);
+    assert_eq!((done.code, done.err.as_str()), (0, ""));
+    assert_eq!(done.out, "20 records written to accounts.v1 in 1 transactions\n");
+    let back = tail(&folder, &["-n", "100"]);
+    assert_eq!(back.len(), 20);
+    for record in &back {
+        assert_eq!(record["key"], record["value"]["portfolio"]);
+        assert_eq!(record["value"]["cash"], "1000.5");
+        assert_eq!(record["value"]["event_time"], "2026-05-02T12:00:00Z");
+        let key = record["key"].as_str().expect("a key is text");
+        assert_eq!(record["partition"], Partitioner::Murmur2.assign(key.as_bytes(), 4));
+    }
+}
+
+#[test]
+fn every_error_is_listed_and_nothing_is_written() {
+    let folder = with_topics();
+    let good = account("P1", 0, "1");
+    let lines = format!(
+        "{good}\n{{\"portfolio\": 5}}\nnot json\n{}{}",
+        account("a:b", 1, "1"),
+        account("P1", 2, "1.0000000000001")
+    );
+    folder.write("a.jsonl", &lines);
+    let done = folder.run(&["produce", "accounts.v1", "a.jsonl"]);
+    assert_eq!(done.code, 5);
+    for wanted in [
+        "a.jsonl:3: `portfolio`: ",
+        "a.jsonl:3: `cash`: ",
+        "a.jsonl:4: ",
+        "a.jsonl:5: portfolio `a:b`",
+        "a.jsonl:6: `cash`: ",
+    ] {
+        assert!(done.err.contains(wanted), "{wanted} in {}", done.err);
+    }
+    assert!(
+        done.err.contains("error: 4 of 5 lines of a.jsonl are wrong, and nothing was written"),
+        "{}",
+        done.err
+    );
+    assert!(tail(&folder, &[]).is_empty());
+    let done = folder.run(&["produce", "accounts.v1", "a.jsonl", "--skip-bad", "--json"]);
+    assert_eq!(done.code, 0);
+    assert_eq!(done.out, "{\"topic\":\"accounts.v1\",\"written\":1,\"left_out\":4,\"transactions\":1}\n");
+    assert_eq!(tail(&folder, &[]).len(), 1);
+}
+
+#[test]
+fn standard_input_is_read_by_default_and_many_lines_take_several_transactions() {
+    let folder = with_topics();
+    let lines: String = (0..12_000).map(|i| account("P1", i, "1")).collect();
+    let done = folder.run_with_input(&["produce", "accounts.v1"], &lines);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.out.starts_with("12000 records written to accounts.v1 in 3 transactions"), "{}", done.out);
+    let last = tail(&folder, &["-n", "2"]);
+    assert_eq!(last[1]["value"]["sequence"], 11_999);
+    assert_eq!(tail(&folder, &["-n", "12000"]).len(), 12_000);
+}
+
+#[test]
+fn a_missing_file_and_a_folder_are_bad_input() {
+    let folder = with_topics();
+    for file in ["absent.jsonl", "."] {
+        let done = folder.run(&["produce", "accounts.v1", file]);
+        assert_eq!(done.code, 5);
+        assert!(done.err.starts_with(&format!("error: {file}: ")), "{}", done.err);
+    }
+}
+
+#[test]
+fn a_wrong_topic_gets_the_nearest_name() {
+    let folder = with_topics();
+    let done = folder.run(&["produce", "account.v1"]);
+    assert_eq!(done.code, 5);
+    assert!(done.err.contains("Did you mean accounts.v1?"), "{}", done.err);
+    let done = folder.run(&["tail", "alert"]);
+    assert_eq!(done.code, 5);
+    assert!(done.err.contains("Did you mean alerts.v1?"), "{}", done.err);
+    let done = folder.run(&["produce", "alerts.v1"]);
+    assert_eq!(done.code, 5);
+    assert!(done.err.contains("written by tapewatch alone"), "{}", done.err);
+}
+
+#[test]
+fn a_topic_that_is_not_on_the_log_is_named_with_what_to_do() {
+    let folder = with_topics();
+    let done = folder.run(&["tail", "control.v1"]);
+    assert_eq!(done.code, 8);
+    assert!(done.err.contains("tapewatch topics create --log sqlite:tapewatch.db"), "{}", done.err);
+}
+
+#[test]
+fn from_an_offset_or_a_time_reads_forward() {
+    let folder = with_topics();
+    let lines: String = (0..10).map(|i| account("P1", i, "1")).collect();
+    folder.run_with_input(&["produce", "accounts.v1"], &lines);
+    let sequences = |more: &[&str]| -> Vec<u64> {
+        tail(&folder, more).iter().filter_map(|record| record["value"]["sequence"].as_u64()).collect()
+    };
+    assert_eq!(sequences(&["--from", "7"]), [7, 8, 9]);
+    assert_eq!(sequences(&["--from", "3", "-n", "2"]), [3, 4]);
+    assert_eq!(sequences(&["--from", "2020-01-01T00:00:00Z"]).len(), 10);
+    assert!(sequences(&["--from", "2999-01-01T00:00:00Z"]).is_empty());
+    assert_eq!(folder.run(&["tail", "accounts.v1", "--from", "noon"]).code, 2);
+    assert_eq!(folder.run(&["tail", "accounts.v1", "--partition", "9"]).code, 5);
+}
+
+#[test]
+fn follow_sees_what_comes_and_ends_cleanly_on_ctrl_c() {
+    let folder = with_topics();
+    folder.run_with_input(&["produce", "accounts.v1"], &account("P1", 0, "1"));
+    let mut child = folder
+        .command(env!("CARGO_BIN_EXE_tapewatch"))
+        .args(["tail", "accounts.v1", "--json", "--follow"])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut out = child.stdout.take().expect("it is piped");
+    let mut line = |wanted: &str| {
+        let mut text = Vec::new();
+        let mut byte = [0];
+        while text.last() != Some(&b'\n') {
+            out.read_exact(&mut byte).expect("a line comes");
+            text.push(byte[0]);
+        }
+        let text = String::from_utf8_lossy(&text).into_owned();
+        assert!(text.contains(wanted), "{wanted} in {text}");
+    };
+    line("\"sequence\":0");
+    folder.run_with_input(&["produce", "accounts.v1"], &account("P2", 1, "1"));
+    line("\"sequence\":1");
+    assert_eq!(folder.shell(&format!("kill -INT {}", child.id())).code, 0);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
