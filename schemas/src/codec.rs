@@ -4,29 +4,27 @@
 //! gave. How an older or newer schema becomes the current type is settled once, when the codec is built
 //! (Avro's schema resolution); a record then costs one walk over its bytes.
 
+mod body;
 mod default;
 mod error;
 mod json;
 mod plan;
 mod read;
 mod shape;
+mod topic;
 mod write;
 
-#[cfg(test)]
-mod tests;
-
-use apache_avro::Schema;
-use apache_avro::rabin::Rabin;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 pub use error::{DecodeError, EncodeError, FieldError, SchemaError, SchemaId};
 
 use crate::events::{Event, EventKind};
 use crate::released::{RELEASED, Released};
-use plan::{Plan, resolve};
-use read::{Input, Place, Reader, Wrong};
+use body::read;
+use plan::resolve;
 use shape::Shape;
+pub use topic::can_read;
+use topic::{Topic, parsed};
 use write::Writer;
 
 /// The first bytes of Avro's single-object encoding.
@@ -47,18 +45,6 @@ pub struct SchemaText {
 #[derive(Debug)]
 pub struct Codec {
     topics: [Topic; EventKind::ALL.len()],
-}
-
-/// One topic's schemas.
-#[derive(Debug)]
-struct Topic {
-    kind: EventKind,
-    shape: Shape,
-    fingerprint: [u8; 8],
-    /// For records of the current schema.
-    current: Plan,
-    /// For those of other schemas.
-    others: Vec<([u8; 8], Plan)>,
 }
 
 impl Codec {
@@ -248,97 +234,10 @@ impl Codec {
     }
 }
 
-impl Topic {
-    fn current(kind: EventKind) -> Self {
-        let (shape, fingerprint) = parsed(kind.schema_text()).expect("a test parses every built-in schema");
-        let current =
-            resolve(&shape, &shape).expect("a test resolves every built-in schema with itself").plan;
-        Self { kind, shape, fingerprint, current, others: Vec::new() }
-    }
-
-    fn add(&mut self, fingerprint: [u8; 8], plan: Plan) {
-        if self.plan(fingerprint).is_none() {
-            self.others.push((fingerprint, plan));
-        }
-    }
-
-    fn plan(&self, fingerprint: [u8; 8]) -> Option<&Plan> {
-        if fingerprint == self.fingerprint {
-            return Some(&self.current);
-        }
-        self.others.iter().find(|(other, _)| *other == fingerprint).map(|(_, plan)| plan)
-    }
-}
-
 /// The fingerprint and the body of a value in single-object encoding; none if it is not.
 pub fn split_frame(value: &[u8]) -> Option<([u8; 8], &[u8])> {
     let (fingerprint, body) = value.strip_prefix(&SINGLE_OBJECT)?.split_first_chunk::<8>()?;
     Some((*fingerprint, body))
-}
-
-/// Whether every record that a writer of the one schema may write can be read with the other.
-///
-/// Stricter than Avro's own rule, where a union's branch or an enum's symbol that the reader lacks is an
-/// error only once it is met.
-///
-/// # Errors
-/// Every place where it cannot, or the text that is no schema.
-pub fn can_read(reader: &str, writer: &str) -> Result<(), Vec<String>> {
-    let (reader, _) = parsed(reader).map_err(|problem| vec![problem])?;
-    let (writer, _) = parsed(writer).map_err(|problem| vec![problem])?;
-    let resolved = resolve(&writer, &reader)?;
-    if resolved.partial.is_empty() { Ok(()) } else { Err(resolved.partial) }
-}
-
-/// A schema's shape, and its fingerprint least significant byte first.
-fn parsed(text: &str) -> Result<(Shape, [u8; 8]), String> {
-    let schema = Schema::parse_str(text).map_err(|error| error.to_string())?;
-    let fingerprint = schema.fingerprint::<Rabin>().bytes;
-    let fingerprint = fingerprint.try_into().expect("CRC-64 has eight bytes");
-    Ok((Shape::of(&schema)?, fingerprint))
-}
-
-/// Reads a body that begins `offset` bytes into its value.
-fn read(kind: EventKind, plan: &Plan, body: &[u8], offset: usize) -> Result<Event, DecodeError> {
-    Ok(match kind {
-        EventKind::MarketData => Event::MarketData(body_of(plan, body, offset)?),
-        EventKind::Signal => Event::Signal(body_of(plan, body, offset)?),
-        EventKind::ExecReport => Event::ExecReport(body_of(plan, body, offset)?),
-        EventKind::Position => Event::Position(body_of(plan, body, offset)?),
-        EventKind::Account => Event::Account(body_of(plan, body, offset)?),
-        EventKind::Heartbeat => Event::Heartbeat(body_of(plan, body, offset)?),
-        EventKind::RiskMetrics => Event::RiskMetrics(body_of(plan, body, offset)?),
-        EventKind::Holdings => Event::Holdings(body_of(plan, body, offset)?),
-        EventKind::SystemHealth => Event::SystemHealth(body_of(plan, body, offset)?),
-        EventKind::Alert => Event::Alert(body_of(plan, body, offset)?),
-    })
-}
-
-fn body_of<T: DeserializeOwned>(plan: &Plan, body: &[u8], offset: usize) -> Result<T, DecodeError> {
-    let mut input = Input::new(body);
-    match T::deserialize(Reader { plan, input: &mut input }) {
-        Ok(_) if input.left() > 0 => {
-            Err(DecodeError::TrailingBytes { position: offset + input.position(), count: input.left() })
-        }
-        Ok(value) => Ok(value),
-        Err(fault) => Err(located(fault.into_place(), offset)),
-    }
-}
-
-#[cold]
-fn located(place: Place, offset: usize) -> DecodeError {
-    let mut path = String::new();
-    for part in place.path.iter().rev() {
-        if !path.is_empty() && !part.starts_with('[') {
-            path.push('.');
-        }
-        path.push_str(part);
-    }
-    let position = offset + place.position.unwrap_or(0);
-    match place.wrong {
-        Wrong::Truncated => DecodeError::Truncated { position, path },
-        Wrong::Value(problem) => DecodeError::BadValue { position, path, problem },
-    }
 }
 
 fn in_hex(bytes: &[u8]) -> String {

@@ -1,10 +1,13 @@
 //! From a Rust type to Avro's binary form, walking the schema beside it.
 
+mod parts;
+
 use std::fmt;
 
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
-use super::shape::{RecordShape, Shape};
+use super::shape::Shape;
+use parts::{Fields, Items};
 
 /// Appends a long: zig-zag, then seven bits a byte, the least first.
 pub(crate) fn put_long(value: i64, out: &mut Vec<u8>) {
@@ -224,7 +227,7 @@ impl<'a> Serializer for Writer<'a> {
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'a>, Misfit> {
         match self.shape {
-            Shape::Record(record) => Ok(Fields { record, next: 0, out: self.out }),
+            Shape::Record(record) => Ok(Fields::new(record, self.out)),
             _ => self.misfit(name),
         }
     }
@@ -237,95 +240,5 @@ impl<'a> Serializer for Writer<'a> {
         _: usize,
     ) -> Result<Self::SerializeStructVariant, Misfit> {
         self.misfit(variant)
-    }
-}
-
-/// An array's or map's items: one block, then the empty one.
-pub(crate) struct Items<'a> {
-    shape: &'a Shape,
-    left: usize,
-    out: &'a mut Vec<u8>,
-}
-
-impl<'a> Items<'a> {
-    fn new(shape: &'a Shape, count: usize, out: &'a mut Vec<u8>) -> Self {
-        if count > 0 {
-            put_long(count as i64, out);
-        }
-        Self { shape, left: count, out }
-    }
-
-    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Misfit> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| Misfit("more items than announced".into()))?;
-        value.serialize(Writer { shape: self.shape, out: self.out })
-    }
-
-    fn finish(self) -> Result<(), Misfit> {
-        if self.left > 0 {
-            return Err(Misfit("fewer items than announced".into()));
-        }
-        self.out.push(0);
-        Ok(())
-    }
-}
-
-impl ser::SerializeSeq for Items<'_> {
-    type Ok = ();
-    type Error = Misfit;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Misfit> {
-        self.item(value)
-    }
-    fn end(self) -> Result<(), Misfit> {
-        self.finish()
-    }
-}
-
-impl ser::SerializeMap for Items<'_> {
-    type Ok = ();
-    type Error = Misfit;
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Misfit> {
-        key.serialize(Writer { shape: &Shape::String, out: self.out })
-    }
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Misfit> {
-        self.item(value)
-    }
-    fn end(self) -> Result<(), Misfit> {
-        self.finish()
-    }
-}
-
-/// A record's fields, in the schema's order.
-pub(crate) struct Fields<'a> {
-    record: &'a RecordShape,
-    next: usize,
-    out: &'a mut Vec<u8>,
-}
-
-impl ser::SerializeStruct for Fields<'_> {
-    type Ok = ();
-    type Error = Misfit;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), Misfit> {
-        match self.record.fields.get(self.next) {
-            Some(field) if field.name == name => {
-                self.next += 1;
-                value
-                    .serialize(Writer { shape: &field.shape, out: self.out })
-                    .map_err(|misfit| Misfit(format!("{name}: {misfit}")))
-            }
-            _ => Err(Misfit(format!("`{name}` is not field {} of {}", self.next, self.record.name))),
-        }
-    }
-
-    fn end(self) -> Result<(), Misfit> {
-        if self.next == self.record.fields.len() {
-            Ok(())
-        } else {
-            Err(Misfit(format!("{} has more fields than the value", self.record.name)))
-        }
     }
 }
