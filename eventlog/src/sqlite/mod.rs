@@ -5,7 +5,8 @@
 //! tool can read it while it is being written:
 //!
 //! - `records (topic, partition, offset, timestamp, key, value, headers)`: a view of every record.
-//!   Timestamps are microseconds since 1970 UTC.
+//!   Timestamps are microseconds since 1970 UTC; headers are JSON, `[[name, value], …]`, a value with a zero
+//!   byte in it as `hex:…`.
 //! - `topics`, `partitions`: what exists; `next` is the offset that the next record gets, `max_timestamp`
 //!   the largest publication time so far.
 //! - `entries`: the records, by the `id` of their row in `partitions`. `headers` is (length, name, length,

@@ -72,8 +72,33 @@ CREATE TABLE writers (
     epoch INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- `headers` as JSON, [[name, value], ...]; a value with a zero byte in it as "hex:...". The blob is a row of
+-- parts with their lengths in front: four bytes, little-endian, read here by their hex digits.
 CREATE VIEW records (topic, partition, offset, timestamp, key, value, headers) AS
-SELECT t.name, p.partition, e.offset, e.timestamp, e.key, e.value, e.headers
+SELECT t.name, p.partition, e.offset, e.timestamp, e.key, e.value,
+    CASE WHEN e.headers IS NOT NULL THEN (
+        WITH RECURSIVE parts (n, at, size) AS (
+            SELECT -1, 1, -4
+            UNION ALL
+            SELECT n + 1, at + 4 + size, (
+                SELECT instr('123456789ABCDEF', substr(x, 1, 1)) * 16
+                     + instr('123456789ABCDEF', substr(x, 2, 1))
+                     + instr('123456789ABCDEF', substr(x, 3, 1)) * 4096
+                     + instr('123456789ABCDEF', substr(x, 4, 1)) * 256
+                     + instr('123456789ABCDEF', substr(x, 5, 1)) * 1048576
+                     + instr('123456789ABCDEF', substr(x, 6, 1)) * 65536
+                FROM (SELECT hex(substr(e.headers, at + 4 + size, 4)) AS x))
+            FROM parts
+            WHERE at + 4 + size < length(e.headers)
+        )
+        SELECT json_group_array(json_array(
+            CAST(substr(e.headers, name.at + 4, name.size) AS TEXT),
+            iif(instr(substr(e.headers, value.at + 4, value.size), x'00'),
+                'hex:' || hex(substr(e.headers, value.at + 4, value.size)),
+                CAST(substr(e.headers, value.at + 4, value.size) AS TEXT))))
+        FROM parts name JOIN parts value ON value.n = name.n + 1
+        WHERE name.n >= 0 AND name.n % 2 = 0
+    ) END
 FROM entries e
 JOIN partitions p ON p.id = e.partition_id
 JOIN topics t ON t.id = p.topic_id;
