@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{config, produce, tail, topics};
+use crate::commands::{config, dlq, produce, tail, topics};
 use crate::{CliError, Context, exit};
 
 const EXAMPLES: &str = "\
@@ -58,6 +58,9 @@ pub enum Command {
     /// List the log's topics, or create those that this release needs
     #[command(subcommand)]
     Topics(topics::Command),
+    /// List or show dead letters: what could not be used, and why
+    #[command(subcommand)]
+    Dlq(dlq::Command),
     /// Check, show or name the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -73,6 +76,7 @@ impl Command {
             Self::Produce(args) => produce::run(args, context),
             Self::Tail(args) => tail::run(args, context),
             Self::Topics(command) => topics::run(command, context),
+            Self::Dlq(command) => dlq::run(command, context),
             Self::Config(command) => config::run(command, context),
         }
     }

@@ -6,6 +6,7 @@ mod context;
 mod decoded;
 mod error;
 pub mod exit;
+mod hex_dump;
 mod interrupt;
 mod json_lines;
 mod paint;
