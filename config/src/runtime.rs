@@ -94,8 +94,8 @@ pub struct Runtime {
     /// How far apart anchors (full states, kept) are.
     #[serde(skip)]
     pub anchor_every: Duration,
-    /// How often a worker says that it is alive.
-    #[serde(skip)]
+    /// How often a task says that it is alive, on its own clock.
+    #[serde(serialize_with = "micros")]
     pub heartbeat_every: Duration,
     /// Bytes that a worker reads ahead at most.
     #[serde(skip)]

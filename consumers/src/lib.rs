@@ -11,6 +11,7 @@ pub mod injected;
 pub mod inspect;
 pub mod letters;
 pub mod merge;
+pub mod numerics;
 pub mod outbox;
 pub mod pending;
 pub mod plan;
@@ -22,5 +23,6 @@ pub mod scan;
 pub mod snapshot;
 pub mod task;
 pub mod worker;
+pub mod workers;
 
 pub use worker::{Worker, WorkerError};

@@ -61,6 +61,8 @@ pub struct RuntimeParameters {
     pub start: StartAt,
     /// A snapshot is due after so many journal records of a task.
     pub snapshot_rounds: u32,
+    /// … or after so long, whichever is first.
+    pub snapshot_every: Duration,
     /// An anchor is due when a task's clock crosses a multiple of this.
     pub anchor_every: Duration,
     /// How long a silent member keeps its partitions.

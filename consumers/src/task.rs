@@ -249,8 +249,9 @@ impl Task {
             if now < since + letters.breaker.wait {
                 continue;
             }
-            let probe = self.probes.entry(at.clone()).or_default();
             let lane = &mut self.merge.lanes[index];
+            let probe =
+                self.probes.entry(at.clone()).or_insert_with(|| Probe::new(at.clone(), lane.position));
             let mut good = false;
             while !good && !probe.exhausted(letters.breaker.probe_limit) {
                 let Some((fetched, head)) = lane.head_shared() else { break };
@@ -267,15 +268,14 @@ impl Task {
     /// Closes the breaker of `at`: its bad records so far go into one range letter, and it is read again
     /// from where it stopped. `by` names who closed it by hand and why.
     pub fn close_breaker(&mut self, at: &TopicPartition, by: Option<(String, String)>, letters: &Letters) {
-        let mut probe = self.probes.remove(at).unwrap_or_default();
         let Some(lane) = self.merge.lane_mut(at).filter(|lane| lane.down) else { return };
         let from = lane.position;
+        let probe = self.probes.remove(at).unwrap_or_else(|| Probe::new(at.clone(), from));
         let broadcast = lane.broadcast;
         lane.down = false;
         lane.rewind();
-        probe.to = probe.to.max(from);
-        if probe.bad > 0 && (!broadcast || at.partition.rem_euclid(self.tasks) == self.core.partition()) {
-            self.letters.push(letters.range_letter(at, from, &probe));
+        if !broadcast || at.partition.rem_euclid(self.tasks) == self.core.partition() {
+            self.letters.extend(letters.range_letter(&probe.range));
         }
         self.refetch.push(at.clone());
         self.inject(Injected::SourceUp(SourceUp {
@@ -283,7 +283,7 @@ impl Task {
             partition: at.partition,
             from,
             to: probe.to,
-            bad: probe.bad,
+            bad: probe.range.count() as i64,
             time: self.core.clock(),
             by,
         }));

@@ -168,7 +168,12 @@ pub fn worker_plan(log: &dyn Log, instance: &str) -> WorkerPlan {
             partitions: all,
             upstream: vec![],
         },
-        letters: Letters { worker: "risk".into(), breaker, max_bytes: 1_000_000 },
+        letters: Letters {
+            worker: "risk".into(),
+            group: "tapewatch.risk".into(),
+            breaker,
+            max_bytes: 1_000_000,
+        },
         epoch: Epoch {
             code: "test".into(),
             configuration: "c0".into(),
@@ -187,6 +192,7 @@ pub fn worker_plan(log: &dyn Log, instance: &str) -> WorkerPlan {
             max_carry: Duration::from_secs(1),
             start: StartAt::Earliest,
             snapshot_rounds: 3,
+            snapshot_every: Duration::from_secs(60),
             anchor_every: Duration::from_secs(3600),
             session: Duration::from_secs(6),
             lane_records: 1000,

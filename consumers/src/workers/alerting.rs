@@ -1,0 +1,86 @@
+//! The alerting worker: [`AlertingMonitor`] as the settings want it.
+
+use std::sync::Arc;
+
+use tapewatch_config as config;
+use tapewatch_config::Settings;
+use tapewatch_monitors::alerting::{
+    AlertingMonitor, AlertingParameters, Comparison, Condition, Grace, Pattern, Rule,
+};
+use tapewatch_schemas::events::{HealthKind, HealthStatus, LimitStatus, Severity};
+
+use crate::core::MonitorFactory;
+
+/// Makes the monitor of each task.
+pub(super) fn factory(settings: &Settings) -> MonitorFactory {
+    let parameters = parameters(settings);
+    Arc::new(move |_, _| Box::new(AlertingMonitor::new(parameters.clone())))
+}
+
+/// The monitor's parameters.
+pub fn parameters(settings: &Settings) -> AlertingParameters {
+    let alerting = &settings.alerting;
+    AlertingParameters {
+        rules: alerting.rules.iter().map(rule).collect(),
+        grace: Grace { missing: alerting.grace.missing, warming_up: alerting.grace.warming_up },
+        max_conditions: alerting.max_conditions as usize,
+        max_sources: alerting.max_sources as usize,
+    }
+}
+
+fn rule(rule: &config::Rule) -> Rule {
+    Rule {
+        name: rule.name.as_str().into(),
+        severity: match rule.severity {
+            config::Severity::Info => Severity::Info,
+            config::Severity::Warning => Severity::Warning,
+            config::Severity::Critical => Severity::Critical,
+            config::Severity::Emergency => Severity::Emergency,
+        },
+        scope: Pattern::parse(&rule.scope),
+        condition: condition(&rule.condition),
+        hold: rule.lasting,
+    }
+}
+
+fn condition(condition: &config::Condition) -> Condition {
+    match condition {
+        config::Condition::Measure { measure, comparison, threshold, clear } => Condition::Measure {
+            measure: measure.as_str().into(),
+            comparison: match comparison {
+                config::Comparison::Above => Comparison::Above,
+                config::Comparison::Below => Comparison::Below,
+            },
+            threshold: *threshold,
+            clear: *clear,
+        },
+        config::Condition::Limit { limit, status } => Condition::Limit {
+            limit: limit.as_deref().map(Into::into),
+            status: match status {
+                config::LimitStatus::Warning => LimitStatus::Warning,
+                config::LimitStatus::Breached => LimitStatus::Breached,
+                config::LimitStatus::Unknown => LimitStatus::Unknown,
+            },
+        },
+        config::Condition::Health { raised_by, cleared_by, at_least } => Condition::Health {
+            raised_by: kind(*raised_by),
+            cleared_by: cleared_by.map(kind),
+            at_least: match at_least {
+                config::HealthStatus::Degraded => HealthStatus::Degraded,
+                config::HealthStatus::Failed => HealthStatus::Failed,
+            },
+        },
+        config::Condition::Silence { longest } => Condition::Silence { longest: *longest },
+    }
+}
+
+fn kind(kind: config::HealthKind) -> HealthKind {
+    match kind {
+        config::HealthKind::BreakerOpened => HealthKind::BreakerOpened,
+        config::HealthKind::BreakerClosed => HealthKind::BreakerClosed,
+        config::HealthKind::TaskStopped => HealthKind::TaskStopped,
+        config::HealthKind::DeadLetters => HealthKind::DeadLetters,
+        config::HealthKind::Late => HealthKind::Late,
+        config::HealthKind::Score => HealthKind::Score,
+    }
+}

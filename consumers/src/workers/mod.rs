@@ -1,0 +1,180 @@
+//! The workers: each is a plan made of the settings, the catalogue and a monitor.
+
+mod alerting;
+mod risk;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tapewatch_config::{Clock, Partitioner as Spread, Settings, Start};
+use tapewatch_eventlog::{Log, LogError, TopicSpec};
+use tapewatch_schemas::catalogue::{self, Worker as Listed};
+use tapewatch_schemas::journal::Epoch;
+use tapewatch_schemas::partition::Partitioner;
+use tapewatch_schemas::{Checks, Codec, Time, TopicName};
+
+use crate::breaker::BreakerParameters;
+use crate::core::{Blueprint, MonitorFactory};
+use crate::inspect::Inspector;
+use crate::letters::Letters;
+use crate::numerics;
+use crate::outbox::Routing;
+use crate::plan::{RuntimeParameters, StartAt, WorkerPlan};
+
+/// The code version: a digest of the sources that outputs depend on.
+pub const CODE_VERSION: &str = env!("TAPEWATCH_CODE_VERSION");
+
+/// Every worker of this release, in pipeline order.
+pub const NAMES: [&str; 2] = [catalogue::RISK, catalogue::ALERTING];
+
+/// The topics that this release needs, as the settings want them.
+pub fn topic_specs(settings: &Settings) -> Vec<TopicSpec> {
+    let specs = catalogue::plan(settings.topics.partitions, settings.topics.retention).into_iter();
+    specs
+        .map(|topic| TopicSpec {
+            name: topic.name,
+            partitions: topic.partitions as i32,
+            replication: settings.log.kafka.replication as i32,
+            retention: topic.retention,
+            compacted: topic.compacted,
+        })
+        .collect()
+}
+
+/// The plan of a worker on a log.
+///
+/// # Errors
+/// If the log does not answer, or lacks a topic.
+///
+/// # Panics
+/// If the name is not one of [`NAMES`].
+pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> Result<WorkerPlan, LogError> {
+    let listed = catalogue::worker(name).expect("the catalogue lists every worker");
+    let (monitor, upstream): (MonitorFactory, Vec<String>) = match name {
+        catalogue::RISK => (risk::factory(settings), Vec::new()),
+        catalogue::ALERTING => (alerting::factory(settings), vec![catalogue::RISK.to_owned()]),
+        other => unreachable!("`{other}` is in the catalogue but is no worker of this release"),
+    };
+    let codec = Arc::new(Codec::new(&[]).expect("the built-in schemas are tested to parse"));
+    let partitions = partitions(log)?;
+    let epoch = epoch(settings, &codec);
+    let breaker = breaker(settings);
+    let blueprint = Blueprint {
+        worker: name.into(),
+        configuration: settings.version().short(),
+        code: CODE_VERSION.to_owned(),
+        codec: Arc::clone(&codec),
+        routing: Arc::new(routing(settings, listed, &partitions)),
+        breaker: breaker.clone(),
+        heartbeat_every: Some(settings.runtime.heartbeat_every),
+        progress: progress(listed),
+        monitor,
+    };
+    let inspector = Inspector {
+        codec,
+        checks: Checks { partitioner: partitioner(settings), max_skew: settings.runtime.max_skew },
+        partitions,
+        upstream,
+    };
+    let group = format!("tapewatch.{name}");
+    let letters = Letters {
+        worker: name.into(),
+        group: group.clone(),
+        breaker,
+        max_bytes: settings.dead_letters.max_bytes as usize,
+    };
+    Ok(WorkerPlan {
+        worker: name.into(),
+        group,
+        instance: instance.to_owned(),
+        own: listed.inputs.iter().map(|topic| TopicName::from(*topic)).collect(),
+        broadcast: listed.broadcast.iter().map(|topic| TopicName::from(*topic)).collect(),
+        optional: [catalogue::HEARTBEATS, catalogue::SYSTEM_HEALTH].map(TopicName::from).to_vec(),
+        blueprint,
+        inspector,
+        letters,
+        epoch,
+        configuration: settings.canonical(),
+        runtime: runtime(settings),
+    })
+}
+
+/// The stable name of this process's instance of a worker.
+pub fn instance(settings: &Settings, worker: &str) -> String {
+    settings.runtime.instance.clone().unwrap_or_else(|| {
+        let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+        let host: String = host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        format!("{}.{worker}", if host.is_empty() { "local" } else { &host })
+    })
+}
+
+fn partitions(log: &dyn Log) -> Result<BTreeMap<TopicName, u32>, LogError> {
+    Ok(log.topics()?.into_iter().map(|topic| (topic.name, topic.partitions as u32)).collect())
+}
+
+fn routing(settings: &Settings, listed: &Listed, partitions: &BTreeMap<TopicName, u32>) -> Routing {
+    let of = |topic: &&str| (TopicName::from(*topic), partitions.get(*topic).copied().unwrap_or(1));
+    Routing { partitioner: partitioner(settings), partitions: listed.outputs.iter().map(of).collect() }
+}
+
+/// The outputs that a task writes to its own partition number: those that are keyed like its inputs.
+fn progress(listed: &Listed) -> Vec<TopicName> {
+    let own = |topic: &&&str| matches!(**topic, catalogue::RISK_METRICS | catalogue::HOLDINGS);
+    listed.outputs.iter().filter(own).map(|topic| TopicName::from(*topic)).collect()
+}
+
+fn epoch(settings: &Settings, codec: &Codec) -> Epoch {
+    let hex = |print: [u8; 8]| print.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Epoch {
+        code: CODE_VERSION.to_owned(),
+        configuration: settings.version().to_string(),
+        schemas: codec.fingerprints().map(|(topic, print)| (topic.to_owned(), hex(print))).collect(),
+        numerics: numerics::fingerprint(),
+    }
+}
+
+fn partitioner(settings: &Settings) -> Partitioner {
+    match settings.topics.partitioner {
+        Spread::Murmur2 => Partitioner::Murmur2,
+        Spread::Crc32 => Partitioner::Crc32,
+        Spread::Unchecked => Partitioner::Unchecked,
+    }
+}
+
+fn breaker(settings: &Settings) -> BreakerParameters {
+    let breaker = &settings.breaker;
+    BreakerParameters {
+        window: breaker.window,
+        minimum_calls: breaker.minimum_calls,
+        failure_rate: breaker.failure_rate,
+        wait: breaker.wait,
+        permitted: breaker.permitted,
+        probe_limit: breaker.probe_limit,
+    }
+}
+
+fn runtime(settings: &Settings) -> RuntimeParameters {
+    let runtime = &settings.runtime;
+    RuntimeParameters {
+        tape_clock: runtime.clock == Clock::Tape,
+        max_records: runtime.max_records as usize,
+        max_bytes: runtime.max_bytes as usize,
+        linger: runtime.linger,
+        linger_max: runtime.linger_max,
+        max_wait: runtime.max_wait,
+        max_idle: runtime.max_idle,
+        max_carry: runtime.max_carry,
+        start: match runtime.start {
+            Start::Earliest => StartAt::Earliest,
+            Start::Latest => StartAt::Latest,
+            Start::At(micros) => StartAt::Time(Time(micros)),
+        },
+        snapshot_rounds: u32::try_from(runtime.snapshot_rounds).unwrap_or(u32::MAX),
+        snapshot_every: runtime.snapshot_every,
+        anchor_every: runtime.anchor_every,
+        session: runtime.session,
+        // A lane's records are about 256 B; all lanes of a task together stay within the bound.
+        lane_records: (runtime.fetch_bytes / 256 / 16).clamp(1_000, 100_000) as usize,
+        admin: Some(runtime.admin.clone()),
+    }
+}
