@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -25,7 +26,8 @@ fn the_shared_cases() {
     if folder.join("cases.json").exists() {
         assert!(run(&folder) >= 9);
     } else {
-        println!("SKIPPED: {} is not there", folder.display());
+        // Past the test harness, which keeps what passing tests print.
+        let _ = writeln!(std::io::stderr(), "SKIPPED the_shared_cases: {} is not there", folder.display());
     }
 }
 

@@ -60,13 +60,14 @@ impl Feeds {
         id
     }
 
-    /// A record of the feed was read.
-    pub(super) fn read(&mut self, id: FeedId, sequence: i64) {
+    /// A record of the feed was read; true if that makes a heartbeat count which had waited for it.
+    pub(super) fn read(&mut self, id: FeedId, sequence: i64) -> bool {
         let feed = &mut self.list[id as usize];
         feed.read = feed.read.max(sequence);
         if feed.pending.is_empty() {
-            return;
+            return false;
         }
+        let before = feed.alive;
         let (read, alive) = (feed.read, &mut feed.alive);
         feed.pending.retain(|(last, at)| {
             if *last <= read {
@@ -74,6 +75,7 @@ impl Feeds {
             }
             *last > read
         });
+        feed.alive > before
     }
 
     /// A heartbeat of the feed was read.
@@ -146,13 +148,13 @@ mod tests {
     fn a_heartbeat_counts_once_its_records_were_read() {
         let mut feeds = Feeds::default();
         let id = feeds.add(&"tape".into(), &"market.data.v1".into(), 0);
-        feeds.read(id, 4);
+        assert!(!feeds.read(id, 4));
         feeds.beat(id, &beat(4), Time(100));
         assert_eq!(feeds.current_at(id, Time(40)), Time(100));
         feeds.beat(id, &beat(6), Time(200));
-        feeds.read(id, 5);
+        assert!(!feeds.read(id, 5));
         assert_eq!(feeds.current_at(id, Time(40)), Time(100), "record 6 is still to come");
-        feeds.read(id, 6);
+        assert!(feeds.read(id, 6));
         assert_eq!(feeds.current_at(id, Time(40)), Time(200));
     }
 
@@ -164,7 +166,7 @@ mod tests {
             feeds.beat(id, &beat(n), Time(n));
         }
         assert_eq!(feeds.list[0].pending.len(), PENDING);
-        feeds.read(id, 99);
+        assert!(feeds.read(id, 99));
         assert_eq!(feeds.current_at(id, Time(0)), Time(99));
     }
 }

@@ -82,6 +82,8 @@ pub struct RiskMonitor {
     checks: BTreeSet<(Time, u32)>,
     /// The portfolios about which something is unknown.
     unwell: BTreeSet<u32>,
+    /// True within a step that made a heartbeat count which had waited for its record.
+    revived: bool,
     /// New values of a mark's holders, kept only for its memory.
     values: Vec<Money>,
 }
@@ -103,6 +105,7 @@ impl RiskMonitor {
             book_due: None,
             checks: BTreeSet::new(),
             unwell: BTreeSet::new(),
+            revived: false,
             values: Vec::new(),
         }
     }
@@ -124,7 +127,7 @@ impl RiskMonitor {
     /// Notes that a record of a feed was read; to be called once nothing can be refused any more.
     fn read(&mut self, known: Option<FeedId>, source: &SourceId, sequence: i64, seen: &Seen<'_>) -> FeedId {
         let feed = known.unwrap_or_else(|| self.feeds.add(source, seen.topic, seen.partition));
-        self.feeds.read(feed, sequence);
+        self.revived |= self.feeds.read(feed, sequence);
         feed
     }
 
@@ -266,7 +269,11 @@ impl Monitor for RiskMonitor {
                 problem: format!("a record of {}", other.topic()),
                 expected: "market data, signals, execution reports, positions, accounts or heartbeats",
             }),
+        }?;
+        if std::mem::take(&mut self.revived) {
+            self.settle_unwell(out);
         }
+        Ok(())
     }
 
     fn source(&mut self, change: &SourceChange, out: &mut Vec<Output>) {

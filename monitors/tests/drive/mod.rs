@@ -115,6 +115,11 @@ impl Driver {
         out
     }
 
+    /// The next record's sequence number.
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset
+    }
+
     pub(crate) fn save(&self) -> Vec<u8> {
         self.monitor.save()
     }
@@ -284,6 +289,11 @@ fn report(event: Event, change: impl FnOnce(&mut ExecReport)) -> Event {
     let Event::ExecReport(mut report) = event else { panic!("not an execution report") };
     change(&mut report);
     Event::ExecReport(report)
+}
+
+/// With this execution id.
+pub(crate) fn execution(event: Event, id: i64) -> Event {
+    report(event, |r| r.execution_id = format!("x{id}").into())
 }
 
 /// An order's report that fills nothing.
