@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{config, dlq, produce, tail, topics};
 use crate::{CliError, Context, exit};
 
+const HEADING: &str = "Options of every command";
+
 const EXAMPLES: &str = "\
 Examples:
   tapewatch topics create                          make the topics, in ./tapewatch.db
@@ -38,13 +40,13 @@ pub struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 pub struct Global {
     /// The log: sqlite:PATH or kafka:HOST:PORT,HOST:PORT… [default: log.url of the settings]
-    #[arg(long, global = true, value_name = "URL", env = "TAPEWATCH_LOG", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "URL", env = "TAPEWATCH_LOG", hide_env_values = true)]
     pub log: Option<String>,
     /// The settings' file [default: tapewatch.toml here, if it is there]
-    #[arg(long, global = true, value_name = "FILE", env = "TAPEWATCH_CONFIG", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE", env = "TAPEWATCH_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// The environment over the file: demo, kafka, or one of your own
-    #[arg(long = "env", global = true, value_name = "NAME", env = "TAPEWATCH_ENV", hide_env_values = true)]
+    #[arg(long = "env", global = true, help_heading = HEADING, value_name = "NAME", env = "TAPEWATCH_ENV", hide_env_values = true)]
     pub environment: Option<String>,
 }
 

@@ -42,6 +42,11 @@ pub enum CliError {
     /// Ctrl-C.
     #[error("interrupted: {0}")]
     Interrupted(String),
+    /// The temporary file in which records wait for the last to be checked.
+    #[error(
+        "the temporary file for checked records: {0}. Nothing of it is in the log; TMPDIR names another place"
+    )]
+    Temporary(io::Error),
     /// Standard output, or another stream of our own.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -66,7 +71,8 @@ impl CliError {
             Self::Interrupted(_) => exit::INTERRUPTED,
             // A reader that has seen enough (`tapewatch tail … | head`) is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
-            Self::Output(_) | Self::Failed(_) => exit::FAILED,
+            Self::Output(error) | Self::Temporary(error) if is_full(error) => exit::FULL,
+            Self::Output(_) | Self::Temporary(_) | Self::Failed(_) => exit::FAILED,
         }
     }
 
@@ -77,6 +83,13 @@ impl CliError {
             other => Some(other.to_string()),
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded
+    )
 }
 
 fn of_log(error: &LogError) -> u8 {

@@ -4,10 +4,17 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use crate::exit;
+
+/// Makes a file-size limit (`ulimit -f`) an error of the write that meets it, with its own exit code: unhandled,
+/// its signal would end the process without a word.
+pub(crate) fn outlive_file_limits() -> io::Result<()> {
+    flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+    Ok(())
+}
 
 /// True once the command was asked to stop.
 #[derive(Clone, Debug)]

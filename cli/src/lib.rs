@@ -29,7 +29,9 @@ pub use paint::Paint;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let context = Context::new(cli.global);
-    match cli.command.run(&context) {
+    let ended =
+        interrupt::outlive_file_limits().map_err(CliError::from).and_then(|()| cli.command.run(&context));
+    match ended {
         Ok(code) => code,
         Err(error) => {
             if let Some(text) = error.paragraph() {

@@ -35,7 +35,7 @@ fn good_lines_are_written_under_their_keys_and_read_back() {
     folder.write("accounts.jsonl", &lines);
     let done = folder.run(&["produce", "accounts.v1", "accounts.jsonl"]);
     assert_eq!((done.code, done.err.as_str()), (0, ""));
-    assert_eq!(done.out, "20 records written to accounts.v1 in 1 transactions\n");
+    assert_eq!(done.out, "20 records written to accounts.v1 in 1 transaction\n");
     let back = tail(&folder, &["-n", "100"]);
     assert_eq!(back.len(), 20);
     for record in &back {
@@ -166,4 +166,19 @@ fn follow_sees_what_comes_and_ends_cleanly_on_ctrl_c() {
     line("\"sequence\":1");
     assert_eq!(folder.shell(&format!("kill -INT {}", child.id())).code, 0);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_full_disk_has_its_own_exit_code_and_leaves_nothing_half_written() {
+    let folder = with_topics();
+    let lines: String = (0..5_000).map(|i| account(&format!("P{i}"), i, "1")).collect();
+    folder.write("a.jsonl", &lines);
+    // In blocks of 512 bytes: the first stops the temporary file, the second the log.
+    for (blocks, stopped) in [("600", "temporary file"), ("900", "no space left for sqlite:")] {
+        let script = format!("ulimit -f {blocks}; \"$TAPEWATCH\" produce accounts.v1 a.jsonl");
+        let done = folder.shell(&script);
+        assert_eq!(done.code, 6, "{} {}", done.out, done.err);
+        assert!(done.err.contains(stopped), "{}", done.err);
+        assert!(tail(&folder, &["--from", "0"]).is_empty());
+    }
 }

@@ -84,7 +84,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
         )?;
     } else {
         let left_out = if bad > 0 { format!(", {bad} bad lines left out") } else { String::new() };
-        writeln!(out, "{good} records written to {} in {transactions} transactions{left_out}", args.topic)?;
+        let plural = if transactions == 1 { "" } else { "s" };
+        writeln!(
+            out,
+            "{good} records written to {} in {transactions} transaction{plural}{left_out}",
+            args.topic
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -168,15 +173,14 @@ impl<'a> Checker<'a> {
 /// Checks every line, and lists what is wrong on standard error. The good records, and how many were bad.
 fn check(checker: &Checker<'_>, lines: &mut Lines, interrupt: &Interrupt) -> Result<(Spool, u64), CliError> {
     let name = lines.name().to_owned();
-    let spooling = |error: io::Error| CliError::Input(format!("a temporary file cannot be written: {error}"));
-    let mut spool = Spool::new().map_err(spooling)?;
+    let mut spool = Spool::new().map_err(CliError::Temporary)?;
     let mut bad = 0;
     let mut progress = Progress::new("checked", None);
     loop {
         let next = lines.next().map_err(|error| CliError::Input(format!("{name}: {error}")))?;
         let Some((number, line)) = next else { break };
         match checker.record(number, &line) {
-            Ok(ready) => spool.push(&ready).map_err(spooling)?,
+            Ok(ready) => spool.push(&ready).map_err(CliError::Temporary)?,
             Err(problems) => {
                 bad += 1;
                 progress.clear();
@@ -201,20 +205,22 @@ fn write(log: &dyn Log, topic: &str, spool: Spool, interrupt: &Interrupt) -> Res
     if total == 0 {
         return Ok(0);
     }
-    let temporary = |error: io::Error| CliError::Input(format!("the temporary file cannot be read: {error}"));
-    let mut spooled = spool.rewind().map_err(temporary)?;
+    let mut spooled = spool.rewind().map_err(CliError::Temporary)?;
     // A name of its own: nobody is fenced, and no earlier run can be taken for this one.
     let id = format!("tapewatch.produce.{}.{}", std::process::id(), Clock::system().now().micros());
     let mut writer = log.writer(&id)?;
     let (mut written, mut transactions, mut last_line) = (0, 0, 0);
     let mut progress = Progress::new("written", Some(total));
     loop {
-        let (round, line) = next_round(topic, &mut spooled).map_err(temporary)?;
+        let (round, line) = next_round(topic, &mut spooled).map_err(CliError::Temporary)?;
         if round.records.is_empty() {
             progress.clear();
             return Ok(transactions);
         }
-        let so_far = || format!("{written} of {total} records are written (up to line {last_line})");
+        let so_far = || match written {
+            0 => "none of the records is written".to_owned(),
+            _ => format!("{written} of {total} records are written (up to line {last_line})"),
+        };
         if interrupt.asked() {
             return Err(CliError::Interrupted(so_far()));
         }
