@@ -150,6 +150,22 @@ fn a_full_queue_refuses_and_loses_nothing() {
 }
 
 #[test]
+fn a_topic_that_is_not_there_is_named() {
+    let Some(log) = cluster(&OpenOptions::default()) else { return };
+    let missing = TopicPartition::new("no-such-topic", 0);
+    let of_it = |outcome: Result<(), LogError>| match outcome {
+        Err(LogError::NoTopic { topic, .. }) => assert!(topic.starts_with("no-such-topic"), "{topic}"),
+        other => panic!("{other:?}"),
+    };
+    let started = Instant::now();
+    of_it(log.reader().unwrap().assign(&[(missing.clone(), 0)]));
+    of_it(log.member(&group("no-such-topic", "one")).map(drop));
+    of_it(log.offset_at(&missing, tapewatch_schemas::Time::from_secs(0)).map(drop));
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert_eq!(log.group_offsets("no-such-group", &[missing]).unwrap(), [None]);
+}
+
+#[test]
 fn recovery_leaves_a_writer_that_writes() {
     let Some(log) = cluster(&OpenOptions::default()) else { return };
     let topic = format!("recovery-{}", std::process::id());

@@ -71,6 +71,7 @@ impl KafkaMember {
         match rebalance {
             Rebalance::Assigned(partitions, metadata) => {
                 let tasks = self.tasks(&partitions)?;
+                self.reading.sources.clear();
                 // The join is complete with this, so that the next rebalance is heard of while the worker
                 // restores; where to read from is said later.
                 self.answer(Some(&TopicPartitionList::new()))?;

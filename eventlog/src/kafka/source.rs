@@ -138,6 +138,7 @@ impl Sources {
 
     /// Reads these from there, beside the others.
     pub(super) fn assign(&mut self, starts: &[(TopicPartition, i64)]) -> Result<(), LogError> {
+        let before = self.all.len();
         for (at, offset) in starts {
             assert!(*offset >= 0, "{at}: an offset is never negative, this is {offset}");
             if let Some(source) = self.all.iter_mut().find(|source| source.at == *at) {
@@ -155,7 +156,7 @@ impl Sources {
                 paused: false,
             });
         }
-        self.restart()
+        self.restart().inspect_err(|_| self.all.truncate(before))
     }
 
     /// No longer reads these.
@@ -228,6 +229,19 @@ impl Sources {
             .map_err(|error| self.settings.failed("assigning partitions", error.to_string()))
     }
 
+    /// The error of the first topic that is not there, if one is missing.
+    fn missing(&self) -> Option<LogError> {
+        use RDKafkaErrorCode as Code;
+        self.all.iter().find_map(|Source { at, .. }| {
+            let metadata = self.consumer.fetch_metadata(Some(at.topic.as_str()), ANSWER).ok()?;
+            let code = metadata.topics().first()?.error().map(Code::from)?;
+            (code == Code::UnknownTopicOrPartition).then(|| LogError::NoTopic {
+                topic: at.topic.to_string(),
+                log: self.settings.address.clone(),
+            })
+        })
+    }
+
     /// Where the partitions end for a committed reader, before anything is fetched.
     fn look_for_ends(&mut self) -> Result<(), LogError> {
         if self.all.is_empty() {
@@ -239,10 +253,10 @@ impl Sources {
                 .map_err(|error| self.settings.failed(format!("reading {at}"), error.to_string()))?;
         }
         let voice = &self.consumer.context().voice;
-        let ends = self
-            .consumer
-            .offsets_for_times(list, ANSWER)
-            .map_err(|error| self.settings.error("asking where partitions end", &error, voice))?;
+        let ends = self.consumer.offsets_for_times(list, ANSWER).map_err(|error| {
+            self.missing()
+                .unwrap_or_else(|| self.settings.error("asking where partitions end", &error, voice))
+        })?;
         for source in &mut self.all {
             let found = ends.find_partition(source.at.topic.as_str(), source.at.partition);
             source.floor = match found.map(|found| found.offset()) {

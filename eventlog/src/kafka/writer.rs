@@ -21,8 +21,8 @@ use super::settings::{ANSWER, Settings};
 use super::targets::Targets;
 use super::topics::Topics;
 
-/// How long the broker may take over a step of a transaction.
-const STEP: Duration = Duration::from_secs(15);
+/// How long the broker may take over a step of a transaction: as long as it keeps a transaction open.
+const STEP: Duration = Duration::from_secs(10);
 /// How long to wait for the end of what a former writer of the id left open.
 const TAKEOVER: Duration = Duration::from_secs(30);
 /// How often delivery reports are looked for. librdkafka's own wait is in steps of 100 ms.
