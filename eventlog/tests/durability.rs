@@ -18,6 +18,9 @@ const CHILD: &str = "TAPEWATCH_TEST_DURABILITY_CHILD";
 /// Set beside it: one writer alone commits so many rounds, then the process ends.
 const ROUNDS: &str = "TAPEWATCH_TEST_DURABILITY_ROUNDS";
 
+/// Set beside it: that writer's name.
+const NAME: &str = "TAPEWATCH_TEST_DURABILITY_NAME";
+
 const PARTITIONS: i32 = 3;
 const COPIES: usize = 40;
 
@@ -55,11 +58,11 @@ fn child() {
     let Ok(folder) = std::env::var(CHILD) else { return };
     let rounds = std::env::var(ROUNDS).ok().and_then(|rounds| rounds.parse::<u64>().ok());
     let log = log(Path::new(&folder));
-    let run = |name: &'static str| {
-        let mut writer = log.writer(name).expect("a writer");
+    let run = |name: String| {
+        let mut writer = log.writer(&name).expect("a writer");
         move || {
             for number in 0..rounds.unwrap_or(u64::MAX) {
-                let said = match writer.commit(&round(name, number), None) {
+                let said = match writer.commit(&round(&name, number), None) {
                     Ok(_) => format!("ack {name} {number}\n"),
                     Err(CommitError::Refused(LogError::Full { .. })) => format!("full {name} {number}\n"),
                     Err(error) => panic!("{error}"),
@@ -73,8 +76,8 @@ fn child() {
             }
         }
     };
-    let names: &[_] = if rounds.is_some() { &["a"] } else { &["a", "b"] };
-    let threads: Vec<_> = names.iter().map(|name| std::thread::spawn(run(name))).collect();
+    let names = std::env::var(NAME).map_or_else(|_| vec!["a".to_owned(), "b".to_owned()], |name| vec![name]);
+    let threads: Vec<_> = names.into_iter().map(|name| std::thread::spawn(run(name))).collect();
     for thread in threads {
         thread.join().expect("the writer's thread");
     }
@@ -210,6 +213,21 @@ fn a_full_file_refuses_the_round_and_stays_readable() {
     log.writer("a").expect("a writer").commit(&round("a", written), None).expect("there is room");
 }
 
+#[test]
+fn several_processes_write_one_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let children = ["p", "q", "r"].map(|name| {
+        command(folder.path(), &[]).env(NAME, name).env(ROUNDS, "40").spawn().expect("the child starts")
+    });
+    for child in children {
+        let output = child.wait_with_output().expect("it ends by itself");
+        assert!(output.status.success(), "{output:?}");
+    }
+    let rounds = BTreeMap::from(["p", "q", "r"].map(|name| (name.to_owned(), 40)));
+    assert_whole(folder.path(), &rounds);
+    assert_eq!(counted(folder.path()).len(), 120);
+}
+
 /// Under strace every acknowledgement must follow an fsync that followed the last write to the
 /// write-ahead log.
 #[test]
@@ -217,7 +235,7 @@ fn the_acknowledgement_follows_the_fsync() {
     let folder = tempfile::tempdir().expect("a folder");
     let trace = folder.path().join("trace");
     let Some(mut command) = traced(folder.path(), &trace) else { return };
-    let output = command.env(ROUNDS, "40").output().expect("the child runs");
+    let output = command.env(ROUNDS, "40").env(NAME, "a").output().expect("the child runs");
     assert!(output.status.success(), "{output:?}");
     let trace = std::fs::read_to_string(&trace).expect("the trace");
     let checked = check_order(&trace);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 use tapewatch_eventlog::{
     Clock, CommitError, GroupSpec, Log, LogError, OpenOptions, OutRecord, Polled, Round, TopicPartition,
-    TopicSpec, open,
+    TopicSpec, open, sqlite::SqliteLog,
 };
 use tapewatch_schemas::Time;
 
@@ -247,4 +247,45 @@ fn a_full_publisher_says_so_and_loses_nothing_it_took() {
     blocker.execute_batch("ROLLBACK").unwrap();
     publisher.flush(Duration::from_secs(10)).unwrap();
     assert_eq!(log.bounds(&TopicPartition::new("t", 0)).unwrap().end, taken);
+}
+
+#[test]
+fn what_has_expired_is_pruned_when_asked() {
+    let folder = folder();
+    let now = Time(1_700_000_000_000_000);
+    let options = OpenOptions { clock: Clock::new(move || now), ..OpenOptions::default() };
+    let log = SqliteLog::open(&url(folder.path()), &options).unwrap();
+    let retention = Some(Duration::from_secs(3600));
+    let spec = TopicSpec { name: "t".into(), partitions: 2, replication: 1, retention, compacted: false };
+    log.create(&[spec]).unwrap();
+    let at = TopicPartition::new("t", 0);
+    let mut reader = log.reader().unwrap();
+    reader.assign(&[(at.clone(), 0)]).unwrap();
+    // Thirty thousand records, one a second up to now: more than one step and many marks.
+    let records = (0..30_000)
+        .map(|n| OutRecord {
+            timestamp: Some(now - Duration::from_secs(30_000 - n)),
+            ..round(0, "v").records.remove(0)
+        })
+        .collect();
+    log.writer("w").unwrap().commit(&Round { records, offsets: Vec::new() }, None).unwrap();
+    assert_eq!(log.prune_expired().unwrap(), 26_400);
+    let bounds = log.bounds(&at).unwrap();
+    assert_eq!((bounds.earliest, bounds.end), (26_400, 30_000));
+    assert_eq!(log.offset_at(&at, Time(0)).unwrap(), 26_400);
+    assert_eq!(log.offset_at(&at, now - Duration::from_secs(1000)).unwrap(), 29_000);
+    assert_eq!(log.prune_expired().unwrap(), 0);
+    // One that had not read them is told, in a process that no longer has them in memory.
+    let other = SqliteLog::open(&url(folder.path()), &options).unwrap();
+    match other.reader().unwrap().assign(&[(at.clone(), 0)]) {
+        Err(LogError::OutOfRange { earliest: 26_400, .. }) => {}
+        outcome => panic!("{outcome:?}"),
+    }
+    let mut behind = other.reader().unwrap();
+    behind.assign(&[(at.clone(), 26_400)]).unwrap();
+    other.prune(&at, 27_000).unwrap();
+    match behind.poll(Duration::from_secs(1)) {
+        Err(LogError::OutOfRange { offset: 26_400, earliest: 27_000, .. }) => {}
+        outcome => panic!("{outcome:?}"),
+    }
 }

@@ -23,6 +23,7 @@ mod group;
 mod job;
 mod member;
 mod pending;
+mod prune;
 mod publisher;
 mod reader;
 mod schema;
@@ -62,6 +63,26 @@ impl SqliteLog {
     pub fn open(url: &str, options: &OpenOptions) -> Result<Self, LogError> {
         let shared = Arc::new(Shared::new(Place::of(url), options.clone()));
         Ok(Self { handle: Arc::new(Handle::start(shared)?) })
+    }
+
+    /// Deletes the partition's records below `before`; they are gone for every reader. Nothing calls this
+    /// by itself: retention is enforced only where someone asks for it ([`SqliteLog::prune_expired`]).
+    /// Returns how many records were deleted. The space is used again; the file does not shrink.
+    pub fn prune(&self, at: &TopicPartition, before: i64) -> Result<u64, LogError> {
+        let stream = self.shared().stream(at)?;
+        prune::below(&self.handle, stream.id, before)
+    }
+
+    /// Deletes what is older than its topic's retention: in each partition, the records before the first
+    /// that is young enough. Returns how many records were deleted.
+    pub fn prune_expired(&self) -> Result<u64, LogError> {
+        let now = self.shared().now();
+        let mut deleted = 0;
+        for (at, retention) in self.shared().read("reading the retentions", prune::retentions)? {
+            let young = self.offset_at(&at, Time(now.micros().saturating_sub(retention)))?;
+            deleted += self.prune(&at, young)?;
+        }
+        Ok(deleted)
     }
 
     fn shared(&self) -> &Shared {

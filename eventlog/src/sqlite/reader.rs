@@ -73,7 +73,21 @@ impl SqliteReader {
             let bounds = (shared.options.batch_records, shared.options.batch_bytes);
             records(conn, &this.stream, this.position, bounds)
         })?;
+        let follows = !batch.is_empty() && batch.record(0).offset == this.position;
+        if !follows && !this.stream.compacted {
+            self.not_pruned(this)?;
+        }
         Ok((!batch.is_empty()).then(|| Arc::new(batch)))
+    }
+
+    /// Offsets have no gaps here, except where compaction or [`super::SqliteLog::prune`] took records out.
+    fn not_pruned(&self, this: &Assigned) -> Result<(), LogError> {
+        let bounds = super::bounds(&self.handle.shared, &this.stream.at)?;
+        if this.position >= bounds.earliest {
+            return Ok(());
+        }
+        let (at, earliest, end) = (this.stream.at.clone(), bounds.earliest, bounds.end);
+        Err(LogError::OutOfRange { at, offset: this.position, earliest, end })
     }
 
     fn each(&mut self, partitions: &[TopicPartition], mut change: impl FnMut(&mut Assigned)) {

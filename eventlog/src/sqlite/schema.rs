@@ -1,6 +1,6 @@
 //! The file: its tables, its format number and its connections.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ pub(super) struct Place {
     pub(super) address: String,
     uri: String,
     /// None if it is in memory.
-    pub(super) path: Option<std::path::PathBuf>,
+    pub(super) path: Option<PathBuf>,
 }
 
 impl Place {
@@ -43,6 +43,13 @@ impl Place {
     /// True if it is in memory: no write-ahead log, no other process.
     pub(super) fn in_memory(&self) -> bool {
         self.path.is_none()
+    }
+
+    /// The write-ahead log of the file, which must be there: beside what a link points to.
+    pub(super) fn wal(&self) -> Option<PathBuf> {
+        let mut name = self.path.as_ref()?.canonicalize().ok()?.into_os_string();
+        name.push("-wal");
+        Some(name.into())
     }
 
     fn connect(&self, create: bool) -> rusqlite::Result<Connection> {
@@ -94,7 +101,6 @@ impl Place {
         if self.in_memory() {
             return conn.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;");
         }
-        conn.execute_batch("PRAGMA page_size = 8192")?;
         write_ahead(conn, options)?;
         conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")?;
         conn.pragma_update(None, "journal_size_limit", options.wal_bytes as i64)

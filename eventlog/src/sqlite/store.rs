@@ -1,6 +1,7 @@
 //! The writing connection: one transaction for all the rounds that are ready.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub(super) struct Store {
     heads: HashMap<i64, Head>,
     /// `PRAGMA data_version` when the heads were read: it changes when another connection commits.
     data_version: i64,
+    /// The write-ahead log, if there is one.
+    wal: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy)]
@@ -70,7 +73,8 @@ pub(super) struct Written {
 impl Store {
     pub(super) fn open(shared: Arc<Shared>) -> Result<Self, LogError> {
         let conn = shared.place.writing(&shared.options)?;
-        let mut store = Self { shared, conn, heads: HashMap::new(), data_version: -1 };
+        let wal = shared.place.wal();
+        let mut store = Self { shared, conn, heads: HashMap::new(), data_version: -1, wal };
         store.notice()?;
         Ok(store)
     }
@@ -347,10 +351,8 @@ impl Store {
 
     /// Keeps the write-ahead log below its bound.
     pub(super) fn checkpoint(&mut self) {
-        let Some(path) = &self.shared.place.path else { return };
-        let mut wal = path.as_os_str().to_owned();
-        wal.push("-wal");
-        let size = std::fs::metadata(&wal).map_or(0, |found| found.len());
+        let Some(wal) = &self.wal else { return };
+        let size = std::fs::metadata(wal).map_or(0, |found| found.len());
         if size > self.shared.options.wal_bytes {
             // A reader of another program may be in the way; then the next commit tries again.
             let done = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
