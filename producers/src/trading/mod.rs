@@ -1,7 +1,9 @@
 //! The reference dip-buying strategy, its orders and its books.
 
 mod book;
+mod execution;
 mod order;
+mod scripted;
 mod strategy;
 mod trader;
 mod twist;

@@ -124,3 +124,49 @@ impl Strategy {
         gain <= -self.stop
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+
+    /// Closes that swing by 0.2 % and then fall by `fall`.
+    fn indicator(fall: f64) -> Indicator {
+        let mut indicator = Indicator::default();
+        for bar in 0..100 {
+            indicator.close(if bar % 2 == 0 { 100.0 } else { 100.2 });
+        }
+        indicator.close(100.0 * (1.0 - fall));
+        indicator
+    }
+
+    const FLAT: View = View { held: 0.0, gain: None, age: 0, drawdown: 0.0, since_stop: u32::MAX };
+
+    #[test]
+    fn dips_are_bought_within_the_cap_and_nothing_else() {
+        let strategy = Strategy::seeded(&mut Random::new(1, Purpose::Portfolio(0)));
+        let (dip, calm) = (indicator(0.03), indicator(0.0));
+        assert!(matches!(strategy.decide(&dip, FLAT), Some(Decision::Bid { .. })));
+        assert_eq!(strategy.decide(&calm, FLAT), None);
+        assert_eq!(strategy.decide(&dip, View { held: strategy.cap, ..FLAT }), None);
+        assert_eq!(strategy.decide(&dip, View { since_stop: 3, ..FLAT }), None);
+        assert_eq!(strategy.decide(&dip, View { drawdown: STAND_DOWN, ..FLAT }), None);
+        assert_eq!(strategy.decide(&Indicator::default(), FLAT), None);
+    }
+
+    #[test]
+    fn profit_stop_and_patience_end_a_position() {
+        let strategy = Strategy::seeded(&mut Random::new(1, Purpose::Portfolio(0)));
+        let held = View { held: 20_000.0, gain: Some(0.0), age: 5, ..FLAT };
+        let calm = indicator(0.0);
+        assert_eq!(strategy.decide(&calm, held), None);
+        for view in [
+            View { gain: Some(strategy.profit), ..held },
+            View { gain: Some(-strategy.stop), ..held },
+            View { age: strategy.patience, ..held },
+        ] {
+            assert_eq!(strategy.decide(&calm, view), Some(Decision::Exit));
+        }
+        assert!(strategy.is_stop(-strategy.stop) && !strategy.is_stop(strategy.profit));
+    }
+}
