@@ -65,7 +65,8 @@ pub struct OpenOptions {
     pub foreign_poll: Duration,
     /// (embedded) Where publication times and leases come from.
     pub clock: Clock,
-    /// (Kafka) librdkafka properties, over the ones we ship.
+    /// (Kafka) librdkafka properties, over the ones we ship; `consumer.` or `producer.` before one gives it to
+    /// these clients only.
     pub kafka: BTreeMap<String, String>,
 }
 

@@ -8,7 +8,7 @@ use tapewatch_schemas::Time;
 use crate::{Bounds, LogError, TopicPartition};
 
 use super::rebalance::Context;
-use super::settings::ANSWER;
+use super::settings::{ANSWER, patiently};
 use super::topics::Topics;
 
 impl Topics {
@@ -17,13 +17,15 @@ impl Topics {
     pub(super) fn bounds(&self, at: &TopicPartition) -> Result<Bounds, LogError> {
         self.must_be_there(at)?;
         let (earliest, end) =
-            self.asker.fetch_watermarks(at.topic.as_str(), at.partition, ANSWER).map_err(|error| {
-                self.settings.error(
-                    format!("asking for the bounds of {at}"),
-                    &error,
-                    &self.asker.context().voice,
-                )
-            })?;
+            patiently(|| self.asker.fetch_watermarks(at.topic.as_str(), at.partition, ANSWER)).map_err(
+                |error| {
+                    self.settings.error(
+                        format!("asking for the bounds of {at}"),
+                        &error,
+                        &self.asker.context().voice,
+                    )
+                },
+            )?;
         Ok(Bounds { earliest, end })
     }
 
@@ -36,9 +38,7 @@ impl Topics {
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition_offset(at.topic.as_str(), at.partition, Offset::Offset(millis.max(0)))
             .map_err(|error| self.settings.failed(doing(), error.to_string()))?;
-        let found = self
-            .asker
-            .offsets_for_times(list, ANSWER)
+        let found = patiently(|| self.asker.offsets_for_times(list.clone(), ANSWER))
             .map_err(|error| self.settings.error(doing(), &error, &self.asker.context().voice))?;
         match found.find_partition(at.topic.as_str(), at.partition).map(|found| found.offset()) {
             Some(Offset::Offset(offset)) => Ok(offset),
@@ -62,8 +62,7 @@ impl Topics {
         for at in of {
             list.add_partition(at.topic.as_str(), at.partition);
         }
-        let found = asker
-            .committed_offsets(list, ANSWER)
+        let found = patiently(|| asker.committed_offsets(list.clone(), ANSWER))
             .map_err(|error| self.settings.error(doing(), &error, &asker.context().voice))?;
         of.iter()
             .map(|at| {

@@ -93,3 +93,38 @@ fn is_fenced(code: Code) -> bool {
                 | Code::StaleMemberEpoch
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_owns_is_fenced_and_not_tried_again() {
+        for code in [Code::Fenced, Code::InvalidProducerEpoch, Code::ProducerFenced] {
+            assert_eq!(Outcome::of(&KafkaError::MessageProduction(code)), Outcome::Fenced);
+            assert!(is_replaced(&KafkaError::MessageProduction(code)));
+        }
+        // The membership can be had again by joining again; the id was never lost.
+        for code in [Code::FencedInstanceId, Code::IllegalGeneration, Code::UnknownMemberId] {
+            assert_eq!(Outcome::of_code(code), Outcome::Fenced);
+            assert!(!is_replaced(&KafkaError::MessageProduction(code)));
+        }
+    }
+
+    #[test]
+    fn what_can_never_be_written_is_refused_and_the_rest_is_tried_again() {
+        for code in [Code::MessageSizeTooLarge, Code::InvalidTimestamp, Code::TopicAuthorizationFailed] {
+            assert_eq!(Outcome::of_code(code), Outcome::Refuse);
+        }
+        for code in [Code::MessageTimedOut, Code::NotEnoughReplicas, Code::PurgeInflight] {
+            assert_eq!(Outcome::of_code(code), Outcome::Abort);
+        }
+    }
+
+    #[test]
+    fn silence_is_unknown_only_after_the_word_to_commit() {
+        let why = || LogError::Unreachable { log: "kafka:a:1".into(), why: "silence".into() };
+        assert!(matches!(Outcome::Silent.error(why()), CommitError::Unknown(_)));
+        assert!(matches!(Outcome::Silent.definite().error(why()), CommitError::Aborted(_)));
+    }
+}

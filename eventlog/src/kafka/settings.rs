@@ -1,12 +1,13 @@
 //! librdkafka's properties: what we ship, then what the user gave, then what our guarantees rest on.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 use crate::{GroupSpec, LogError, OpenOptions};
 
@@ -64,9 +65,9 @@ impl Settings {
 
     /// Of a client that only asks: metadata, bounds as an uncommitted reader sees them.
     pub(super) fn asking(&self) -> ClientConfig {
-        let mut config = self.shipped();
+        let mut config = self.with_users(self.shipped(), CONSUMER);
         config.set("isolation.level", "read_uncommitted");
-        self.with_users(config, CONSUMER)
+        config
     }
 
     /// Of a client that asks for a group's committed positions and never joins it.
@@ -223,6 +224,35 @@ impl Settings {
     }
 }
 
+/// Asks again, for as long as an answer may take, while the answer is one that passes: a broker that has
+/// just become a partition's leader may not know it yet.
+pub(super) fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResult<T> {
+    let until = Instant::now() + ANSWER;
+    loop {
+        match ask() {
+            Err(error) if error.rdkafka_error_code().is_some_and(is_settling) && Instant::now() < until => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn is_settling(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::UnknownTopicOrPartition
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+    )
+}
+
 /// True if the brokers did not answer, false if they answered with an error.
 pub(super) fn is_silence(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
@@ -237,4 +267,59 @@ pub(super) fn is_silence(code: RDKafkaErrorCode) -> bool {
             | Code::Resolve
             | Code::NodeUpdate
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(properties: &[(&str, &str)]) -> Settings {
+        let kafka = properties.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Settings::new("kafka:a:9092,b:9093", &OpenOptions { kafka, ..OpenOptions::default() })
+            .expect("the address is good")
+    }
+
+    fn group() -> GroupSpec {
+        GroupSpec {
+            group: "g".into(),
+            instance: "i".into(),
+            topics: vec!["t".into()],
+            session: Duration::from_secs(6),
+        }
+    }
+
+    #[test]
+    fn what_the_guarantees_rest_on_cannot_be_set() {
+        let user = settings(&[
+            ("isolation.level", "mine"),
+            ("enable.idempotence", "false"),
+            ("consumer.enable.auto.commit", "true"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("transactional.id", "mine"),
+        ]);
+        let joining = user.joining(&group());
+        assert_eq!(joining.get("isolation.level"), Some("read_committed"));
+        assert_eq!(user.asking().get("isolation.level"), Some("read_uncommitted"));
+        assert_eq!(joining.get("enable.auto.commit"), Some("false"));
+        assert_eq!(joining.get("partition.assignment.strategy"), Some("range"));
+        assert_eq!(joining.get("heartbeat.interval.ms"), Some("1500"));
+        assert_eq!(user.transacting("w.0").get("transactional.id"), Some("w.0"));
+        assert_eq!(user.publishing().get("enable.idempotence"), Some("true"));
+    }
+
+    #[test]
+    fn a_property_goes_to_both_kinds_of_client_or_to_the_one_it_names() {
+        let user = settings(&[
+            ("security.protocol", "ssl"),
+            ("consumer.fetch.min.bytes", "7"),
+            ("producer.linger.ms", "3"),
+        ]);
+        let (reading, publishing) = (user.reading(), user.publishing());
+        for config in [&reading, &publishing, &user.asking()] {
+            assert_eq!(config.get("security.protocol"), Some("ssl"));
+            assert_eq!(config.get("bootstrap.servers"), Some("a:9092,b:9093"));
+        }
+        assert_eq!((reading.get("fetch.min.bytes"), publishing.get("fetch.min.bytes")), (Some("7"), None));
+        assert_eq!((reading.get("linger.ms"), publishing.get("linger.ms")), (None, Some("3")));
+    }
 }

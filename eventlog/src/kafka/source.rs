@@ -15,7 +15,7 @@ use tapewatch_schemas::Time;
 use crate::{Batch, BatchBuilder, Headers, LogError, Polled, TopicPartition};
 
 use super::rebalance::Context;
-use super::settings::{ANSWER, Settings};
+use super::settings::{ANSWER, Settings, patiently};
 
 /// Wakes the reading thread when a queue is no longer empty.
 #[derive(Debug, Default)]
@@ -253,7 +253,7 @@ impl Sources {
                 .map_err(|error| self.settings.failed(format!("reading {at}"), error.to_string()))?;
         }
         let voice = &self.consumer.context().voice;
-        let ends = self.consumer.offsets_for_times(list, ANSWER).map_err(|error| {
+        let ends = patiently(|| self.consumer.offsets_for_times(list.clone(), ANSWER)).map_err(|error| {
             self.missing()
                 .unwrap_or_else(|| self.settings.error("asking where partitions end", &error, voice))
         })?;
