@@ -28,6 +28,7 @@ macro_rules! suite {
             nulls_headers_and_big_records_come_back,
             timestamps_are_kept_or_given,
             a_newer_writer_fences_the_older,
+            recovery_keeps_what_was_acknowledged,
             published_records_keep_their_order,
         );
         $crate::contract::suite!(@ $backend, reading:

@@ -113,6 +113,16 @@ pub fn a_newer_writer_fences_the_older(f: &Fixture) {
     assert_eq!(values(&f.read_all(&at[0])), ["old", "new"]);
 }
 
+pub fn recovery_keeps_what_was_acknowledged(f: &Fixture) {
+    let at = f.topic("t", 1);
+    let mut writer = f.writer("w");
+    writer.commit(&round(vec![record(&at[0], "k", "before")]), None).unwrap();
+    writer.recover().unwrap();
+    assert_eq!(values(&f.read_all(&at[0])), ["before"]);
+    writer.commit(&round(vec![record(&at[0], "k", "after")]), None).unwrap();
+    assert_eq!(values(&f.read_all(&at[0])), ["before", "after"]);
+}
+
 pub fn published_records_keep_their_order(f: &Fixture) {
     let at = f.topic("t", 2);
     let mut publisher = f.log.publisher().unwrap();
