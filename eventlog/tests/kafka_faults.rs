@@ -7,12 +7,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tapewatch_eventlog::{
-    GroupSpec, Log, LogError, Member, OpenOptions, OutRecord, Polled, Round, TopicPartition, TopicSpec, open,
+    CommitError, GroupSpec, Log, LogError, Member, OpenOptions, OutRecord, Polled, Round, TopicPartition,
+    TopicSpec, open,
 };
+use tapewatch_schemas::Time;
 
 const ADDRESS: &str = "TAPEWATCH_TEST_KAFKA";
 /// Tells the test's own child process whose names to use.
@@ -160,9 +162,44 @@ fn a_topic_that_is_not_there_is_named() {
     let started = Instant::now();
     of_it(log.reader().unwrap().assign(&[(missing.clone(), 0)]));
     of_it(log.member(&group("no-such-topic", "one")).map(drop));
-    of_it(log.offset_at(&missing, tapewatch_schemas::Time::from_secs(0)).map(drop));
+    of_it(log.offset_at(&missing, Time::from_secs(0)).map(drop));
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     assert_eq!(log.group_offsets("no-such-group", &[missing]).unwrap(), [None]);
+}
+
+#[test]
+fn a_record_from_the_future_is_refused_and_what_was_aborted_hides_no_end() {
+    let Some(log) = cluster(&OpenOptions::default()) else { return };
+    let topic = format!("future-{}", std::process::id());
+    create(log.as_ref(), &topic, 2);
+    let at = TopicPartition::new(topic.as_str(), 1);
+    // A reader that is there already: it meets the aborted record and its marker at the end.
+    let mut reader = log.reader().unwrap();
+    reader.assign(&[(at.clone(), 0)]).unwrap();
+    let mut writer = log.writer(&topic).unwrap();
+    let ahead = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(3 * 3600);
+    let future = OutRecord {
+        timestamp: Some(Time::from_secs(ahead.as_secs() as i64)),
+        ..record(&topic, 0, "future".to_owned())
+    };
+    let round = Round { records: vec![record(&topic, 1, "good".to_owned()), future], offsets: Vec::new() };
+    match writer.commit(&round, None) {
+        Err(CommitError::Refused(why)) => assert!(why.to_string().contains(&topic), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let end = log.bounds(&at).unwrap().end;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        assert!(Instant::now() < deadline, "the end at {end} was not told");
+        match reader.poll(Duration::from_millis(100)).unwrap() {
+            Polled::Batch(batch) => panic!("an aborted record was delivered: {batch:?}"),
+            Polled::End { position, .. } if position >= end => break,
+            _ => {}
+        }
+    }
+    let round = Round { records: vec![record(&topic, 1, "after".to_owned())], offsets: Vec::new() };
+    writer.commit(&round, None).expect("the writer goes on");
+    assert_eq!(read(log.as_ref(), &topic, 1), ["after"]);
 }
 
 #[test]
