@@ -1,19 +1,30 @@
 //! Values as people read them.
 
 use serde_json::{Value, json};
+use tapewatch_config::{SchemaFile, Settings};
 use tapewatch_eventlog::RecordRef;
 use tapewatch_schemas::catalogue::Pattern;
-use tapewatch_schemas::codec::{Codec, DecodeError};
+use tapewatch_schemas::codec::{Codec, DecodeError, SchemaText};
 use tapewatch_schemas::journal::JournalRecord;
+
+use crate::CliError;
 
 /// Decodes values of every topic.
 #[derive(Debug)]
 pub(crate) struct Decoder(Codec);
 
 impl Decoder {
-    /// Knows the schemas of this release and the released ones.
-    pub(crate) fn new() -> Self {
-        Self(Codec::new(&[]).expect("a test builds the codec of the shipped schemas"))
+    /// Knows the schemas of this release, the released ones and those of `topics.schemas_dir`.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, CliError> {
+        let text = |file: &SchemaFile| SchemaText { name: file.name.clone(), text: file.text.clone() };
+        let texts: Vec<SchemaText> = settings.topics.schemas.iter().map(text).collect();
+        Codec::new(&texts).map(Self).map_err(|errors| {
+            let all: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            CliError::Input(format!(
+                "topics.schemas_dir holds schemas that cannot be used:\n{}",
+                all.join("\n")
+            ))
+        })
     }
 
     /// The codec.

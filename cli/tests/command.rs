@@ -59,7 +59,8 @@ fn another_partition_count_is_refused_and_named() {
     folder.run(&["topics", "create", "--partitions", "3"]);
     let done = folder.run(&["topics", "create", "--partitions", "4"]);
     assert_eq!(done.code, 8);
-    assert!(done.err.contains("exec.reports.v1 has 3, wanted are 4"), "{}", done.err);
+    assert!(done.err.contains(" more. Keys would change"), "{}", done.err);
+    assert!(done.err.contains("accounts.v1 has 3, wanted are 4"), "{}", done.err);
 }
 
 #[test]

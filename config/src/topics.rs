@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::schemas::{self, SchemaFile};
 use crate::section::Section;
 use crate::value::choice;
 
@@ -30,6 +31,10 @@ pub struct Topics {
     /// How long records are kept where the catalogue does not say.
     #[serde(skip)]
     pub retention: Duration,
+    /// Schemas of writers that are not among the released ones. The hash of what they hold stands for them in
+    /// the configuration version.
+    #[serde(skip)]
+    pub schemas: Vec<SchemaFile>,
 }
 
 impl Topics {
@@ -46,6 +51,7 @@ impl Topics {
                 |span| *span >= Duration::from_secs(3600),
                 "a duration of at least \"1h\"",
             ),
+            schemas: schemas::read_folder(section, "schemas_dir"),
         }
     }
 }

@@ -99,6 +99,7 @@ fn bounds_between_settings_are_checked() {
         "on = \"measure\"\nmeasure = \"leverage\"\ncomparison = \"below\"\nthreshold = 2\nclear = 1";
     assert!(rule(measure).contains("1 is on the bad side; expected at least the threshold, which is 2"));
     assert!(rule("on = \"health\"\nraised_by = \"late\"\nstatus = 1").contains("there is no such setting"));
+    assert!(one("[topics]\nschemas_dir = \"absent\"").contains("absent cannot be read"));
     assert!(one("runtime = 5").contains("[runtime]"));
     assert!(one("[environments]\nprod = 1\n[risk]\ncurrency = 5").contains("risk.currency"));
 }

@@ -84,11 +84,27 @@ fn a_reference_file_stands_in_it_by_its_bytes_and_not_by_its_name() {
 }
 
 #[test]
+fn schemas_of_a_folder_stand_in_it_by_what_they_hold() {
+    let with = |name: &str, body: &str| {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("schemas")).unwrap();
+        fs::write(folder.path().join("schemas").join(name), body).unwrap();
+        fs::write(folder.path().join("t.toml"), "[topics]\nschemas_dir = \"schemas\"\n").unwrap();
+        Settings::load(Some(&folder.path().join("t.toml")), None, std::iter::empty()).unwrap()
+    };
+    let one = with("one.avsc", "\"long\"");
+    assert_eq!(one.topics.schemas[0].text, "\"long\"");
+    assert_eq!(one.version(), with("two.avsc", "\"long\"").version());
+    assert_ne!(one.version(), with("one.avsc", "\"int\"").version());
+    assert!(with("notes.txt", "x").topics.schemas.is_empty());
+}
+
+#[test]
 fn the_canonical_form_is_sorted_json_and_the_version_its_hash() {
     let settings = Settings::defaults();
     let text = settings.canonical();
     assert!(text.starts_with("{\"alerting\":{\"grace\":{"), "{text}");
-    assert!(text.contains("\"runtime\":{\"clock\":\"wall\",\"max_skew\":5000000}"), "{text}");
+    assert!(text.contains("\"runtime\":{\"clock\":\"wall\",\"heartbeat_every\":1000000,"), "{text}");
     let version = settings.version();
     assert_eq!(version.to_string(), blake3::hash(text.as_bytes()).to_hex().to_string());
     assert_eq!(version.to_string().len(), 64);

@@ -63,7 +63,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
     let mut lines = Lines::open(&args.file)
         .map_err(|error| CliError::Input(format!("{}: {error}", args.file.display())))?;
     let interrupt = Interrupt::listen()?;
-    let checker = Checker::new(&args.topic, partitions as u32, &settings);
+    let checker = Checker::new(&args.topic, partitions as u32, &settings)?;
     let (spool, bad) = check(&checker, &mut lines, &interrupt)?;
     let good = spool.count();
     if bad > 0 && !args.skip_bad {
@@ -130,14 +130,15 @@ struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    fn new(topic: &'a str, partitions: u32, settings: &Settings) -> Self {
+    fn new(topic: &'a str, partitions: u32, settings: &Settings) -> Result<Self, CliError> {
         let partitioner = match settings.topics.partitioner {
             Configured::Murmur2 => Partitioner::Murmur2,
             Configured::Crc32 => Partitioner::Crc32,
             Configured::Unchecked => Partitioner::Unchecked,
         };
         let checks = Checks { partitioner, max_skew: settings.runtime.max_skew };
-        Self { topic, partitions, partitioner, checks, decoder: Decoder::new(), clock: Clock::system() }
+        let decoder = Decoder::new(settings)?;
+        Ok(Self { topic, partitions, partitioner, checks, decoder, clock: Clock::system() })
     }
 
     fn record(&self, number: u64, line: &Line<'_>) -> Result<Ready, Vec<String>> {

@@ -70,7 +70,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
         interrupt: Interrupt::listen()?,
         printer: Printer {
             out: BufWriter::new(io::stdout().lock()),
-            decoder: Decoder::new(),
+            decoder: Decoder::new(&settings)?,
             json: args.json,
             context,
         },

@@ -108,7 +108,7 @@ fn create(context: &Context, settings: &Settings, partitions: Option<u32>) -> Re
             "topics of {} have another partition count, which is never changed: {}. Keys would change their \
              partitions. Set topics.partitions (or --partitions) to what is there, or take a new log.",
             log.address(),
-            differing.join("; ")
+            some_of(&differing)
         )));
     }
     let missing: Vec<TopicSpec> =
@@ -118,6 +118,13 @@ fn create(context: &Context, settings: &Settings, partitions: Option<u32>) -> Re
     let (made, kept) = (missing.len(), there.len());
     writeln!(out, "{}: {made} topics made, {kept} were there already", log.address())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first few, and how many more.
+fn some_of(all: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = all[..all.len().min(SHOWN)].join("; ");
+    if all.len() > SHOWN { format!("{shown}; and {} more", all.len() - SHOWN) } else { shown }
 }
 
 /// A planned topic as the settings want it on the log.

@@ -9,6 +9,7 @@ use clap::Subcommand;
 use tapewatch_eventlog::Log;
 use tapewatch_schemas::catalogue::dlq_topic;
 
+use crate::decoded::Decoder;
 use crate::{Access, CliError, Context, topic_name};
 
 const EXAMPLES: &str = "\
@@ -33,7 +34,7 @@ pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
     let log = context.open(&settings, Access::Existing)?;
     match command {
         Command::List(args) => list::run(&args, log.as_ref(), context),
-        Command::Show(args) => show::run(&args, log.as_ref(), context),
+        Command::Show(args) => show::run(&args, log.as_ref(), context, Decoder::new(&settings)?),
     }
 }
 

@@ -32,7 +32,12 @@ pub struct Args {
     all: bool,
 }
 
-pub(super) fn run(args: &Args, log: &dyn Log, context: &Context) -> Result<ExitCode, CliError> {
+pub(super) fn run(
+    args: &Args,
+    log: &dyn Log,
+    context: &Context,
+    decoder: Decoder,
+) -> Result<ExitCode, CliError> {
     let (topic, partitions) = letters_of(log, &args.topic)?;
     if !(0..partitions).contains(&args.partition) {
         let (partition, last) = (args.partition, partitions - 1);
@@ -53,7 +58,7 @@ pub(super) fn run(args: &Args, log: &dyn Log, context: &Context) -> Result<ExitC
     let mut found = false;
     scan::read(log, &[span], &Interrupt::listen()?, |record| {
         found = true;
-        let mut show = Show { out: io::stdout().lock(), context, decoder: Decoder::new(), all: args.all };
+        let mut show = Show { out: io::stdout().lock(), context, decoder: &decoder, all: args.all };
         show.record(record)?;
         Ok(ControlFlow::Break(()))
     })?;
@@ -63,7 +68,7 @@ pub(super) fn run(args: &Args, log: &dyn Log, context: &Context) -> Result<ExitC
 struct Show<'a, W> {
     out: W,
     context: &'a Context,
-    decoder: Decoder,
+    decoder: &'a Decoder,
     all: bool,
 }
 
