@@ -104,3 +104,26 @@ fn of_log(error: &LogError) -> u8 {
         | LogError::Backend { .. } => exit::LOG,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_log_is_told_from_one_that_does_not_answer() {
+        let full = || LogError::Full { log: "l".into(), why: "w".into() };
+        let commit = |source| CliError::Commit { doing: "d".into(), source }.exit();
+        assert_eq!(CliError::from(full()).exit(), exit::FULL);
+        assert_eq!(commit(CommitError::Refused(full())), exit::FULL);
+        let away = LogError::Unreachable { log: "l".into(), why: "w".into() };
+        assert_eq!(commit(CommitError::Unknown(away)), exit::LOG);
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_not_spoken_of() {
+        let gone = CliError::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((gone.exit(), gone.paragraph()), (exit::OK, None));
+        let full = CliError::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(full.exit(), exit::FULL);
+    }
+}

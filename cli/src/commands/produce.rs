@@ -1,9 +1,11 @@
 //! `tapewatch produce TOPIC [FILE|-]`: JSON lines in, checked against the schema, and all or nothing written.
 
-use std::io::{self, IsTerminal, Write};
+mod progress;
+
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::json;
@@ -13,6 +15,8 @@ use tapewatch_schemas::catalogue::{Pattern, TOPICS};
 use tapewatch_schemas::checks::{Arrival, Checks};
 use tapewatch_schemas::partition::Partitioner;
 use tapewatch_schemas::{Event, Time};
+
+use progress::Progress;
 
 use crate::decoded::Decoder;
 use crate::interrupt::Interrupt;
@@ -265,38 +269,6 @@ fn commit(writer: &mut dyn Writer, round: &Round) -> Result<(), CommitError> {
                 attempt += 1;
             }
             Err(error) => return Err(error),
-        }
-    }
-}
-
-/// A line on the terminal that says how far it is, once it takes longer than a moment.
-struct Progress {
-    what: &'static str,
-    of: Option<u64>,
-    next: Option<Instant>,
-    shown: bool,
-}
-
-impl Progress {
-    fn new(what: &'static str, of: Option<u64>) -> Self {
-        let next = io::stderr().is_terminal().then(|| Instant::now() + Duration::from_secs(1));
-        Self { what, of, next, shown: false }
-    }
-
-    fn show(&mut self, done: u64) {
-        let now = Instant::now();
-        if self.next.is_some_and(|next| now >= next) {
-            let of = self.of.map(|of| format!(" of {of}")).unwrap_or_default();
-            // What cannot be shown is not missed.
-            let _ = write!(io::stderr(), "\r{done}{of} {}\x1b[K", self.what);
-            (self.next, self.shown) = (Some(now + Duration::from_millis(200)), true);
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.shown {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-            self.shown = false;
         }
     }
 }
