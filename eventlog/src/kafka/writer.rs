@@ -5,6 +5,7 @@
 //! outcome of the other's is known, for commits are synchronous here.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -56,7 +57,7 @@ impl KafkaWriter {
 
     /// Makes both producers anew. The broker aborts, or ends, what they or an earlier writer left open.
     fn initialise(&mut self) -> Result<(), LogError> {
-        self.producers = None;
+        self.retire();
         let make = |number: usize| {
             let id = format!("{}.{number}", self.id);
             let producer: BaseProducer<Deliveries> =
@@ -75,6 +76,14 @@ impl KafkaWriter {
         };
         self.producers = Some([make(0)?, make(1)?]);
         Ok(())
+    }
+
+    /// Lets the producers go, on a thread of their own: librdkafka's farewell waits for its threads, and may
+    /// wait long for brokers that are away.
+    fn retire(&mut self) {
+        if let Some(producers) = self.producers.take() {
+            thread::spawn(move || drop(producers));
+        }
     }
 
     /// Refuses what can never be written, before anything begins. What the broker is to check.
@@ -132,7 +141,7 @@ impl Writer for KafkaWriter {
         let transaction = Transaction { producer, id: &self.id, settings: &self.settings };
         transaction.run(round, proof).map_err(|failed| {
             if !failed.usable {
-                self.producers = None;
+                self.retire();
             }
             if failed.replaced {
                 self.fenced = Some(failed.why.clone());
