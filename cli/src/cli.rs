@@ -5,13 +5,14 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{config, dlq, produce, tail, topics};
+use crate::commands::{config, demo, dlq, produce, status, tail, topics};
 use crate::{CliError, Context, exit};
 
 const HEADING: &str = "Options of every command";
 
 const EXAMPLES: &str = "\
 Examples:
+  tapewatch demo                                   a real tape through the whole pipeline
   tapewatch topics create                          make the topics, in ./tapewatch.db
   tapewatch produce exec.reports.v1 fills.jsonl    write execution reports, one JSON object a line
   tapewatch tail alerts.v1 --follow                watch alerts as they come
@@ -53,6 +54,8 @@ pub struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch a real tape be traded, monitored, limited and alerted on, in a log of its own
+    Demo(demo::Args),
     /// Write JSON lines to a topic, checked against its schema: all of them, or none
     Produce(produce::Args),
     /// Print the last records of a topic, or those from somewhere on
@@ -60,6 +63,8 @@ pub enum Command {
     /// List the log's topics, or create those that this release needs
     #[command(subcommand)]
     Topics(topics::Command),
+    /// Reconcile: is nothing lost, how far behind is it, what is open
+    Status(status::Args),
     /// List or show dead letters: what could not be used, and why
     #[command(subcommand)]
     Dlq(dlq::Command),
@@ -75,9 +80,11 @@ impl Command {
     /// What went wrong, with its exit code.
     pub fn run(self, context: &Context) -> Result<ExitCode, CliError> {
         match self {
+            Self::Demo(args) => demo::run(args, context),
             Self::Produce(args) => produce::run(args, context),
             Self::Tail(args) => tail::run(args, context),
             Self::Topics(command) => topics::run(command, context),
+            Self::Status(args) => status::run(args, context),
             Self::Dlq(command) => dlq::run(command, context),
             Self::Config(command) => config::run(command, context),
         }

@@ -4,6 +4,7 @@ mod cli;
 pub mod commands;
 mod context;
 mod decoded;
+pub mod demo;
 mod error;
 pub mod exit;
 mod hex_dump;

@@ -67,6 +67,8 @@ struct CoreState {
     last_written: BTreeMap<TopicName, i64>,
     counts: Counts,
     reported: Counts,
+    /// Whether the last report told of dead letters, and of late records.
+    degraded: (bool, bool),
     closed: bool,
 }
 
@@ -107,6 +109,7 @@ impl Core {
             last_written: BTreeMap::new(),
             counts: Counts::default(),
             reported: Counts::default(),
+            degraded: (false, false),
             closed: false,
         };
         Self { blueprint, monitor, state, outputs: Vec::new() }
@@ -325,15 +328,19 @@ impl Core {
     fn report_counts(&mut self) {
         let (now, before) = (self.state.counts, self.state.reported);
         self.state.reported = now;
-        for (kind, count, what) in [
-            (HealthKind::DeadLetters, now.dead - before.dead, "records were dead-lettered"),
-            (HealthKind::Late, now.late - before.late, "records came behind the frontier"),
-        ] {
-            if count > 0 {
-                let message = format!("{count} {what} since the last report");
-                let health = self.health(kind, HealthStatus::Degraded, None, message);
-                self.push(SystemHealth { count: Some(count as i64), ..health });
-            }
+        let was = self.state.degraded;
+        let dead = (HealthKind::DeadLetters, now.dead - before.dead, "records were dead-lettered");
+        let late = (HealthKind::Late, now.late - before.late, "records came behind the frontier");
+        self.state.degraded = (dead.1 > 0, late.1 > 0);
+        for ((kind, count, what), was) in [(dead, was.0), (late, was.1)] {
+            let status = match (count, was) {
+                (0, false) => continue,
+                (0, true) => HealthStatus::Ok,
+                _ => HealthStatus::Degraded,
+            };
+            let message = format!("{count} {what} since the last report");
+            let health = self.health(kind, status, None, message);
+            self.push(SystemHealth { count: Some(count as i64), ..health });
         }
     }
 

@@ -3,6 +3,7 @@
 //! A worker is [`Worker`] over a log. A process runs it with [`run`]; the demo and tests turn it by hand
 //! with [`Worker::run_to_end`].
 
+pub mod audit;
 pub mod breaker;
 pub mod committer;
 pub mod core;

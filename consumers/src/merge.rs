@@ -64,13 +64,13 @@ struct Segment {
 }
 
 /// How far one source has said it has written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Promise {
     /// The highest sequence number fetched.
     fetched: i64,
     /// Fulfilled: nothing more comes before this.
     complete_to: Time,
-    /// Said, but not all of it fetched yet: (last sequence, complete to, closed).
+    /// Said last: (last sequence, complete to, closed).
     said: Option<(i64, Time, bool)>,
     /// Nothing more comes at all.
     closed: bool,
@@ -132,7 +132,8 @@ impl Lane {
         let promise = self.writers.entry(source.clone()).or_insert_with(|| Promise {
             fetched: i64::MIN,
             complete_to: Time::MIN,
-            ..Promise::default()
+            said: None,
+            closed: false,
         });
         promise.said = Some((last_sequence, complete_to, closed));
         promise.fulfil();
@@ -183,6 +184,7 @@ impl Lane {
         self.queued = 0;
         self.fetched_to = self.position;
         self.signalled_end = false;
+        self.writers.values_mut().for_each(Promise::doubt);
     }
 
     /// The record at the head, with its verdict.
@@ -264,8 +266,12 @@ impl Promise {
         {
             self.complete_to = self.complete_to.max(complete_to);
             self.closed |= closed;
-            self.said = None;
         }
+    }
+
+    /// What was fetched is forgotten: what was said counts once it is fetched again.
+    fn doubt(&mut self) {
+        *self = Self { fetched: i64::MIN, complete_to: Time::MIN, said: self.said, closed: false };
     }
 }
 

@@ -1,7 +1,9 @@
 //! The commands, a file each: its arguments and what it does.
 
 pub mod config;
+pub mod demo;
 pub mod dlq;
 pub mod produce;
+pub mod status;
 pub mod tail;
 pub mod topics;

@@ -133,7 +133,8 @@ fn epoch(settings: &Settings, codec: &Codec) -> Epoch {
     }
 }
 
-fn partitioner(settings: &Settings) -> Partitioner {
+/// How the settings spread keys.
+pub fn partitioner(settings: &Settings) -> Partitioner {
     match settings.topics.partitioner {
         Spread::Murmur2 => Partitioner::Murmur2,
         Spread::Crc32 => Partitioner::Crc32,

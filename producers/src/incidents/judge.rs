@@ -94,8 +94,10 @@ impl About {
                 let mut parts = scope.split('/');
                 let task = parts.nth(1).and_then(|part| part.parse::<i32>().ok());
                 let rest = parts.next();
+                let source = parts.next().map(str::parse);
                 task == Some(*partition)
                     && rest.is_none_or(|name| name == topic.as_str())
+                    && source.is_none_or(|found| found == Ok(*partition))
                     && parts.next().is_none()
             }
         }

@@ -1,0 +1,156 @@
+//! The stage: log, player, workers, and what watches them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tapewatch_config::Settings;
+use tapewatch_consumers::{Worker, WorkerError, workers};
+use tapewatch_eventlog::{Log, open};
+use tapewatch_producers::{Layout, Player, PlayerOptions, SliceWriter, Tape};
+use tapewatch_schemas::{Codec, Time};
+
+use super::Options;
+use super::summary::{Judgement, Summary, Timings};
+use super::watch::Watch;
+use crate::{CliError, Context};
+
+/// Everything that takes part.
+pub(super) struct Stage {
+    pub(super) log: Arc<dyn Log>,
+    pub(super) folder: PathBuf,
+    pub(super) player: Player,
+    pub(super) watch: Watch,
+    options: Options,
+    settings: Settings,
+    tape: String,
+    writer: SliceWriter,
+    workers: Vec<Worker>,
+    timings: Timings,
+}
+
+/// What one slice did.
+pub(super) struct Played {
+    /// Bars so far.
+    pub(super) bars: usize,
+    /// The tape's time after it.
+    pub(super) until: Time,
+}
+
+impl Stage {
+    /// Makes the log in a fresh folder, the player and the workers.
+    pub(super) fn set(options: &Options, settings: &Settings) -> Result<Self, CliError> {
+        let folder = folder(options)?;
+        let url = format!("sqlite:{}", folder.join("tape.db").display());
+        let log = open(&url, &Context::open_options(settings))?;
+        log.create(&workers::topic_specs(settings))?;
+        let codec = Arc::new(Codec::new(&[]).expect("the built-in schemas are tested to parse"));
+        let tape = Tape::built_in().map_err(|error| CliError::Input(error.to_string()))?;
+        let layout = Layout::of(&*log, workers::partitioner(settings))?;
+        let player_options = PlayerOptions {
+            seed: options.seed,
+            incidents: options.incidents,
+            bars: options.bars,
+            bars_per_slice: 96,
+            layout,
+            ..PlayerOptions::default()
+        };
+        let player =
+            Player::new(player_options, &tape).map_err(|error| CliError::Usage(error.to_string()))?;
+        let writer = SliceWriter::open(&log, Arc::clone(&codec)).map_err(input)?;
+        let mut workers = Vec::new();
+        for name in workers::NAMES {
+            let plan = workers::plan(name, settings, &*log, "demo")?;
+            workers.push(Worker::join(plan, Arc::clone(&log)).map_err(worker_error)?);
+        }
+        let watch = Watch::new(Arc::clone(&log), codec)?;
+        Ok(Self {
+            log,
+            folder,
+            player,
+            watch,
+            options: options.clone(),
+            settings: settings.clone(),
+            tape: tape.report().to_string(),
+            writer,
+            workers,
+            timings: Timings::default(),
+        })
+    }
+
+    /// Plays one slice and lets every worker run to its end; none at the end of the tape.
+    pub(super) fn next_slice(&mut self) -> Result<Option<Played>, CliError> {
+        let begun = Instant::now();
+        let Some(slice) = self.player.next() else { return Ok(None) };
+        let (bars, until) = (slice.bars, slice.until);
+        self.timings.inputs += slice.records.len() as u64;
+        self.writer.write(slice).map_err(input)?;
+        let written = Instant::now();
+        self.timings.produce += written - begun;
+        for worker in &mut self.workers {
+            worker.run_to_end().map_err(worker_error)?;
+        }
+        self.timings.slices.push(written.elapsed());
+        self.watch.catch_up()?;
+        Ok(Some(Played { bars, until }))
+    }
+
+    /// Records that the player wrote so far.
+    pub(super) fn inputs(&self) -> u64 {
+        self.timings.inputs
+    }
+
+    /// Stops the workers, reconciles and judges.
+    pub(super) fn finish(mut self, took: Duration) -> Result<Summary, CliError> {
+        for worker in self.workers.drain(..) {
+            worker.stop().map_err(worker_error)?;
+        }
+        let law = tapewatch_consumers::audit::reconcile_all(&self.log, &self.settings)
+            .map_err(|error| CliError::Failed(error.to_string()))?;
+        let book = self.player.incidents();
+        let verdict = book.judge(self.watch.found());
+        let judgement = Judgement { incidents: book.incidents.clone(), verdict };
+        let derived = self.watch.derived_records()?;
+        Ok(Summary {
+            seed: self.options.seed,
+            tape: self.tape,
+            folder: self.folder,
+            took,
+            timings: self.timings,
+            derived,
+            alerts: self.watch.alerts(),
+            judgement,
+            law,
+        })
+    }
+}
+
+/// A folder of one's own, or a fresh one.
+fn folder(options: &Options) -> Result<PathBuf, CliError> {
+    let make = |path: &Path| {
+        std::fs::create_dir_all(path)
+            .map_err(|error| CliError::Input(format!("the folder {}: {error}", path.display())))
+    };
+    if let Some(path) = &options.folder {
+        make(path)?;
+        let log = path.join("tape.db");
+        if log.exists() {
+            let text = format!("{} is there already: the demo wants a fresh log", log.display());
+            return Err(CliError::Input(text));
+        }
+        return Ok(path.clone());
+    }
+    let fresh = tempfile::Builder::new()
+        .prefix(&format!("tapewatch-demo-{}-", options.seed))
+        .tempdir()
+        .map_err(|error| CliError::Input(format!("a fresh folder: {error}")))?;
+    Ok(fresh.keep())
+}
+
+fn input(error: impl std::fmt::Display) -> CliError {
+    CliError::Failed(error.to_string())
+}
+
+fn worker_error(error: WorkerError) -> CliError {
+    CliError::Failed(error.to_string())
+}

@@ -1,0 +1,136 @@
+//! What a subscriber of the outputs sees: alerts as they fire, and the latest figures of each portfolio.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tapewatch_consumers::scan::Scanner;
+use tapewatch_eventlog::{Log, LogError, TopicPartition};
+use tapewatch_producers::{Found, FoundAlert};
+use tapewatch_schemas::catalogue::{ALERTS, RISK_METRICS};
+use tapewatch_schemas::events::{Alert, AlertState, RiskMetrics};
+use tapewatch_schemas::{Codec, Event, TopicName};
+
+/// Follows the outputs.
+pub(super) struct Watch {
+    log: Arc<dyn Log>,
+    codec: Arc<Codec>,
+    scanner: Scanner,
+    positions: BTreeMap<TopicPartition, i64>,
+    /// The latest figures of each portfolio.
+    pub(super) latest: BTreeMap<String, RiskMetrics>,
+    /// The alerts that stand, by fingerprint.
+    pub(super) open: BTreeMap<String, Alert>,
+    found: Vec<FoundAlert>,
+    fired: u64,
+    resolved: u64,
+}
+
+impl Watch {
+    /// From the beginning of the log.
+    pub(super) fn new(log: Arc<dyn Log>, codec: Arc<Codec>) -> Result<Self, LogError> {
+        let mut positions = BTreeMap::new();
+        for topic in log.topics()? {
+            if [ALERTS, RISK_METRICS].contains(&topic.name.as_str()) {
+                for partition in 0..topic.partitions {
+                    positions.insert(TopicPartition::new(topic.name.clone(), partition), 0);
+                }
+            }
+        }
+        let scanner = Scanner::new(Arc::clone(&log))?;
+        Ok(Self {
+            log,
+            codec,
+            scanner,
+            positions,
+            latest: BTreeMap::new(),
+            open: BTreeMap::new(),
+            found: Vec::new(),
+            fired: 0,
+            resolved: 0,
+        })
+    }
+
+    /// Reads what came since.
+    pub(super) fn catch_up(&mut self) -> Result<(), LogError> {
+        let partitions: Vec<(TopicPartition, i64)> =
+            self.positions.iter().map(|(at, from)| (at.clone(), *from)).collect();
+        for (at, from) in partitions {
+            let mut events = Vec::new();
+            let codec = Arc::clone(&self.codec);
+            let end = self.scanner.scan::<LogError>(&at, from, |record| {
+                events.extend(codec.decode(record.topic.as_str(), record.value.unwrap_or_default()).ok());
+                Ok(())
+            })?;
+            self.positions.insert(at, end);
+            for event in events {
+                self.take(event);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::RiskMetrics(figures) => {
+                self.latest.insert(figures.scope.to_string(), figures);
+            }
+            Event::Alert(alert) if alert.state == AlertState::Resolved => {
+                self.resolved += 1;
+                self.open.remove(&alert.fingerprint);
+            }
+            Event::Alert(alert) => {
+                self.fired += 1;
+                self.found.push(found(&alert));
+                self.open.insert(alert.fingerprint.clone(), alert);
+            }
+            _ => {}
+        }
+    }
+
+    /// Every alert that fired.
+    pub(super) fn found(&self) -> &[FoundAlert] {
+        &self.found
+    }
+
+    /// How many fired, and how many of them were resolved.
+    pub(super) fn alerts(&self) -> (u64, u64) {
+        (self.fired, self.resolved)
+    }
+
+    /// How many records the workers have written, by topic.
+    pub(super) fn derived_records(&self) -> Result<BTreeMap<String, i64>, LogError> {
+        let derived = |name: &TopicName| {
+            let listed = tapewatch_consumers::workers::NAMES;
+            let outputs = listed.iter().filter_map(|name| tapewatch_schemas::catalogue::worker(name));
+            outputs.flat_map(|worker| worker.outputs).any(|output| *output == name.as_str())
+        };
+        let mut counts = BTreeMap::new();
+        for topic in self.log.topics()?.iter().filter(|topic| derived(&topic.name)) {
+            let mut count = 0;
+            for partition in 0..topic.partitions {
+                let bounds = self.log.bounds(&TopicPartition::new(topic.name.clone(), partition))?;
+                count += bounds.end - bounds.earliest;
+            }
+            counts.insert(topic.name.to_string(), count);
+        }
+        Ok(counts)
+    }
+}
+
+/// An alert as the judge sees it.
+fn found(alert: &Alert) -> FoundAlert {
+    let status = match (alert.unknown, alert.rule.as_str()) {
+        (Some(reason), _) => Found::Unknown(reason),
+        (None, "limit_warning") => Found::Warning,
+        (None, "limit_breached") => Found::Breached,
+        (None, _) => Found::Health,
+    };
+    FoundAlert {
+        time: alert.event_time,
+        rule: alert.rule.clone(),
+        scope: alert.scope.clone(),
+        // Health rules are named after what they are raised by.
+        subject: if status == Found::Health { alert.rule.clone() } else { alert.subject.clone() },
+        status,
+    }
+}

@@ -1,0 +1,177 @@
+//! The independent count: every readable record of a source partition, and every letter about it.
+
+use std::collections::BTreeMap;
+
+use tapewatch_eventlog::dead_letter::{Letter, RangeBody};
+use tapewatch_eventlog::{LogError, TopicPartition};
+use tapewatch_schemas::catalogue::dlq_topic;
+use tapewatch_schemas::journal::OffsetRun;
+
+use super::walk::{Draft, Runs};
+use super::{Line, Subject};
+use crate::scan::Scanner;
+
+/// The dead letters of one worker about one source partition.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    runs: Runs,
+    /// Offsets that more than one letter is about.
+    doubled: i64,
+    /// Letters that cannot be read.
+    problems: Vec<String>,
+}
+
+impl Letters {
+    /// Reads them.
+    pub(super) fn of(
+        scanner: &mut Scanner,
+        subject: &Subject,
+        source: &TopicPartition,
+    ) -> Result<Self, LogError> {
+        let at = TopicPartition::new(dlq_topic(source.topic.as_str()), source.partition);
+        let mut found = Self::default();
+        scanner.scan::<LogError>(&at, 0, |record| {
+            let Some(letter) = Letter::read(record) else {
+                found.problems.push(format!("{at} offset {}: no dead letter of tapewatch's", record.offset));
+                return Ok(());
+            };
+            if letter.worker != subject.worker.as_str() || letter.source != *source {
+                return Ok(());
+            }
+            if !letter.range {
+                found.runs.0.push(OffsetRun { first: letter.offset, last: letter.offset });
+                return Ok(());
+            }
+            match RangeBody::read(record.value.unwrap_or_default()) {
+                Ok(body) => found.runs.0.extend(body.reasons.into_iter().flat_map(|entry| entry.runs)),
+                Err(why) => found.problems.push(format!("{at} offset {}: {why}", record.offset)),
+            }
+            Ok(())
+        })?;
+        found.doubled = found.runs.sort();
+        Ok(found)
+    }
+}
+
+/// What one pass over a source partition counts for one line.
+struct Tally {
+    draft: Draft,
+    /// True if its dead letters are this task's to write.
+    writes_letters: bool,
+    counted: i64,
+    dead: i64,
+    letters: i64,
+    skipped: BTreeMap<String, i64>,
+    lag: i64,
+    unlettered: Option<i64>,
+    unaccounted: Option<i64>,
+}
+
+/// Reads a source partition once, to its end, for all tasks that read it.
+pub(super) fn count(
+    scanner: &mut Scanner,
+    at: &TopicPartition,
+    drafts: Vec<Draft>,
+    letters: &Letters,
+    tasks: i32,
+) -> Result<Vec<Line>, LogError> {
+    let mut tallies: Vec<Tally> = drafts.into_iter().map(|draft| Tally::new(draft, tasks)).collect();
+    let from = tallies.iter().map(|tally| tally.draft.from).min().unwrap_or(0);
+    scanner.scan::<LogError>(at, from, |record| {
+        tallies.iter_mut().for_each(|tally| tally.count(record.offset, letters));
+        Ok(())
+    })?;
+    Ok(tallies.into_iter().map(|tally| tally.line(letters)).collect())
+}
+
+impl Tally {
+    fn new(draft: Draft, tasks: i32) -> Self {
+        let writes_letters = !draft.broadcast || draft.at.partition.rem_euclid(tasks) == draft.task;
+        Self {
+            draft,
+            writes_letters,
+            counted: 0,
+            dead: 0,
+            letters: 0,
+            skipped: BTreeMap::new(),
+            lag: 0,
+            unlettered: None,
+            unaccounted: None,
+        }
+    }
+
+    fn count(&mut self, offset: i64, letters: &Letters) {
+        if offset < self.draft.from {
+            return;
+        }
+        if offset >= self.draft.position {
+            self.lag += 1;
+            return;
+        }
+        self.counted += 1;
+        let dead = self.draft.dead.cover(offset);
+        self.dead += i64::from(dead);
+        for (reason, runs) in &self.draft.skipped {
+            if runs.cover(offset) {
+                *self.skipped.entry(reason.clone()).or_default() += 1;
+            }
+        }
+        if !self.writes_letters {
+            return;
+        }
+        let lettered = letters.runs.cover(offset);
+        self.letters += i64::from(lettered);
+        if dead && !lettered {
+            self.unlettered.get_or_insert(offset);
+        }
+        if lettered && !dead {
+            self.unaccounted.get_or_insert(offset);
+        }
+    }
+
+    fn line(self, letters: &Letters) -> Line {
+        let Self { draft, counted, dead, skipped, lag, .. } = self;
+        let mut problems = draft.problems;
+        let excluded = skipped.values().sum::<i64>();
+        if draft.consumed != counted {
+            problems.push(format!("{} were consumed, {counted} are there", draft.consumed));
+        }
+        if draft.consumed != draft.processed + dead + excluded {
+            problems.push(format!(
+                "{} were consumed, {} processed + {dead} dead-lettered + {excluded} skipped are accounted for",
+                draft.consumed, draft.processed
+            ));
+        }
+        if let Some(offset) = self.unlettered {
+            problems.push(format!("offset {offset} was dead-lettered, and no letter is about it"));
+        }
+        if let Some(offset) = self.unaccounted {
+            problems.push(format!("a letter is about offset {offset}, which was not dead-lettered"));
+        }
+        if self.writes_letters {
+            if letters.doubled > 0 {
+                problems.push(format!("{} offsets have more than one letter", letters.doubled));
+            }
+            problems.extend(letters.problems.iter().cloned());
+        }
+        Line {
+            worker: draft.worker,
+            task: draft.task,
+            topic: draft.at.topic,
+            partition: draft.at.partition,
+            broadcast: draft.broadcast,
+            from: draft.from,
+            position: draft.position,
+            group_offset: None,
+            gone: draft.gone,
+            consumed: draft.consumed,
+            processed: draft.processed,
+            dead,
+            skipped,
+            counted,
+            letters: self.letters,
+            lag,
+            problems,
+        }
+    }
+}
