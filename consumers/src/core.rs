@@ -174,12 +174,17 @@ impl Core {
         open.map(|((topic, partition), _)| TopicPartition::new(topic.clone(), *partition)).collect()
     }
 
-    /// When the next tick is due; none if nothing waits.
-    pub fn next_deadline(&self) -> Option<Time> {
-        match (self.monitor.next_deadline(), self.state.next_beat) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+    /// The next tick that is due at or before `target`: the monitor's next deadline, or the last boundary at
+    /// which the task says that it is alive. Over a gap that is due once, at its last boundary.
+    pub fn next_tick(&self, target: Time) -> Option<Time> {
+        let monitor = self.monitor.next_deadline().unwrap_or(Time::MAX);
+        let due = match (self.state.next_beat, self.blueprint.heartbeat_every) {
+            (Some(beat), Some(every)) if beat < monitor && beat <= target => {
+                target.min(monitor).floor_to(every).max(beat)
+            }
+            _ => monitor,
+        };
+        (due <= target && due < Time::MAX).then(|| due.max(self.state.clock))
     }
 
     /// Shows one good record to the monitor.
@@ -410,7 +415,7 @@ impl Core {
         let cause = cause.to_string();
         for (index, output) in outputs.drain(..).enumerate() {
             let record = self.record(output, step, index as u32, &cause, traceparent);
-            outbox.push(record);
+            outbox.push(self.state.clock, record);
         }
         self.outputs = outputs;
     }

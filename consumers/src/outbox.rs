@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use tapewatch_eventlog::{OutRecord, TopicPartition};
 use tapewatch_schemas::partition::Partitioner;
-use tapewatch_schemas::{Digest, TopicName};
+use tapewatch_schemas::{Digest, Time, TopicName};
 
 /// The header that says which task, step and index made a record: `risk/3/512/0`.
 pub const FROM: &str = "tapewatch.from";
@@ -32,8 +32,8 @@ impl Routing {
 /// Outputs of one task since its last journal record.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// The records, in the order in which they were made.
-    pub records: Vec<OutRecord>,
+    /// The records with their event times, in the order in which they were made.
+    pub records: Vec<(Time, OutRecord)>,
     /// Bytes of keys, values and headers.
     pub bytes: usize,
     hasher: blake3::Hasher,
@@ -41,10 +41,10 @@ pub struct Outbox {
 
 impl Outbox {
     /// Adds an output and folds it into the digest.
-    pub fn push(&mut self, record: OutRecord) {
+    pub fn push(&mut self, event_time: Time, record: OutRecord) {
         fold(&mut self.hasher, &record);
         self.bytes += size(&record);
-        self.records.push(record);
+        self.records.push((event_time, record));
     }
 
     /// How many outputs.

@@ -227,7 +227,7 @@ impl Rerun {
         }
         self.sequence += 1;
         self.previous = record.hash;
-        Ok(outbox.records)
+        Ok(outbox.records.into_iter().map(|(_, record)| record).collect())
     }
 
     /// Reads the record's input ranges and compares their digests.

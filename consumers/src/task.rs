@@ -127,17 +127,17 @@ impl Task {
             let (lane, limit) = match self.merge.choose(patience) {
                 Choice::Take { lane, limit } => (lane, limit),
                 Choice::Wait { until } => return Stopped::Waiting(until),
-                Choice::Empty => {
-                    self.idle(patience);
-                    return Stopped::Drained;
-                }
+                Choice::Empty if self.idle(patience, budget) => return Stopped::Drained,
+                Choice::Empty => return Stopped::Full,
             };
             while let Some(time) = self.merge.lanes[lane].head_time()
                 && (time, lane) < limit
                 && !self.is_full(budget)
                 && !self.merge.lanes[lane].down
             {
-                self.tick_before(time);
+                if !self.tick_to(Time(time.0.saturating_sub(1)), budget) {
+                    return Stopped::Full;
+                }
                 self.take(lane, time, letters);
             }
         }
@@ -147,28 +147,32 @@ impl Task {
         self.pending.len() >= budget.records || self.pending.outbox.bytes >= budget.bytes
     }
 
-    /// Nothing is left to take: what time alone brings.
-    fn idle(&mut self, patience: Patience) {
-        if let Patience::Wall { now, .. } = patience {
-            if self.merge.caught_up() {
-                while let Some(due) = self.core.next_deadline().filter(|due| *due <= now) {
-                    self.inject(Injected::Tick(due.max(self.core.clock())));
+    /// Nothing is left to take: what time alone brings. False if the round is full before it is done.
+    fn idle(&mut self, patience: Patience, budget: Budget) -> bool {
+        match patience {
+            Patience::Wall { now, .. } => !self.merge.caught_up() || self.tick_to(now, budget),
+            Patience::Tape | Patience::LockStep => {
+                if self.merge.closed() && !self.core.is_closed() {
+                    self.inject(Injected::Closed(self.core.clock()));
                 }
+                true
             }
-        } else if self.merge.closed() && !self.core.is_closed() {
-            let clock = self.core.clock();
-            self.inject(Injected::Closed(clock));
         }
     }
 
-    fn tick_before(&mut self, time: Time) {
-        while let Some(due) = self.core.next_deadline().filter(|due| *due < time) {
-            self.inject(Injected::Tick(due.max(self.core.clock())));
-            assert!(
-                self.core.next_deadline().is_none_or(|next| next > due),
-                "a tick must move its deadline, or the task would tick for ever"
-            );
+    /// Injects every tick that is due at or before `target`, in order. False if the round is full before
+    /// that.
+    fn tick_to(&mut self, target: Time, budget: Budget) -> bool {
+        let mut before = None;
+        while let Some(due) = self.core.next_tick(target) {
+            assert!(before < Some(due), "a tick must move its deadline, or the task would tick for ever");
+            if self.is_full(budget) {
+                return false;
+            }
+            self.inject(Injected::Tick(due));
+            before = Some(due);
         }
+        true
     }
 
     /// Takes an injected event, live.
@@ -363,8 +367,8 @@ pub struct Sealed {
     pub record: JournalRecord,
     /// The journal record's bytes.
     pub journal: Vec<u8>,
-    /// The outputs.
-    pub outputs: Vec<OutRecord>,
+    /// The outputs with their event times, which never decrease.
+    pub outputs: Vec<(Time, OutRecord)>,
     /// The dead letters.
     pub letters: Vec<OutRecord>,
 }

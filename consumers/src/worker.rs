@@ -23,7 +23,7 @@ use crate::plan::WorkerPlan;
 use crate::restore::{RestoreError, Restorer};
 use crate::scan::Scanner;
 use crate::snapshot::{Manifest, anchor_prefix, records as state_records, snapshot_prefix};
-use crate::task::{Budget, Sealed, Stopped, Task};
+use crate::task::{Budget, Stopped, Task};
 
 /// Why a worker stopped.
 #[derive(Debug, thiserror::Error)]
@@ -246,18 +246,20 @@ impl Worker {
             }
             loop {
                 let advanced = self.advance(Patience::LockStep)?;
-                let any_full = self.tasks.values_mut().any(|task| task.is_due(Time::MIN, Duration::MAX));
-                if any_full {
-                    self.submit(false)?;
+                while !self.fetched_to_ends() {
+                    self.fetch(Duration::from_millis(5))?;
                 }
+                // One round for all that the slice brings, unless it is larger than a round may be.
+                let full = self.any_full();
+                if advanced && !full {
+                    continue;
+                }
+                self.submit(false)?;
                 self.settle(Duration::from_secs(60))?;
                 if let Some(why) = self.fenced.clone() {
                     return Err(WorkerError::Fenced { worker: self.plan.worker.to_string(), why });
                 }
-                while !self.fetched_to_ends() {
-                    self.fetch(Duration::from_millis(5))?;
-                }
-                if !advanced {
+                if !full {
                     break;
                 }
             }
@@ -481,13 +483,17 @@ impl Worker {
         let since = *self.due_since.get_or_insert_with(Instant::now);
         let runtime = &self.plan.runtime;
         let linger = self.commit_time.clamp(runtime.linger, runtime.linger_max);
-        let full = self.tasks.values().any(|task| {
-            task.pending.len() >= runtime.max_records || task.pending.outbox.bytes >= runtime.max_bytes
-        });
-        if full || since.elapsed() >= linger {
+        if self.any_full() || since.elapsed() >= linger {
             self.submit(false)?;
         }
         Ok(())
+    }
+
+    fn any_full(&self) -> bool {
+        let runtime = &self.plan.runtime;
+        self.tasks.values().any(|task| {
+            task.pending.len() >= runtime.max_records || task.pending.outbox.bytes >= runtime.max_bytes
+        })
     }
 
     /// Seals what is due (everything that is pending, if `all`) and begins the commit.
@@ -495,13 +501,17 @@ impl Worker {
         let (now, carry) = (wall(), self.plan.runtime.max_carry);
         let mut round = Round::default();
         let mut sealed = Vec::new();
+        let mut outputs = Vec::new();
+        let mut journals = Vec::new();
         for task in self.tasks.values_mut() {
             if !(task.is_due(now, carry) || all && !task.pending.is_empty()) {
                 continue;
             }
             let first_of_epoch = task.opens.is_some();
             let sealed_task = task.seal(&self.plan.instance);
-            sealed.push(add(&mut round, sealed_task, self.plan.worker.as_str()));
+            outputs.extend(sealed_task.outputs);
+            round.records.extend(sealed_task.letters);
+            journals.push((sealed_task.record, sealed_task.journal));
             let why = if first_of_epoch { "epoch" } else { task.anchor_due(self.plan.runtime.anchor_every) };
             if !why.is_empty() {
                 add_anchor(&mut round, task, &self.plan, why);
@@ -512,8 +522,17 @@ impl Worker {
             round.offsets.extend(task.offsets());
         }
         self.due_since = None;
-        if sealed.is_empty() {
+        if journals.is_empty() {
             return Ok(());
+        }
+        // Tasks share output partitions: by event time no task's records make another's late. Stable, so
+        // that each task's own order stays.
+        outputs.sort_by_key(|(time, _)| *time);
+        round.records.extend(outputs.into_iter().map(|(_, record)| record));
+        for (record, bytes) in journals {
+            sealed.push(Summary { record, at: round.records.len() });
+            let partition = sealed[sealed.len() - 1].record.partition;
+            round.records.push(journal_record(self.plan.worker.as_str(), partition, bytes));
         }
         let round = Arc::new(round);
         let fence = self.member.fence()?;
@@ -676,19 +695,14 @@ fn first_input(sealed: &[Summary]) -> String {
         .unwrap_or_else(|| "no input".to_owned())
 }
 
-fn add(round: &mut Round, sealed: Sealed, worker: &str) -> Summary {
-    let Sealed { record, journal, outputs, letters } = sealed;
-    round.records.extend(outputs);
-    round.records.extend(letters);
-    let at = round.records.len();
-    round.records.push(OutRecord {
-        target: TopicPartition::new(journal_topic(worker), record.partition),
+fn journal_record(worker: &str, partition: i32, bytes: Vec<u8>) -> OutRecord {
+    OutRecord {
+        target: TopicPartition::new(journal_topic(worker), partition),
         timestamp: None,
         key: None,
-        value: Some(Bytes::from(journal)),
+        value: Some(Bytes::from(bytes)),
         headers: Vec::new(),
-    });
-    Summary { record, at }
+    }
 }
 
 /// State above this size is kept in anchors only.
