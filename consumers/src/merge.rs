@@ -13,6 +13,9 @@ use tapewatch_schemas::{SourceId, Time};
 
 use crate::inspect::{Fetched, Inspected};
 
+/// The most sources whose promises are kept for one partition.
+pub const MAX_WRITERS: usize = 1024;
+
 /// What the merge waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
@@ -128,7 +131,12 @@ impl Lane {
     }
 
     /// A source has said how far it has written here.
+    ///
+    /// At most [`MAX_WRITERS`] sources are heeded per partition: records of further ones may come late.
     pub fn promise(&mut self, source: &SourceId, last_sequence: i64, complete_to: Time, closed: bool) {
+        if self.writers.len() >= MAX_WRITERS && !self.writers.contains_key(source.as_str()) {
+            return;
+        }
         let promise = self.writers.entry(source.clone()).or_insert_with(|| Promise {
             fetched: i64::MIN,
             complete_to: Time::MIN,

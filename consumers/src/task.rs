@@ -31,8 +31,7 @@ pub struct Task {
     pub previous: Digest,
     /// Offset of a journal record at or before the last one, where a restore may begin to read.
     pub journal_offset: i64,
-    /// Journal records since the last snapshot.
-    pub since_snapshot: u32,
+    since_snapshot: u32,
     /// Dead letters since the last journal record.
     pub letters: Vec<OutRecord>,
     /// The epoch, until the record that opens it is sealed.
@@ -45,6 +44,7 @@ pub struct Task {
     refetch: Vec<TopicPartition>,
     carried_since: Option<Time>,
     anchored: Time,
+    snapshot_at: Option<Time>,
 }
 
 /// What bounds an advance.
@@ -87,6 +87,7 @@ impl Task {
             refetch: Vec::new(),
             carried_since: None,
             anchored: Time::MIN,
+            snapshot_at: None,
         };
         for at in task.core.open_breakers() {
             if let Some(lane) = task.merge.lane_mut(&at) {
@@ -339,6 +340,17 @@ impl Task {
         let boundary = if clock == Time::MIN { clock } else { clock.floor_to(every) };
         let before = std::mem::replace(&mut self.anchored, boundary);
         if before != Time::MIN && boundary > before { "daily" } else { "" }
+    }
+
+    /// True if a snapshot is due: after so many journal records, or so long after the last.
+    pub fn snapshot_due(&mut self, now: Time, rounds: u32, every: Duration) -> bool {
+        let since = *self.snapshot_at.get_or_insert(now);
+        let due = self.since_snapshot >= rounds || now >= since + every;
+        if due {
+            self.snapshot_at = Some(now);
+            self.since_snapshot = 0;
+        }
+        due
     }
 
     /// The whole state after the last sealed record. Nothing may be pending.

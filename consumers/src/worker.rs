@@ -516,7 +516,8 @@ impl Worker {
             if !why.is_empty() {
                 add_anchor(&mut round, task, &self.plan, why);
             }
-            if task.since_snapshot >= self.plan.runtime.snapshot_rounds {
+            let runtime = &self.plan.runtime;
+            if task.snapshot_due(now, runtime.snapshot_rounds, runtime.snapshot_every) {
                 add_snapshot(&mut round, task, &self.plan);
             }
             round.offsets.extend(task.offsets());
@@ -663,7 +664,7 @@ impl Worker {
             self.flush()?;
             let mut round = Round::default();
             for task in self.tasks.values() {
-                add_snapshot_of(&mut round, task, &self.plan);
+                add_snapshot(&mut round, task, &self.plan);
                 add_anchor(&mut round, task, &self.plan, "stop");
                 round.offsets.extend(task.offsets());
             }
@@ -708,12 +709,7 @@ fn journal_record(worker: &str, partition: i32, bytes: Vec<u8>) -> OutRecord {
 /// State above this size is kept in anchors only.
 const MAX_SNAPSHOT_BYTES: usize = 32 << 20;
 
-fn add_snapshot(round: &mut Round, task: &mut Task, plan: &WorkerPlan) {
-    task.since_snapshot = 0;
-    add_snapshot_of(round, task, plan);
-}
-
-fn add_snapshot_of(round: &mut Round, task: &Task, plan: &WorkerPlan) {
+fn add_snapshot(round: &mut Round, task: &Task, plan: &WorkerPlan) {
     let state = task.save().encode();
     if state.len() > MAX_SNAPSHOT_BYTES {
         tracing::warn!(worker = %plan.worker, partition = task.core.partition(), bytes = state.len(), "the state is above 32 MiB: kept in anchors only");

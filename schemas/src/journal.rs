@@ -15,7 +15,11 @@ use crate::time::Time;
 /// The format that this release writes.
 pub const FORMAT: i32 = 1;
 
+/// No journal record is larger; an announced length beyond it is an error, not an allocation.
+const MAX_BYTES: usize = 64 << 20;
+
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    apache_avro::util::max_allocation_bytes(MAX_BYTES);
     Schema::parse_str(include_str!("../avsc/journal.avsc")).expect("the journal's schema is tested to parse")
 });
 

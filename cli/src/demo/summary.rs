@@ -108,12 +108,13 @@ impl Summary {
         self.print_incidents(out, paint)?;
         self.print_law(out, paint)?;
         let log = self.log();
+        let program = std::env::args().next().unwrap_or_else(|| "tapewatch".to_owned());
         writeln!(out, "\nThe log is {log}. Next:")?;
         for (command, what) in [
-            (format!("tapewatch tail alerts.v1 --log {log}"), "read the alerts"),
-            (format!("tapewatch status --env demo --log {log}"), "reconcile it again"),
-            (format!("tapewatch replay --verify --env demo --log {log}"), "replay it, byte for byte"),
-            (format!("tapewatch dlq list --log {log}"), "what could not be used, and why"),
+            (format!("{program} tail alerts.v1 --log {log}"), "read the alerts"),
+            (format!("{program} status --env demo --log {log}"), "reconcile it again"),
+            (format!("{program} replay --verify --env demo --log {log}"), "replay it, byte for byte"),
+            (format!("{program} dlq list --log {log}"), "what could not be used, and why"),
         ] {
             writeln!(out, "  {command}    {}", paint.dim(what))?;
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tapewatch_config::{Clock, Partitioner as Spread, Settings, Start};
 use tapewatch_eventlog::{Log, LogError, TopicSpec};
 use tapewatch_schemas::catalogue::{self, Worker as Listed};
+use tapewatch_schemas::codec::SchemaText;
 use tapewatch_schemas::journal::Epoch;
 use tapewatch_schemas::partition::Partitioner;
 use tapewatch_schemas::{Checks, Codec, Time, TopicName};
@@ -55,7 +56,11 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
         catalogue::ALERTING => (alerting::factory(settings), vec![catalogue::RISK.to_owned()]),
         other => unreachable!("`{other}` is in the catalogue but is no worker of this release"),
     };
-    let codec = Arc::new(Codec::new(&[]).expect("the built-in schemas are tested to parse"));
+    let codec = Arc::new(codec(settings).map_err(|why| LogError::Backend {
+        log: log.address().to_owned(),
+        doing: "reading the schemas of topics.schemas_dir".to_owned(),
+        why,
+    })?);
     let partitions = partitions(log)?;
     let epoch = epoch(settings, &codec);
     let breaker = breaker(settings);
@@ -97,6 +102,20 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
         configuration: settings.canonical(),
         runtime: runtime(settings),
     })
+}
+
+/// The codec that knows the settings' schemas beside our own.
+///
+/// # Errors
+/// Every schema that cannot be used, with its file.
+pub fn codec(settings: &Settings) -> Result<Codec, String> {
+    let texts: Vec<SchemaText> = settings
+        .topics
+        .schemas
+        .iter()
+        .map(|file| SchemaText { name: file.name.clone(), text: file.text.clone() })
+        .collect();
+    Codec::new(&texts).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 
 /// The stable name of this process's instance of a worker.
