@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{config, demo, dlq, produce, status, tail, topics};
+use crate::commands::{config, demo, dlq, produce, replay, status, tail, topics};
 use crate::{CliError, Context, exit};
 
 const HEADING: &str = "Options of every command";
@@ -65,6 +65,8 @@ pub enum Command {
     Topics(topics::Command),
     /// Reconcile: is nothing lost, how far behind is it, what is open
     Status(status::Args),
+    /// Replay the journals, and compare every byte with what was published
+    Replay(replay::Args),
     /// List or show dead letters: what could not be used, and why
     #[command(subcommand)]
     Dlq(dlq::Command),
@@ -85,6 +87,7 @@ impl Command {
             Self::Tail(args) => tail::run(args, context),
             Self::Topics(command) => topics::run(command, context),
             Self::Status(args) => status::run(args, context),
+            Self::Replay(args) => replay::run(args, context),
             Self::Dlq(command) => dlq::run(command, context),
             Self::Config(command) => config::run(command, context),
         }

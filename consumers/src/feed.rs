@@ -10,7 +10,7 @@ use tapewatch_schemas::Time;
 use crate::inspect::{Fetched, Inspector};
 
 /// How many records of one partition are held before its reading pauses.
-const HIGH: usize = 50_000;
+const HIGH: usize = 20_000;
 
 /// Reads input ranges.
 pub struct Feed {
@@ -97,9 +97,12 @@ impl Feed {
                     let fetched = Arc::new(self.inspector.inspect(batch, Time::MAX));
                     self.hold(&fetched)?;
                 }
-                Polled::End { at, position } => {
-                    if let Some(lane) = self.lanes.get_mut(&at) {
+                Polled::End { at: ended, position } => {
+                    if let Some(lane) = self.lanes.get_mut(&ended) {
                         lane.read_to = lane.read_to.max(position);
+                    }
+                    if ended == *at && position < to {
+                        self.not_short(at, from, to)?;
                     }
                 }
                 _ if Instant::now() > deadline => {
@@ -120,12 +123,19 @@ impl Feed {
         if bounds.earliest > from {
             return Err(FeedError::Gone { at: at.clone(), from, to, earliest: bounds.earliest });
         }
-        if bounds.end < to {
-            return Err(FeedError::Short { at: at.clone(), from, to, end: bounds.end });
-        }
-        self.lanes.insert(at.clone(), FeedLane { next: from, read_to: from, ..FeedLane::default() });
+        self.not_short(at, from, to)?;
+        let fresh = FeedLane { next: from, read_to: from, ..FeedLane::default() };
+        let before = self.lanes.insert(at.clone(), fresh);
         self.reader.assign(&[(at.clone(), from)])?;
+        if before.is_some_and(|lane| lane.paused) {
+            self.reader.resume(std::slice::from_ref(at))?;
+        }
         Ok(())
+    }
+
+    fn not_short(&self, at: &TopicPartition, from: i64, to: i64) -> Result<(), FeedError> {
+        let end = self.log.bounds(at)?.end;
+        if end < to { Err(FeedError::Short { at: at.clone(), from, to, end }) } else { Ok(()) }
     }
 
     fn resume(&mut self, at: &TopicPartition) -> Result<(), FeedError> {

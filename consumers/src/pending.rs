@@ -47,10 +47,15 @@ pub enum Fate {
     DeadElsewhere,
     /// It takes no step: it is of no concern.
     Passed,
+    /// It takes no step: a person moved the position past it.
+    Sought,
 }
 
 /// The reason under which the journal lists bad broadcast records whose letter another task writes.
 pub const ELSEWHERE: &str = "dead_lettered_elsewhere";
+
+/// The reason under which the journal lists records that a person skipped.
+pub const SOUGHT: &str = "seek";
 
 impl Pending {
     /// Nothing yet; the next step is `first_step`.
@@ -79,17 +84,7 @@ impl Pending {
         digest: &Digest,
         fate: Fate,
     ) {
-        let index = *self.by_lane.entry(lane).or_insert_with(|| {
-            self.inputs.push(Intake {
-                at: at.clone(),
-                from: before,
-                to: before,
-                count: 0,
-                processed: 0,
-                hasher: blake3::Hasher::new(),
-            });
-            self.inputs.len() - 1
-        });
+        let index = self.intake(lane, at, before);
         let previous = self.inputs[index].to;
         let intake = &mut self.inputs[index];
         intake.to = offset + 1;
@@ -103,13 +98,35 @@ impl Pending {
             Fate::Dead(reason) => Some((&mut self.dead, reason)),
             Fate::DeadElsewhere => Some((&mut self.skipped, ELSEWHERE)),
             Fate::Passed => Some((&mut self.skipped, crate::inspect::PASSED)),
+            Fate::Sought => Some((&mut self.skipped, SOUGHT)),
         };
         if let Some((list, reason)) = list {
             extend(list.entry((index, reason)).or_default(), previous, offset);
         }
-        if fate != Fate::Passed {
+        if !matches!(fate, Fate::Passed | Fate::Sought) {
             self.step(index as i32);
         }
+    }
+
+    /// The position of a lane moves on to `to`, past what is no record.
+    pub fn reach(&mut self, lane: usize, at: &TopicPartition, before: i64, to: i64) {
+        let index = self.intake(lane, at, before);
+        let intake = &mut self.inputs[index];
+        intake.to = intake.to.max(to);
+    }
+
+    fn intake(&mut self, lane: usize, at: &TopicPartition, before: i64) -> usize {
+        *self.by_lane.entry(lane).or_insert_with(|| {
+            self.inputs.push(Intake {
+                at: at.clone(),
+                from: before,
+                to: before,
+                count: 0,
+                processed: 0,
+                hasher: blake3::Hasher::new(),
+            });
+            self.inputs.len() - 1
+        })
     }
 
     /// Notes an injected event.

@@ -13,7 +13,11 @@ use crate::feed::{Feed, FeedError, Located};
 use crate::injected::Injected;
 use crate::inspect::{PASSED, Verdict};
 use crate::outbox::Outbox;
+use crate::pending::SOUGHT;
 use crate::snapshot::{LanePosition, SavedTask};
+
+/// So many offsets of a range are looked at together.
+const PART: i64 = 10_000;
 
 /// A task being run again.
 pub struct Rerun {
@@ -25,6 +29,16 @@ pub struct Rerun {
     pub sequence: i64,
     /// Hash of the last journal record.
     pub previous: Digest,
+    dead: Vec<DeadRecord>,
+}
+
+/// A record that the last journal record says was dead-lettered by this task.
+#[derive(Clone, Debug)]
+pub struct DeadRecord {
+    /// Why.
+    pub reason: String,
+    /// The record.
+    pub located: Located,
 }
 
 /// What differs between the journal and what the log gives now.
@@ -124,7 +138,8 @@ impl Rerun {
     /// A task before its first journal record.
     pub fn from_genesis(blueprint: Blueprint, partition: i32) -> Self {
         let (sequence, previous) = (0, Digest::NONE);
-        Self { blueprint, partition, core: None, lanes: BTreeMap::new(), sequence, previous }
+        let lanes = BTreeMap::new();
+        Self { blueprint, partition, core: None, lanes, sequence, previous, dead: Vec::new() }
     }
 
     /// A task after the journal record `sequence`, whose hash is `hash`.
@@ -145,12 +160,18 @@ impl Rerun {
             lanes: lanes.collect(),
             sequence: sequence + 1,
             previous: hash,
+            dead: Vec::new(),
         })
     }
 
     /// The core, once the first journal record was run.
     pub fn core(&self) -> Option<&Core> {
         self.core.as_ref()
+    }
+
+    /// The records that the last journal record dead-lettered, in offset order per partition.
+    pub fn dead(&self) -> &[DeadRecord] {
+        &self.dead
     }
 
     /// Every input's position and last merge time.
@@ -205,13 +226,6 @@ impl Rerun {
                 self.lanes.insert(at, (*position, Time::MIN));
             }
         }
-        for seek in injected.iter().filter_map(|event| match event {
-            Injected::Seek(seek) => Some(seek),
-            _ => None,
-        }) {
-            let at = TopicPartition::new(seek.topic.clone(), seek.partition);
-            self.lanes.entry(at).and_modify(|lane| lane.0 = seek.to);
-        }
         let inputs = self.inputs(record, feed)?;
         let outbox = self.follow(record, injected, &inputs, compare)?;
         for (range, taken) in record.inputs.iter().zip(&inputs) {
@@ -220,6 +234,7 @@ impl Rerun {
             lane.0 = range.to;
             lane.1 = lane.1.max(taken.merge_time);
         }
+        self.dead = record.dead_letters.iter().flat_map(|excluded| dead_of(excluded, &inputs)).collect();
         let (count, found) = (outbox.len() as i64, outbox.digest());
         if compare && (count != record.outputs || found != record.outputs_digest) {
             let (said_count, said) = (record.outputs, record.outputs_digest);
@@ -240,31 +255,42 @@ impl Rerun {
             {
                 return Err(Difference::Position { at, found: range.from, expected: *expected }.into());
             }
-            let records = feed.range(&at, range.from, range.to)?;
-            let mut hasher = blake3::Hasher::new();
-            for (fetched, index) in &records {
-                hasher.update(&fetched.verdicts[*index].digest.0);
-            }
-            let (count, found) = (records.len() as i64, Digest::from(hasher.finalize()));
-            if count != range.count || found != range.digest {
-                let (said_count, said, from, to) = (range.count, range.digest, range.from, range.to);
-                return Err(Difference::Input { at, from, to, count, said_count, found, said }.into());
-            }
-            let excluded = |list: &[Excluded], passed: bool| -> Vec<OffsetRun> {
+            let excluded = |list: &[Excluded], stepless: bool| -> Vec<OffsetRun> {
                 let of_range = list.iter().filter(|e| {
-                    e.topic == range.topic && e.partition == range.partition && (e.reason == PASSED) == passed
+                    e.topic == range.topic
+                        && e.partition == range.partition
+                        && takes_no_step(&e.reason) == stepless
                 });
                 let mut runs: Vec<OffsetRun> = of_range.flat_map(|e| e.runs.iter().copied()).collect();
                 runs.sort_by_key(|run| run.first);
                 runs
             };
+            let passed = excluded(&record.skipped, true);
+            let mut hasher = blake3::Hasher::new();
+            let mut count = 0;
+            let mut records = Vec::new();
+            // In parts: what was skipped on purpose may be more than fits.
+            let mut from = range.from;
+            while from < range.to {
+                let to = range.to.min(from.saturating_add(PART));
+                let part = feed.range(&at, from, to)?;
+                count += part.len() as i64;
+                part.iter().for_each(|(fetched, index)| {
+                    hasher.update(&fetched.verdicts[*index].digest.0);
+                });
+                let keep = |(fetched, index): &Located| !covers(&passed, fetched.batch.record(*index).offset);
+                records.extend(part.into_iter().filter(keep));
+                from = to;
+            }
+            let found = Digest::from(hasher.finalize());
+            if count != range.count || found != range.digest {
+                let (said_count, said, from, to) = (range.count, range.digest, range.from, range.to);
+                return Err(Difference::Input { at, from, to, count, said_count, found, said }.into());
+            }
             let mut dead = excluded(&record.dead_letters, false);
             dead.extend(excluded(&record.skipped, false));
             dead.sort_by_key(|run| run.first);
-            let passed = excluded(&record.skipped, true);
-            let keep = |(fetched, index): &Located| !covers(&passed, fetched.batch.record(*index).offset);
-            let steps = records.into_iter().filter(keep).collect();
-            inputs.push(Intake { at, dead, steps, merge_time: Time::MIN });
+            inputs.push(Intake { at, dead, steps: records, merge_time: Time::MIN });
         }
         let mut inputs = inputs;
         for intake in &mut inputs {
@@ -356,8 +382,21 @@ fn injected(record: &JournalRecord) -> Result<Vec<Injected>, Difference> {
     events.map_err(Difference::Inconsistent)
 }
 
+fn dead_of(excluded: &Excluded, inputs: &[Intake]) -> Vec<DeadRecord> {
+    let of =
+        |intake: &&Intake| intake.at.topic == excluded.topic && intake.at.partition == excluded.partition;
+    let located = inputs.iter().filter(of).flat_map(|intake| &intake.steps);
+    let dead = located.filter(|(fetched, index)| covers(&excluded.runs, fetched.batch.record(*index).offset));
+    dead.map(|located| DeadRecord { reason: excluded.reason.clone(), located: located.clone() }).collect()
+}
+
 fn inconsistent(what: &str) -> Difference {
     Difference::Inconsistent(format!("its order and its {what} do not add up"))
+}
+
+/// True if records that are excluded for this reason take no step.
+fn takes_no_step(reason: &str) -> bool {
+    reason == PASSED || reason == SOUGHT
 }
 
 /// True if a run covers the offset; runs are sorted and do not overlap.

@@ -64,6 +64,30 @@ pub struct Manifest {
     pub configuration: String,
 }
 
+impl Manifest {
+    /// Its bytes: JSON, then a line with the digest of that, so that no byte of it changes unseen.
+    fn seal(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).expect("a manifest is plain data");
+        let digest = Digest::of(&bytes);
+        bytes.extend_from_slice(format!("\n{digest}").as_bytes());
+        bytes
+    }
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// If a byte of it is not the one that was written.
+    pub fn read(value: &[u8]) -> Result<Self, SnapshotError> {
+        let unreadable = |why: String| SnapshotError::Unreadable(format!("manifest: {why}"));
+        let split = value.len().saturating_sub(65);
+        let (json, digest) = value.split_at(split);
+        if digest != format!("\n{}", Digest::of(json)).as_bytes() {
+            return Err(unreadable("its digest is not that of its bytes".to_owned()));
+        }
+        serde_json::from_slice(json).map_err(|error| unreadable(error.to_string()))
+    }
+}
+
 /// A state that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
@@ -120,8 +144,7 @@ pub fn records(
         .enumerate()
         .map(|(index, chunk)| record(format!("{prefix}/{index:04}"), chunk.to_vec()))
         .collect();
-    let manifest = serde_json::to_vec(&manifest).expect("a manifest is plain data");
-    records.push(record(format!("{prefix}/manifest"), manifest));
+    records.push(record(format!("{prefix}/manifest"), manifest.seal()));
     records
 }
 
@@ -135,6 +158,28 @@ pub fn anchor_prefix(sequence: i64) -> String {
     format!("{sequence:020}")
 }
 
+/// Which part of a state a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The chunk of this number.
+    Chunk(u32),
+    /// The manifest, after its chunks.
+    Manifest,
+}
+
+/// Reads the key of a state's record: prefix and part.
+pub(crate) fn part_of(key: &[u8]) -> Result<(&str, Part), SnapshotError> {
+    let unreadable =
+        || SnapshotError::Unreadable(format!("the key `{}` is not slot/chunk", String::from_utf8_lossy(key)));
+    let text = std::str::from_utf8(key).map_err(|_| unreadable())?;
+    let (prefix, name) = text.split_once('/').ok_or_else(unreadable)?;
+    if name == "manifest" {
+        return Ok((prefix, Part::Manifest));
+    }
+    let index = name.parse().map_err(|_| unreadable())?;
+    Ok((prefix, Part::Chunk(index)))
+}
+
 /// Collects the records of states as they are read back, in offset order.
 #[derive(Debug, Default)]
 pub struct Collector {
@@ -145,20 +190,13 @@ pub struct Collector {
 impl Collector {
     /// Takes one record. Later ones of a key take the place of earlier ones.
     pub fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), SnapshotError> {
-        let key = std::str::from_utf8(key).map_err(|e| SnapshotError::Unreadable(e.to_string()))?;
-        let (prefix, name) = key
-            .split_once('/')
-            .ok_or_else(|| SnapshotError::Unreadable(format!("the key `{key}` is not slot/chunk")))?;
-        if name == "manifest" {
-            let manifest = serde_json::from_slice(value)
-                .map_err(|error| SnapshotError::Unreadable(format!("manifest {prefix}: {error}")))?;
+        let (prefix, part) = part_of(key)?;
+        let Part::Chunk(index) = part else {
+            let manifest = Manifest::read(value)?;
             self.manifests.insert(prefix.to_owned(), manifest);
-        } else {
-            let index = name.parse().map_err(|_| {
-                SnapshotError::Unreadable(format!("the key `{key}` names neither a chunk nor a manifest"))
-            })?;
-            self.chunks.insert((prefix.to_owned(), index), value.to_vec());
-        }
+            return Ok(());
+        };
+        self.chunks.insert((prefix.to_owned(), index), value.to_vec());
         Ok(())
     }
 

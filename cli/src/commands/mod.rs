@@ -4,6 +4,7 @@ pub mod config;
 pub mod demo;
 pub mod dlq;
 pub mod produce;
+pub mod replay;
 pub mod status;
 pub mod tail;
 pub mod topics;

@@ -1,0 +1,264 @@
+//! One task's dead letters as they stand in the log: every journalled one must have its letter, and every
+//! letter its journalled one.
+
+use std::collections::BTreeMap;
+
+use tapewatch_eventlog::dead_letter::{HEAD_BYTES, Letter, RangeBody};
+use tapewatch_eventlog::{LogError, OutRecord, RecordRef, TopicPartition};
+use tapewatch_schemas::catalogue::dlq_topic;
+use tapewatch_schemas::journal::OffsetRun;
+use tapewatch_schemas::{Digest, Reason};
+
+use crate::inspect::Verdict;
+use crate::letters::Letters;
+use crate::rerun::DeadRecord;
+use crate::scan::Scanner;
+
+/// Header prefixes that a letter has and its record has not.
+const OURS: [&str; 4] = ["tapewatch.", "__connect.errors.", "__streams.errors.", "kafka_dlt-"];
+
+/// All letters of a task.
+#[derive(Default)]
+pub(super) struct LetterBook {
+    shelves: BTreeMap<TopicPartition, Shelf>,
+    /// Letters that cannot be read, or are about what another letter is about.
+    pub(super) problems: Vec<String>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    singles: BTreeMap<i64, Single>,
+    ranges: Vec<RangeCheck>,
+}
+
+/// A letter about one record.
+struct Single {
+    offset: i64,
+    reason: Reason,
+    /// Over all of it.
+    whole: Digest,
+    /// Over what it took from the record.
+    content: Digest,
+    value: Digest,
+    cut: Option<(usize, String)>,
+}
+
+/// A range letter, and what the records that it stands for gave so far.
+struct RangeCheck {
+    offset: i64,
+    body: RangeBody,
+    seen: u64,
+    hasher: blake3::Hasher,
+}
+
+impl LetterBook {
+    /// Reads a worker's letters about these sources.
+    pub(super) fn of(
+        scanner: &mut Scanner,
+        worker: &str,
+        sources: impl Iterator<Item = TopicPartition>,
+    ) -> Result<Self, LogError> {
+        let mut book = Self::default();
+        for source in sources {
+            let at = TopicPartition::new(dlq_topic(source.topic.as_str()), source.partition);
+            let mut shelf = Shelf::default();
+            scanner.scan::<LogError>(&at, 0, |record| {
+                match Letter::read(record) {
+                    Some(letter) if letter.worker != worker => {}
+                    Some(letter) if letter.source == source => {
+                        if let Err(why) = shelf.add(letter, record) {
+                            book.problems.push(format!("{at} offset {}: {why}", record.offset));
+                        }
+                    }
+                    _ => {
+                        let text = "it is no dead letter of tapewatch's about this partition";
+                        book.problems.push(format!("{at} offset {}: {text}", record.offset));
+                    }
+                }
+                Ok(())
+            })?;
+            book.shelves.insert(source, shelf);
+        }
+        Ok(book)
+    }
+
+    /// Finds the letter of a record that was dead-lettered, and compares it.
+    pub(super) fn check(&mut self, dead: &DeadRecord, letters: &Letters) -> Result<(), String> {
+        let (fetched, index) = &dead.located;
+        let record = fetched.batch.record(*index);
+        let source = fetched.batch.source();
+        let missing =
+            || format!("{source} offset {}: was dead-lettered, and no letter is about it", record.offset);
+        let shelf = self.shelves.get_mut(source).ok_or_else(missing)?;
+        let at = dlq_topic(source.topic.as_str());
+        if let Some(single) = shelf.singles.remove(&record.offset) {
+            let verdict = &fetched.verdicts[*index].verdict;
+            return single.check(dead, &record, verdict, letters).map_err(|why| {
+                let (partition, offset) = (source.partition, single.offset);
+                format!(
+                    "{at}/{partition} offset {offset}: the letter about {source} offset {}: {why}",
+                    record.offset
+                )
+            });
+        }
+        let range = shelf.ranges.iter_mut().find(|range| range.covers(record.offset, &dead.reason));
+        let range = range.ok_or_else(missing)?;
+        range.fold(&record);
+        if range.seen == range.body.count && !range.agrees() {
+            let (partition, offset) = (source.partition, range.offset);
+            return Err(format!(
+                "{at}/{partition} offset {offset}: the range letter's digest is not that of the records it is about"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Letters about what no journal record says was dead-lettered, between these positions.
+    pub(super) fn leftovers(
+        &self,
+        from: &BTreeMap<TopicPartition, i64>,
+        to: &BTreeMap<TopicPartition, i64>,
+    ) -> Vec<String> {
+        let mut left = Vec::new();
+        for (source, shelf) in &self.shelves {
+            let at = dlq_topic(source.topic.as_str());
+            let first = from.get(source).copied().unwrap_or(0);
+            let end = to.get(source).copied().unwrap_or(0);
+            for (offset, single) in shelf.singles.range(first..end.max(first)) {
+                left.push(format!(
+                    "{at}/{} offset {}: no journal record dead-lettered {source} offset {offset}",
+                    source.partition, single.offset
+                ));
+            }
+            let ended = |range: &&RangeCheck| {
+                range.seen != range.body.count
+                    && range.body.first_offset >= first
+                    && range.runs().all(|run| run.last < end)
+            };
+            for range in shelf.ranges.iter().filter(ended) {
+                left.push(format!(
+                    "{at}/{} offset {}: the range letter is about {} records, the journal dead-lettered {} of them",
+                    source.partition, range.offset, range.body.count, range.seen
+                ));
+            }
+        }
+        left
+    }
+}
+
+impl Shelf {
+    fn add(&mut self, letter: Letter, record: &RecordRef<'_>) -> Result<(), String> {
+        let offset = record.offset;
+        if letter.range {
+            let body = RangeBody::read(record.value.unwrap_or_default())?;
+            self.ranges.push(RangeCheck { offset, body, seen: 0, hasher: blake3::Hasher::new() });
+            return Ok(());
+        }
+        let single = Single {
+            offset,
+            reason: letter.reason,
+            whole: digest(record.key, record.value, record.headers.iter()),
+            content: content(record),
+            value: Digest::of(record.value.unwrap_or_default()),
+            cut: letter.cut,
+        };
+        match self.singles.insert(letter.offset, single) {
+            None => Ok(()),
+            Some(_) => Err(format!("a second letter about offset {}", letter.offset)),
+        }
+    }
+}
+
+impl Single {
+    fn check(
+        &self,
+        dead: &DeadRecord,
+        record: &RecordRef<'_>,
+        verdict: &Verdict,
+        letters: &Letters,
+    ) -> Result<(), String> {
+        if self.reason.as_str() != dead.reason {
+            return Err(format!("it says `{}`, the journal says `{}`", self.reason, dead.reason));
+        }
+        // What is wrong with a record's bytes is found again, and with it every byte of the letter. What
+        // rested on the wall clock or on a monitor's state is not.
+        if let Verdict::Bad(fault) = verdict
+            && fault.reason == self.reason
+            && fault.reason != Reason::FromTheFuture
+        {
+            let expected = written(&letters.letter(record, fault));
+            return if expected == self.whole {
+                Ok(())
+            } else {
+                Err("its bytes are not what they were".into())
+            };
+        }
+        let value = record.value.unwrap_or_default();
+        let same = match &self.cut {
+            None => self.content == content(record),
+            Some((bytes, hex)) => {
+                *bytes == value.len()
+                    && *hex == Digest::of(value).to_string()
+                    && self.value == Digest::of(&value[..value.len().min(HEAD_BYTES)])
+            }
+        };
+        if same { Ok(()) } else { Err("it does not hold the record's bytes".into()) }
+    }
+}
+
+impl RangeCheck {
+    fn runs(&self) -> impl Iterator<Item = &OffsetRun> {
+        self.body.reasons.iter().flat_map(|entry| &entry.runs)
+    }
+
+    fn covers(&self, offset: i64, reason: &str) -> bool {
+        self.body.reasons.iter().filter(|entry| entry.reason == reason).any(|entry| {
+            let after = entry.runs.partition_point(|run| run.first <= offset);
+            after > 0 && entry.runs[after - 1].last >= offset
+        })
+    }
+
+    /// As [`RangeBody::digest`] says.
+    fn fold(&mut self, record: &RecordRef<'_>) {
+        self.seen += 1;
+        self.hasher.update(&record.offset.to_le_bytes());
+        for part in [record.key, record.value, Some(record.headers.encoded())] {
+            self.hasher.update(&part.map_or(u32::MAX, |bytes| bytes.len() as u32).to_le_bytes());
+            self.hasher.update(part.unwrap_or_default());
+        }
+    }
+
+    fn agrees(&self) -> bool {
+        Digest::from(self.hasher.finalize()).to_string() == self.body.digest
+    }
+}
+
+/// Over key, value and the headers that are not ours.
+fn content(record: &RecordRef<'_>) -> Digest {
+    let own = |(name, _): &(&str, &[u8])| !OURS.iter().any(|prefix| name.starts_with(prefix));
+    digest(record.key, record.value, record.headers.iter().filter(own))
+}
+
+fn written(letter: &OutRecord) -> Digest {
+    let headers = letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_ref()));
+    digest(letter.key.as_deref(), letter.value.as_deref(), headers)
+}
+
+fn digest<'a>(
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> Digest {
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |part: Option<&[u8]>| {
+        hasher.update(&part.map_or(u64::MAX, |bytes| bytes.len() as u64).to_le_bytes());
+        hasher.update(part.unwrap_or_default());
+    };
+    add(key);
+    add(value);
+    for (name, value) in headers {
+        add(Some(name.as_bytes()));
+        add(Some(value));
+    }
+    hasher.finalize().into()
+}
