@@ -28,6 +28,10 @@ pub struct Inspected {
 
 /// What to do with a record.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every record is taken: a box would be an allocation each"
+)]
 pub enum Verdict {
     /// Show it to the monitor.
     Take(Event),

@@ -292,7 +292,6 @@ impl Rerun {
             dead.sort_by_key(|run| run.first);
             inputs.push(Intake { at, dead, steps: records, merge_time: Time::MIN });
         }
-        let mut inputs = inputs;
         for intake in &mut inputs {
             let good = intake.steps.iter().filter_map(|(fetched, index)| {
                 let offset = fetched.batch.record(*index).offset;

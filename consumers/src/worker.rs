@@ -392,7 +392,8 @@ impl Worker {
     fn assign_broadcast(&mut self) -> Result<(), WorkerError> {
         let mut starts = Vec::new();
         for at in &self.broadcast {
-            let needed = self.tasks.values().filter_map(|task| task.merge.lane(at)).map(|l| l.fetched_to());
+            let lanes = self.tasks.values().filter_map(|task| task.merge.lane(at));
+            let needed = lanes.map(crate::merge::Lane::fetched_to);
             if let Some(from) = needed.min() {
                 starts.push((at.clone(), from));
             }
@@ -475,7 +476,11 @@ impl Worker {
             return Ok(());
         }
         let (now, carry) = (wall(), self.plan.runtime.max_carry);
-        let due = self.tasks.values_mut().fold(false, |due, task| task.is_due(now, carry) || due);
+        // Every task is asked: the question starts its carrying time.
+        let mut due = false;
+        for task in self.tasks.values_mut() {
+            due |= task.is_due(now, carry);
+        }
         if !due {
             self.due_since = None;
             return Ok(());

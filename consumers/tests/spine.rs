@@ -11,8 +11,8 @@ use tapewatch_schemas::catalogue as c;
 
 fn verify(log: &Arc<dyn tapewatch_eventlog::Log>) -> Vec<tapewatch_consumers::replay::Report> {
     let plan = worker_plan(&**log, "a");
-    let mut verifier = Verifier::new(&plan, Arc::clone(log), Range::default()).unwrap();
-    (0..2).map(|partition| verifier.verify(partition, &mut |_, _| {}).unwrap()).collect()
+    let mut verifier = Verifier::new(&plan, Arc::clone(log), Range::default()).expect("a reader");
+    (0..2).map(|partition| verifier.verify(partition, &mut |_, _| {}).expect("a log")).collect()
 }
 
 #[test]

@@ -151,11 +151,11 @@ impl States {
     pub(super) fn check(&self, rerun: &Rerun, record: &JournalRecord) -> Option<Result<(), String>> {
         let held = self.held.get(&record.sequence)?;
         let (kind, at, offset) = (self.kind.name(), &self.at, held.offset);
-        let fault = self.fault(held, rerun, record);
+        let fault = Self::fault(held, rerun, record);
         Some(fault.map_or(Ok(()), |why| Err(format!("{at} offset {offset}: the {kind} after it: {why}"))))
     }
 
-    fn fault(&self, held: &Held, rerun: &Rerun, record: &JournalRecord) -> Option<String> {
+    fn fault(held: &Held, rerun: &Rerun, record: &JournalRecord) -> Option<String> {
         let manifest = &held.manifest;
         if held.problem.is_some() {
             return held.problem.clone();

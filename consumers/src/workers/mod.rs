@@ -143,7 +143,7 @@ fn progress(listed: &Listed) -> Vec<TopicName> {
 }
 
 fn epoch(settings: &Settings, codec: &Codec) -> Epoch {
-    let hex = |print: [u8; 8]| print.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |print: [u8; 8]| format!("{:016x}", u64::from_be_bytes(print));
     Epoch {
         code: CODE_VERSION.to_owned(),
         configuration: settings.version().to_string(),
