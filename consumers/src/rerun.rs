@@ -235,6 +235,7 @@ impl Rerun {
             lane.1 = lane.1.max(taken.merge_time);
         }
         self.dead = record.dead_letters.iter().flat_map(|excluded| dead_of(excluded, &inputs)).collect();
+        self.dead.sort_by_key(|dead| dead.located.0.batch.record(dead.located.1).offset);
         let (count, found) = (outbox.len() as i64, outbox.digest());
         if compare && (count != record.outputs || found != record.outputs_digest) {
             let (said_count, said) = (record.outputs, record.outputs_digest);
