@@ -1,1 +1,12 @@
-//! tapewatch benches.
+//! What the load harness and the micro-benchmarks share: workloads, hosted workers, readings, tables.
+
+pub mod hosted;
+pub mod load;
+pub mod readings;
+pub mod report;
+pub mod samples;
+pub mod stage;
+pub mod workload;
+
+/// Why a measurement could not be made.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,72 @@
+//! The load harness: the numbers of DESIGN section 8 on this machine.
+
+use clap::{Parser, Subcommand};
+use tapewatch_benches::Failure;
+use tapewatch_benches::load::{job_e, latency, r};
+
+/// Measures tapewatch on this machine.
+#[derive(Parser)]
+struct Arguments {
+    /// JSON instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+    /// sqlite:PATH or kafka:HOST:PORT; a fresh file if none. The log must be fresh.
+    #[arg(long, global = true)]
+    log: Option<String>,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Reference workload R with all workers.
+    R {
+        /// Events at full speed.
+        #[arg(long, default_value_t = 2_000_000)]
+        events: u64,
+        /// Events a second instead of full speed.
+        #[arg(long)]
+        rate: Option<u64>,
+        /// For so long, at a rate.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Execution reports alone, against raw consumption.
+    JobE {
+        /// Reports in each repetition.
+        #[arg(long, default_value_t = 1_000_000)]
+        records: u64,
+        /// How often.
+        #[arg(long, default_value_t = 5)]
+        repetitions: u32,
+    },
+    /// Fill to alert.
+    Latency {
+        /// Events a second beside.
+        #[arg(long, default_value_t = 1_000)]
+        rate: u64,
+        /// For so long.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
+}
+
+fn main() -> Result<(), Failure> {
+    let arguments = Arguments::parse();
+    let folder = tempfile::tempdir()?;
+    let url = arguments.log.unwrap_or_else(|| format!("sqlite:{}", folder.path().join("bench.db").display()));
+    let report = match arguments.what {
+        What::R { events, rate, seconds } => {
+            let events = rate.map_or(events, |rate| rate * seconds);
+            r::run(&url, r::Extent { events, rate })?
+        }
+        What::JobE { records, repetitions } => job_e::run(&url, records, repetitions)?,
+        What::Latency { rate, seconds } => latency::run(&url, rate, seconds)?,
+    };
+    if arguments.json {
+        println!("{}", report.json());
+    } else {
+        print!("{}", report.table());
+    }
+    Ok(())
+}

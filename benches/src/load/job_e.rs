@@ -1,0 +1,116 @@
+//! Job E: the risk worker over execution reports, against raw consumption of the same records.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+use tapewatch_consumers::worker::wall;
+use tapewatch_eventlog::TopicPartition;
+use tapewatch_schemas::Time;
+use tapewatch_schemas::catalogue as c;
+
+use crate::Failure;
+use crate::hosted::Hosted;
+use crate::load::r::send;
+use crate::readings::{cpu_seconds, median};
+use crate::report::Report;
+use crate::stage::{Stage, job_e_file, settings};
+use crate::workload::Executions;
+
+/// Rates and CPU of one way of reading.
+#[derive(Default)]
+struct Runs {
+    rates: Vec<f64>,
+    cpu: Vec<f64>,
+}
+
+impl Runs {
+    fn add(&mut self, records: u64, took: Duration, cpu: f64) {
+        self.rates.push(records as f64 / took.as_secs_f64());
+        self.cpu.push(cpu / records as f64 * 1e6);
+    }
+}
+
+/// Runs it `repetitions` times over `records` fresh reports each, alternating with raw consumption.
+pub fn run(url: &str, records: u64, repetitions: u32) -> Result<Report, Failure> {
+    let stage = Stage::open(settings(Some(&job_e_file()), url)?)?;
+    let mut executions = Executions::new(stage.settings.topics.partitions, Arc::clone(&stage.codec));
+    let mut publisher = stage.publisher()?;
+    let spacing = 1_000;
+    let span = i64::from(repetitions + 1) * records as i64 * spacing;
+    let mut time = Time(wall().0 - span - 60_000_000);
+    for event in executions.marks(time) {
+        send(&mut publisher, &event)?;
+    }
+    publisher.flush(Duration::from_secs(60))?;
+    let (mut job, mut raw) = (Runs::default(), Runs::default());
+    // The first repetition warms the windows of 500 and does not count.
+    for repetition in 0..=repetitions {
+        let starts = stage.ends(c::EXEC_REPORTS)?;
+        for _ in 0..records {
+            time = Time(time.0 + spacing);
+            send(&mut publisher, &executions.next(time).0)?;
+        }
+        publisher.flush(Duration::from_secs(600))?;
+        let brokers = url.strip_prefix("kafka:");
+        if let Some(brokers) = brokers
+            && repetition > 0
+        {
+            let cpu = cpu_seconds();
+            let took = consume(brokers, &starts, records)?;
+            raw.add(records, took, cpu_seconds() - cpu);
+        }
+        let risk = Hosted::start(&stage, c::RISK)?;
+        risk.wait(Duration::from_secs(60), |seen| seen.ready.is_some())?;
+        let (begun, cpu) = (Instant::now(), cpu_seconds());
+        risk.wait(Duration::from_secs(60), |seen| seen.of(c::EXEC_REPORTS) >= records)?;
+        if repetition > 0 {
+            job.add(records, begun.elapsed(), cpu_seconds() - cpu);
+        }
+        risk.stop()?;
+    }
+    let mut report = Report::default();
+    let (rate, yardstick) = (median(&job.rates), median(&raw.rates));
+    report.row("job E: reports/s (median)", rate, "records/s", "");
+    report.row("job E: CPU (median)", median(&job.cpu), "CPU-s a million", "");
+    if !raw.rates.is_empty() {
+        report.row("BaseConsumer::poll: reports/s (median)", yardstick, "records/s", "");
+        report.row("BaseConsumer::poll: CPU (median)", median(&raw.cpu), "CPU-s a million", "");
+        report.row("job E, of BaseConsumer::poll", 100.0 * rate / yardstick, "%", "25 (aim 50)");
+    }
+    Ok(report)
+}
+
+/// Reads the records from `starts` by [`BaseConsumer::poll`] and touches each value; counted from the first.
+fn consume(brokers: &str, starts: &[(TopicPartition, i64)], records: u64) -> Result<Duration, Failure> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "tapewatch.bench.raw")
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .set("fetch.wait.max.ms", "10")
+        .set("fetch.queue.backoff.ms", "5")
+        .set("queued.max.messages.kbytes", "262144")
+        .create()?;
+    let mut list = TopicPartitionList::new();
+    for (at, offset) in starts {
+        list.add_partition_offset(at.topic.as_str(), at.partition, Offset::Offset(*offset))?;
+    }
+    consumer.assign(&list)?;
+    let (mut read, mut bytes, mut begun) = (0, 0, Instant::now());
+    while read < records {
+        let Some(message) = consumer.poll(Duration::from_secs(10)) else {
+            return Err(format!("raw consumption stopped after {read} of {records} records").into());
+        };
+        bytes += message?.payload().map_or(0, <[u8]>::len);
+        if read == 0 {
+            begun = Instant::now();
+        }
+        read += 1;
+    }
+    std::hint::black_box(bytes);
+    Ok(begun.elapsed())
+}
