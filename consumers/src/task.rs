@@ -207,7 +207,9 @@ impl Task {
         let merge_time = if fault.is_some() { taken.merge_time } else { time };
         taken.pop(merge_time);
         let Some(fault) = fault else { return };
-        let excused = self.core.breaker(&at).excuses(record.offset);
+        // A range letter lists what cannot be decoded; what a monitor refuses has a letter of its own.
+        let listed = matches!(inspected.verdict, Verdict::Bad(_));
+        let excused = listed && self.core.breaker(&at).excuses(record.offset);
         if matches!(fate, Fate::Dead(_)) && !excused {
             self.letters.push(letters.letter(&record, fault));
             self.pending.due = true;
