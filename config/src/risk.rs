@@ -23,6 +23,8 @@ pub struct Risk {
     /// How often the whole book is published although it has not changed.
     #[serde(serialize_with = "micros")]
     pub holdings_every: Duration,
+    /// Whether it is published at each change too.
+    pub holdings_at_change: bool,
     /// Value at risk and expected shortfall.
     pub var: ValueAtRisk,
     /// How old inputs may be.
@@ -147,6 +149,7 @@ impl Risk {
             currency: section.get_if("currency", |c: &String| !c.is_empty(), "a currency's code"),
             publish_every: above_zero(section, "publish_every"),
             holdings_every: above_zero(section, "holdings_every"),
+            holdings_at_change: section.get("holdings_at_change"),
             freshness: section.group("freshness", |group| Freshness {
                 marks: above_zero(group, "marks"),
                 executions: above_zero(group, "executions"),

@@ -27,6 +27,7 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
     RiskParameters {
         publish_interval: risk.publish_every,
         holdings_interval: risk.holdings_every,
+        holdings_at_change: risk.holdings_at_change,
         default_currency: risk.currency.as_str().into(),
         window: window(settings),
         freshness: Freshness {

@@ -77,8 +77,10 @@ impl RiskMonitor {
                 self.portfolios[place as usize].foreign_fee = Some(report.event_time);
             }
             self.touched(place);
-            let (portfolio, around) = self.with(place);
-            out.push(publish::holdings(portfolio, &around));
+            if self.parameters.holdings_at_change {
+                let (portfolio, around) = self.with(place);
+                out.push(publish::holdings(portfolio, &around));
+            }
         }
         // Before the sample, which needs to know what is unknown with this fill in the book.
         self.reassess(place);

@@ -17,6 +17,8 @@ pub struct RiskParameters {
     pub publish_interval: Duration,
     /// How often the whole book is published although it has not changed.
     pub holdings_interval: Duration,
+    /// True if the whole book is published at each change too, false if only at the interval's boundaries.
+    pub holdings_at_change: bool,
     /// The currency stated while neither an account nor a fill has named the portfolio's own.
     pub default_currency: Currency,
     /// Historical value at risk and expected shortfall.
@@ -250,6 +252,7 @@ impl Default for RiskParameters {
         Self {
             publish_interval: Duration::from_secs(60),
             holdings_interval: Duration::from_secs(24 * 3600),
+            holdings_at_change: true,
             default_currency: Currency::from("USD"),
             window: WindowParameters::default(),
             freshness: Freshness::default(),
