@@ -2,6 +2,8 @@
 //!
 //! The tapes are on files, and the files are changed with SQL behind the log's back.
 
+#![allow(clippy::unwrap_used, reason = "a failing test panics, its helpers too")]
+
 mod support;
 
 use std::path::Path;
