@@ -79,7 +79,7 @@ impl Source {
         Ok(Some(Polled::End { at: self.at.clone(), position: self.floor }))
     }
 
-    /// Takes what the queue holds, up to a batch or an end.
+    /// Takes what the queue holds, up to a batch or the end behind one. None: the queue is empty.
     fn drain(
         &mut self,
         settings: &Settings,
@@ -103,7 +103,11 @@ impl Source {
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
                     self.at_end = true;
-                    break;
+                    // Records may be queued behind an end that was overtaken: only an empty queue says that
+                    // what was signalled has been taken.
+                    if batch.is_some() {
+                        break;
+                    }
                 }
                 Some(Err(error)) => {
                     if let Some(error) = failure(&self.at, self.next, &error, settings, consumer) {
