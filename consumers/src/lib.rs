@@ -22,7 +22,9 @@ pub mod rerun;
 pub mod restore;
 pub mod scan;
 pub mod snapshot;
+pub mod stage;
 pub mod task;
+pub mod topics;
 pub mod worker;
 pub mod workers;
 

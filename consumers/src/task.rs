@@ -43,6 +43,7 @@ pub struct Task {
     probes: BTreeMap<TopicPartition, Probe>,
     refetch: Vec<TopicPartition>,
     carried_since: Option<Time>,
+    oldest: Option<Time>,
     anchored: Time,
     snapshot_at: Option<Time>,
 }
@@ -86,6 +87,7 @@ impl Task {
             probes: BTreeMap::new(),
             refetch: Vec::new(),
             carried_since: None,
+            oldest: None,
             anchored: Time::MIN,
             snapshot_at: None,
         };
@@ -186,6 +188,7 @@ impl Task {
         let Some((fetched, index)) = self.merge.lanes[lane].head_shared() else { return };
         let record = fetched.batch.record(index);
         let inspected = &fetched.verdicts[index];
+        self.oldest = Some(self.oldest.map_or(record.timestamp, |oldest| oldest.min(record.timestamp)));
         let broadcast = self.merge.lanes[lane].broadcast;
         let before = self.merge.lanes[lane].position;
         let refusal;
@@ -333,7 +336,8 @@ impl Task {
         self.since_snapshot += 1;
         self.carried_since = None;
         let letters = std::mem::take(&mut self.letters);
-        Sealed { record, journal: bytes, outputs: outbox.records, letters }
+        let oldest = self.oldest.take();
+        Sealed { record, journal: bytes, outputs: outbox.records, letters, oldest }
     }
 
     /// Why an anchor is due, if one is: the task's clock has crossed a multiple of `every` since the last.
@@ -385,4 +389,6 @@ pub struct Sealed {
     pub outputs: Vec<(Time, OutRecord)>,
     /// The dead letters.
     pub letters: Vec<OutRecord>,
+    /// Publication time of the oldest record taken, if one was.
+    pub oldest: Option<Time>,
 }

@@ -23,7 +23,9 @@ use crate::plan::WorkerPlan;
 use crate::restore::{RestoreError, Restorer};
 use crate::scan::Scanner;
 use crate::snapshot::{Manifest, anchor_prefix, records as state_records, snapshot_prefix};
+use crate::stage::{Stage, StageCell};
 use crate::task::{Budget, Stopped, Task};
+use crate::topics::TopicsError;
 
 /// Why a worker stopped.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,21 @@ pub enum WorkerError {
         /// What the log says.
         why: CommitError,
     },
+    /// The log's topics are not as they must be.
+    #[error(transparent)]
+    Topics(#[from] TopicsError),
+    /// The admin endpoint cannot listen.
+    #[error(
+        "{worker}: the admin endpoint cannot listen on {address}: {why}. Set runtime.admin to another address; port 0 takes a free one"
+    )]
+    Admin {
+        /// The worker.
+        worker: String,
+        /// The address.
+        address: String,
+        /// The system's words.
+        why: std::io::Error,
+    },
     /// The system refuses a thread.
     #[error("{worker}: cannot start a thread: {why}")]
     Thread {
@@ -92,6 +109,10 @@ struct InFlight {
 /// What is kept of a sealed round until it is acknowledged.
 struct Summary {
     record: JournalRecord,
+    /// Bytes of the journal record.
+    bytes: usize,
+    /// Publication time of the oldest input.
+    oldest: Option<Time>,
     /// Index of the journal record in the round.
     at: usize,
 }
@@ -104,7 +125,13 @@ pub type Observer = Box<dyn FnMut(&Acknowledged<'_>) + Send>;
 pub struct Acknowledged<'a> {
     /// The record.
     pub record: &'a JournalRecord,
-    /// How long the commit took.
+    /// Its bytes in the journal.
+    pub bytes: usize,
+    /// Publication time of the oldest record that it took, if it took one.
+    pub oldest: Option<Time>,
+    /// True for the first record of its round: a round has one for each task that had something to write.
+    pub first: bool,
+    /// How long the commit took; zero where the journal said that an unknown outcome was a success.
     pub commit: Duration,
 }
 
@@ -125,11 +152,17 @@ pub struct Worker {
     ends_asked: Instant,
     observers: Vec<Observer>,
     fenced: Option<CommitError>,
+    stage: StageCell,
 }
 
 impl Worker {
     /// Joins the worker's group. Its tasks come with the assignment, in later turns.
     pub fn join(plan: WorkerPlan, log: Arc<dyn Log>) -> Result<Self, WorkerError> {
+        Self::join_seen(plan, log, StageCell::default())
+    }
+
+    /// Joins as [`Worker::join`] does, and says in `stage` where it stands.
+    pub fn join_seen(plan: WorkerPlan, log: Arc<dyn Log>, stage: StageCell) -> Result<Self, WorkerError> {
         let topics = log.topics()?;
         let partitions = |name: &TopicName| {
             let found = topics.iter().find(|topic| topic.name == *name).map(|topic| topic.partitions);
@@ -151,6 +184,7 @@ impl Worker {
             session: plan.runtime.session,
         })?;
         let reader = log.reader()?;
+        stage.set(Stage::Waiting);
         Ok(Self {
             plan,
             log,
@@ -167,6 +201,7 @@ impl Worker {
             ends_asked: Instant::now(),
             observers: Vec::new(),
             fenced: None,
+            stage,
         })
     }
 
@@ -193,6 +228,11 @@ impl Worker {
     /// What it is made of.
     pub fn plan(&self) -> &WorkerPlan {
         &self.plan
+    }
+
+    /// The input partitions that are not fetched for now: enough of them waits.
+    pub fn paused(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.paused.iter()
     }
 
     /// True once another instance has taken over: this membership is over.
@@ -323,13 +363,18 @@ impl Worker {
                     }
                 }
             }
-            Polled::Assigned(partitions) => self.assigned(&partitions)?,
+            Polled::Assigned(partitions) => {
+                self.stage.set(Stage::Restoring);
+                self.assigned(&partitions)?;
+            }
             Polled::Revoked(_) => {
+                self.stage.set(Stage::Draining);
                 self.flush()?;
                 self.drop_tasks()?;
                 self.member.release()?;
             }
             Polled::Lost(_) => {
+                self.stage.set(Stage::Draining);
                 self.abandon();
                 self.drop_tasks()?;
                 self.member.release()?;
@@ -385,7 +430,9 @@ impl Worker {
         }
         // Not before all are restored: what a keep-alive polls meanwhile must not be a batch.
         self.member.assign(&starts)?;
-        self.assign_broadcast()
+        self.assign_broadcast()?;
+        self.stage.set(Stage::Running);
+        Ok(())
     }
 
     /// Reads each broadcast partition from the least position that a task needs.
@@ -516,7 +563,7 @@ impl Worker {
             let sealed_task = task.seal(&self.plan.instance);
             outputs.extend(sealed_task.outputs);
             round.records.extend(sealed_task.letters);
-            journals.push((sealed_task.record, sealed_task.journal));
+            journals.push((sealed_task.record, sealed_task.journal, sealed_task.oldest));
             let why = if first_of_epoch { "epoch" } else { task.anchor_due(self.plan.runtime.anchor_every) };
             if !why.is_empty() {
                 add_anchor(&mut round, task, &self.plan, why);
@@ -535,9 +582,9 @@ impl Worker {
         // that each task's own order stays.
         outputs.sort_by_key(|(time, _)| *time);
         round.records.extend(outputs.into_iter().map(|(_, record)| record));
-        for (record, bytes) in journals {
-            sealed.push(Summary { record, at: round.records.len() });
-            let partition = sealed[sealed.len() - 1].record.partition;
+        for (record, bytes, oldest) in journals {
+            let partition = record.partition;
+            sealed.push(Summary { record, bytes: bytes.len(), oldest, at: round.records.len() });
             round.records.push(journal_record(self.plan.worker.as_str(), partition, bytes));
         }
         let round = Arc::new(round);
@@ -566,13 +613,15 @@ impl Worker {
     fn acknowledge(&mut self, committed: &Committed, took: Duration) {
         let Some(done) = self.in_flight.take() else { return };
         self.commit_time = (self.commit_time * 7 + took) / 8;
-        for summary in &done.sealed {
+        for (index, summary) in done.sealed.iter().enumerate() {
             if let (Some(task), Some(offset)) =
                 (self.tasks.get_mut(&summary.record.partition), committed.offsets.get(summary.at))
             {
                 task.journal_offset = *offset;
             }
-            let acknowledged = Acknowledged { record: &summary.record, commit: took };
+            let Summary { record, bytes, oldest, .. } = summary;
+            let (bytes, oldest) = (*bytes, *oldest);
+            let acknowledged = Acknowledged { record, bytes, oldest, first: index == 0, commit: took };
             self.observers.iter_mut().for_each(|observer| observer(&acknowledged));
         }
     }
@@ -660,11 +709,13 @@ impl Worker {
         self.tasks.clear();
         self.paused.clear();
         self.in_flight = None;
+        self.stage.set(Stage::Waiting);
         Ok(())
     }
 
     /// Finishes the round under way, drops an anchor, commits and leaves the group.
     pub fn stop(mut self) -> Result<(), WorkerError> {
+        self.stage.set(Stage::Draining);
         if self.fenced.is_none() {
             self.flush()?;
             let mut round = Round::default();
@@ -683,6 +734,7 @@ impl Worker {
             }
         }
         self.member.leave()?;
+        self.stage.set(Stage::Joining);
         Ok(())
     }
 }
