@@ -235,6 +235,11 @@ impl Worker {
         self.paused.iter()
     }
 
+    /// What fenced this membership, once something has: it is over.
+    pub fn fenced_by(&self) -> Option<&CommitError> {
+        self.fenced.as_ref()
+    }
+
     /// True once another instance has taken over: this membership is over.
     pub fn is_fenced(&self) -> bool {
         self.fenced.is_some()
