@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapewatch_eventlog::{OutRecord, TopicPartition};
+use tapewatch_schemas::catalogue::HEARTBEATS;
+use tapewatch_schemas::events::Heartbeat;
 use tapewatch_schemas::journal::{Epoch, JournalRecord};
 use tapewatch_schemas::{Digest, Event, Reason, Time};
 
@@ -101,22 +103,32 @@ impl Task {
 
     /// Takes in what was fetched, and what heartbeats in it promise about the other inputs.
     pub fn push(&mut self, fetched: &Arc<Fetched>, now: Time) {
-        if let Some(lane) = self.merge.lane_mut(fetched.batch.source()) {
+        let source = fetched.batch.source();
+        if let Some(lane) = self.merge.lane_mut(source) {
             lane.push(fetched, now);
+        }
+        if source.topic.as_str() != HEARTBEATS {
+            return;
         }
         for inspected in &fetched.verdicts {
             if let Verdict::Take(Event::Heartbeat(beat)) = &inspected.verdict {
-                self.heed(beat);
+                self.heed(source, beat);
             }
         }
     }
 
-    fn heed(&mut self, beat: &tapewatch_schemas::events::Heartbeat) {
+    /// A source that is alive promises how far it has written each partition; and its next heartbeat, in the
+    /// partition of this one, comes no earlier than this one.
+    fn heed(&mut self, heard: &TopicPartition, beat: &Heartbeat) {
         for progress in &beat.progress {
             let at = TopicPartition::new(progress.topic.clone(), progress.partition);
             if let Some(lane) = self.merge.lane_mut(&at) {
                 lane.promise(&beat.source, progress.last_sequence, progress.complete_to, progress.closed);
             }
+        }
+        let closed = !beat.progress.is_empty() && beat.progress.iter().all(|progress| progress.closed);
+        if let Some(lane) = self.merge.lane_mut(heard) {
+            lane.promise(&beat.source, i64::MIN, beat.event_time, closed);
         }
     }
 
