@@ -69,14 +69,24 @@ struct Segment {
 /// How far one source has said it has written.
 #[derive(Debug)]
 struct Promise {
-    /// The highest sequence number fetched.
+    /// The highest sequence number fetched; −1 before the first.
     fetched: i64,
     /// Fulfilled: nothing more comes before this.
     complete_to: Time,
-    /// Said last: (last sequence, complete to, closed).
-    said: Option<(i64, Time, bool)>,
-    /// Nothing more comes at all.
+    /// Fulfilled: nothing more comes at all.
     closed: bool,
+    /// Said last, fulfilled or not.
+    said: Said,
+}
+
+/// What a source said.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    last_sequence: i64,
+    complete_to: Time,
+    closed: bool,
+    /// An end of the partition that was asked for after it was said: whatever was promised is below it.
+    below: Option<i64>,
 }
 
 impl Lane {
@@ -115,6 +125,7 @@ impl Lane {
         self.fresh = now.since(newest.timestamp) < 1_000_000;
         self.queued += batch.len() - first;
         self.queue.push_back(Segment { fetched: Arc::clone(fetched), next: first });
+        self.settle();
     }
 
     fn note_sequence(&mut self, inspected: &Inspected) {
@@ -126,7 +137,6 @@ impl Lane {
         }
         if let Some(promise) = self.writers.get_mut(source.as_str()) {
             promise.fetched = promise.fetched.max(sequence);
-            promise.fulfil();
         }
     }
 
@@ -137,19 +147,18 @@ impl Lane {
         if self.writers.len() >= MAX_WRITERS && !self.writers.contains_key(source.as_str()) {
             return;
         }
-        let promise = self.writers.entry(source.clone()).or_insert_with(|| Promise {
-            fetched: i64::MIN,
-            complete_to: Time::MIN,
-            said: None,
-            closed: false,
-        });
-        promise.said = Some((last_sequence, complete_to, closed));
-        promise.fulfil();
+        let said = Said { last_sequence, complete_to, closed, below: None };
+        let promise = self.writers.entry(source.clone()).or_insert_with(|| Promise::new(said));
+        promise.said = said;
+        promise.fulfil(self.fetched_to);
     }
 
-    /// The partition ends at `end` for certain: everything that was promised by now is below it.
+    /// The partition ends at `end`, as was asked just now: all that was promised so far is below it.
     pub fn know_end(&mut self, end: i64) {
         self.end = Some(end);
+        for promise in self.writers.values_mut() {
+            promise.said.below = Some(end);
+        }
         self.settle();
     }
 
@@ -163,12 +172,14 @@ impl Lane {
     }
 
     fn settle(&mut self) {
-        if self.at_known_end() {
-            for promise in self.writers.values_mut() {
-                promise.fetched = i64::MAX;
-                promise.fulfil();
-            }
+        for promise in self.writers.values_mut() {
+            promise.fulfil(self.fetched_to);
         }
+    }
+
+    /// True if a source has promised something that is not known to be fetched yet.
+    pub fn waits_for_promised(&self) -> bool {
+        self.writers.values().any(|promise| !promise.is_fulfilled(self.fetched_to))
     }
 
     /// True if everything up to the last known end was fetched.
@@ -268,18 +279,24 @@ impl Lane {
 }
 
 impl Promise {
-    fn fulfil(&mut self) {
-        if let Some((last, complete_to, closed)) = self.said
-            && self.fetched >= last
-        {
-            self.complete_to = self.complete_to.max(complete_to);
-            self.closed |= closed;
+    fn new(said: Said) -> Self {
+        Self { fetched: -1, complete_to: Time::MIN, closed: false, said }
+    }
+
+    fn is_fulfilled(&self, fetched_to: i64) -> bool {
+        self.fetched >= self.said.last_sequence || self.said.below.is_some_and(|end| fetched_to >= end)
+    }
+
+    fn fulfil(&mut self, fetched_to: i64) {
+        if self.is_fulfilled(fetched_to) {
+            self.complete_to = self.complete_to.max(self.said.complete_to);
+            self.closed |= self.said.closed;
         }
     }
 
     /// What was fetched is forgotten: what was said counts once it is fetched again.
     fn doubt(&mut self) {
-        *self = Self { fetched: i64::MIN, complete_to: Time::MIN, said: self.said, closed: false };
+        *self = Self::new(self.said);
     }
 }
 

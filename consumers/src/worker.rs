@@ -18,7 +18,7 @@ use tapewatch_schemas::{Time, TopicName, time::micros_of};
 
 use crate::committer::{Committer, Outcome};
 use crate::inspect::Fetched;
-use crate::merge::Patience;
+use crate::merge::{Lane, Patience};
 use crate::plan::WorkerPlan;
 use crate::restore::{RestoreError, Restorer};
 use crate::scan::Scanner;
@@ -309,6 +309,10 @@ impl Worker {
                 }
             }
             if self.know_ends()? == ends {
+                // The ends may have fulfilled a last promise: that nothing more comes.
+                self.advance(Patience::LockStep)?;
+                self.submit(false)?;
+                self.settle(Duration::from_secs(60))?;
                 return Ok(());
             }
         }
@@ -445,7 +449,7 @@ impl Worker {
         let mut starts = Vec::new();
         for at in &self.broadcast {
             let lanes = self.tasks.values().filter_map(|task| task.merge.lane(at));
-            let needed = lanes.map(crate::merge::Lane::fetched_to);
+            let needed = lanes.map(Lane::fetched_to);
             if let Some(from) = needed.min() {
                 starts.push((at.clone(), from));
             }
@@ -511,7 +515,8 @@ impl Worker {
             let before = task.pending.len();
             let stopped = task.advance(patience, budget, &self.plan.letters);
             moved |= task.pending.len() > before;
-            stuck |= stopped == Stopped::Waiting(None);
+            stuck |= stopped == Stopped::Waiting(None)
+                || stopped == Stopped::Drained && task.merge.lanes.iter().any(Lane::waits_for_promised);
         }
         // On the tape's clock a promise may rest on records that no sequence number can tell of: then the
         // log's own end says that they are here.
