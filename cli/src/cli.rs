@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{config, demo, dlq, produce, replay, status, tail, topics};
+use crate::commands::{breaker, config, demo, dlq, play, produce, replay, status, tail, topics, up};
 use crate::{CliError, Context, exit};
 
 const HEADING: &str = "Options of every command";
@@ -13,6 +13,7 @@ const HEADING: &str = "Options of every command";
 const EXAMPLES: &str = "\
 Examples:
   tapewatch demo                                   a real tape through the whole pipeline
+  tapewatch up                                     every worker on ./tapewatch.db, until Ctrl-C
   tapewatch topics create                          make the topics, in ./tapewatch.db
   tapewatch produce exec.reports.v1 fills.jsonl    write execution reports, one JSON object a line
   tapewatch tail alerts.v1 --follow                watch alerts as they come
@@ -56,6 +57,13 @@ pub struct Global {
 pub enum Command {
     /// Watch a real tape be traded, monitored, limited and alerted on, in a log of its own
     Demo(demo::Args),
+    /// Run every worker on a log until Ctrl-C
+    Up(up::Args),
+    /// Play the tape alone into a log
+    Play(play::Args),
+    /// Act on circuit breakers
+    #[command(subcommand)]
+    Breaker(breaker::Command),
     /// Write JSON lines to a topic, checked against its schema: all of them, or none
     Produce(produce::Args),
     /// Print the last records of a topic, or those from somewhere on
@@ -83,6 +91,9 @@ impl Command {
     pub fn run(self, context: &Context) -> Result<ExitCode, CliError> {
         match self {
             Self::Demo(args) => demo::run(args, context),
+            Self::Up(args) => up::run(args, context),
+            Self::Play(args) => play::run(args, context),
+            Self::Breaker(command) => breaker::run(command, context),
             Self::Produce(args) => produce::run(args, context),
             Self::Tail(args) => tail::run(args, context),
             Self::Topics(command) => topics::run(command, context),

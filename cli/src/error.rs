@@ -3,6 +3,7 @@
 use std::io;
 
 use tapewatch_config::ConfigErrors;
+use tapewatch_consumers::WorkerError;
 use tapewatch_eventlog::{CommitError, LogError};
 
 use crate::exit;
@@ -19,6 +20,9 @@ pub enum CliError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A worker.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
     /// A transaction was not acknowledged.
     #[error("{doing}: {source}")]
     Commit {
@@ -58,13 +62,9 @@ impl CliError {
         match self {
             Self::Usage(_) => exit::USAGE,
             Self::Config(_) => exit::CONFIGURATION,
-            Self::Log(error) => of_log(error),
-            Self::Commit { source, .. } => match source {
-                CommitError::Aborted(error) | CommitError::Unknown(error) | CommitError::Refused(error) => {
-                    of_log(error)
-                }
-                CommitError::Fenced(_) => exit::LOG,
-            },
+            Self::Log(error) => exit::of_log(error),
+            Self::Worker(error) => exit::of_worker(error),
+            Self::Commit { source, .. } => exit::of_commit(source),
             Self::Input(_) => exit::INPUT,
             Self::Topics(_) => exit::TOPICS,
             Self::NotVerifiable(_) => exit::NOT_VERIFIABLE,
@@ -90,19 +90,6 @@ fn is_full(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded
     )
-}
-
-fn of_log(error: &LogError) -> u8 {
-    match error {
-        LogError::Address { .. } => exit::USAGE,
-        LogError::NoTopic { .. } => exit::TOPICS,
-        LogError::OutOfRange { .. } => exit::INPUT,
-        LogError::Full { .. } => exit::FULL,
-        LogError::Unreachable { .. }
-        | LogError::Newer { .. }
-        | LogError::Busy { .. }
-        | LogError::Backend { .. } => exit::LOG,
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod context;
 mod decoded;
 pub mod demo;
 mod error;
-pub mod exit;
 mod hex_dump;
 mod interrupt;
 mod json_lines;
@@ -24,6 +23,7 @@ pub use cli::{Cli, Command, Global};
 pub use context::{Access, Context};
 pub use error::CliError;
 pub use paint::Paint;
+pub use tapewatch_consumers::exit;
 
 /// Parses the arguments, runs the command and says how it ended: errors as one paragraph on standard error,
 /// and an exit code of [`exit`].

@@ -1,10 +1,13 @@
 //! The commands, a file each: its arguments and what it does.
 
+pub mod breaker;
 pub mod config;
 pub mod demo;
 pub mod dlq;
+pub mod play;
 pub mod produce;
 pub mod replay;
 pub mod status;
 pub mod tail;
 pub mod topics;
+pub mod up;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tapewatch_config::Settings;
-use tapewatch_consumers::{Worker, WorkerError, workers};
+use tapewatch_consumers::{Worker, workers};
 use tapewatch_eventlog::{Log, open};
 use tapewatch_producers::{Layout, Player, PlayerOptions, SliceWriter, Tape};
 use tapewatch_schemas::{Codec, Time};
@@ -61,7 +61,7 @@ impl Stage {
         let mut workers = Vec::new();
         for name in workers::NAMES {
             let plan = workers::plan(name, settings, &*log, "demo")?;
-            workers.push(Worker::join(plan, Arc::clone(&log)).map_err(worker_error)?);
+            workers.push(Worker::join(plan, Arc::clone(&log)).map_err(CliError::Worker)?);
         }
         let watch = Watch::new(Arc::clone(&log), codec)?;
         Ok(Self {
@@ -88,7 +88,7 @@ impl Stage {
         let written = Instant::now();
         self.timings.produce += written - begun;
         for worker in &mut self.workers {
-            worker.run_to_end().map_err(worker_error)?;
+            worker.run_to_end().map_err(CliError::Worker)?;
         }
         self.timings.slices.push(written.elapsed());
         self.watch.catch_up()?;
@@ -103,7 +103,7 @@ impl Stage {
     /// Stops the workers, reconciles and judges.
     pub(super) fn finish(mut self, took: Duration) -> Result<Summary, CliError> {
         for worker in self.workers.drain(..) {
-            worker.stop().map_err(worker_error)?;
+            worker.stop().map_err(CliError::Worker)?;
         }
         let law = tapewatch_consumers::audit::reconcile_all(&self.log, &self.settings)
             .map_err(|error| CliError::Failed(error.to_string()))?;
@@ -148,9 +148,5 @@ fn folder(options: &Options) -> Result<PathBuf, CliError> {
 }
 
 fn input(error: impl std::fmt::Display) -> CliError {
-    CliError::Failed(error.to_string())
-}
-
-fn worker_error(error: WorkerError) -> CliError {
     CliError::Failed(error.to_string())
 }

@@ -1,0 +1,103 @@
+//! `tapewatch breaker resume`.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Subcommand;
+use tapewatch_eventlog::LogError;
+
+use crate::{CliError, Context};
+
+/// What to do with a breaker.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Close an open breaker by hand: what is bad so far goes into one range letter, and the source is read
+    /// again. It is journalled with who did it and why
+    Resume {
+        /// The worker: risk, alerting
+        worker: String,
+        /// The source, such as exec.reports.v1/3
+        #[arg(value_name = "TOPIC/PARTITION")]
+        source: String,
+        /// The worker's admin endpoint, as it prints it at the start
+        #[arg(long, value_name = "HOST:PORT")]
+        admin: String,
+        /// Who decides it
+        #[arg(long, value_name = "NAME")]
+        who: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+/// How long the worker may take to answer: it answers once the round is journalled.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest answer that is read, bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// Runs it.
+pub fn run(command: Command, _context: &Context) -> Result<ExitCode, CliError> {
+    let Command::Resume { worker, source, admin, who, why } = command;
+    let (topic, partition) = source
+        .rsplit_once('/')
+        .filter(|(_, partition)| partition.parse::<i32>().is_ok())
+        .ok_or_else(|| CliError::Usage(format!("`{source}` is no source: expected TOPIC/PARTITION")))?;
+    let address = admin.trim_start_matches("http://").trim_end_matches('/');
+    let query = [
+        ("worker", worker.as_str()),
+        ("topic", topic),
+        ("partition", partition),
+        ("who", &who),
+        ("why", &why),
+    ]
+    .map(|(name, value)| format!("{name}={}", escaped(value)))
+    .join("&");
+    let answer = post(address, &format!("/breaker/resume?{query}")).map_err(|error| {
+        LogError::Unreachable { log: format!("{worker}'s admin endpoint {address}"), why: error.to_string() }
+    })?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    if status.starts_with('2') {
+        writeln!(io::stdout(), "{}", body.trim())?;
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Err(CliError::Failed(format!("{worker} at {address} answered {status}: {}", body.trim())))
+    }
+}
+
+fn post(address: &str, target: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "POST {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.take(LONGEST).read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// Percent-encoding of everything but letters, digits and `-._~` (RFC 3986).
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_escaped() {
+        assert_eq!(escaped("a b&c=ü"), "a%20b%26c%3D%C3%BC");
+    }
+}

@@ -1,0 +1,95 @@
+//! `tapewatch play`.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tapewatch_consumers::shutdown::Shutdown;
+use tapewatch_consumers::workers;
+use tapewatch_producers::{Layout, Pace, PlayError, Played, Player, PlayerOptions, SliceError, Tape, play};
+
+use crate::{Access, CliError, Context};
+
+/// What to play.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// A tape in place of the built-in one: CSV with Datetime,Open,High,Low,Close,Volume
+    tape: Option<PathBuf>,
+    /// How fast: max, or how many seconds of the tape in a second
+    #[arg(long, value_name = "N|max", default_value = "max")]
+    speed: Pace,
+    /// The incident book too
+    #[arg(long)]
+    incidents: bool,
+    /// The same seed gives the same records
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    seed: u64,
+    /// Only the first so many bars
+    #[arg(long, value_name = "N")]
+    bars: Option<usize>,
+}
+
+/// Plays a tape into a log; makes its topics if they are not there.
+pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
+    let shutdown = Shutdown::on_signals()?;
+    let settings = context.settings()?;
+    let tape = match &args.tape {
+        Some(path) => Tape::read(path),
+        None => Tape::built_in(),
+    }
+    .map_err(|error| CliError::Input(error.to_string()))?;
+    let mut err = io::stderr();
+    let report = tape.report();
+    writeln!(err, "{report}")?;
+    for line in &report.bad {
+        writeln!(err, "  {line}")?;
+    }
+    let log = context.open(&settings, Access::Create)?;
+    log.create(&workers::topic_specs(&settings))?;
+    let options = PlayerOptions {
+        seed: args.seed,
+        incidents: args.incidents,
+        bars: args.bars,
+        layout: Layout::of(&*log, workers::partitioner(&settings))?,
+        ..PlayerOptions::default()
+    };
+    let player = Player::new(options, &tape).map_err(|error| CliError::Usage(error.to_string()))?;
+    let codec = Arc::new(workers::codec(&settings).map_err(CliError::Input)?);
+    let terminal = err.is_terminal();
+    let show = |played: &Played| {
+        if terminal {
+            let line = format!(
+                "\r{} of {} bars, {} records, {} ",
+                played.bars, played.of, played.records, played.until
+            );
+            // A terminal that went away is no reason to stop playing.
+            let _ = write!(io::stderr(), "{line}");
+        }
+    };
+    let played = play(&log, codec, player, args.speed, show, shutdown.flag()).map_err(failed)?;
+    writeln!(
+        err,
+        "{}{} bars played, {} records",
+        if terminal { "\n" } else { "" },
+        played.bars,
+        played.records
+    )?;
+    if played.finished {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        let text = format!("{} of {} bars were played, each slice whole", played.bars, played.of);
+        Err(CliError::Interrupted(text))
+    }
+}
+
+fn failed(error: PlayError) -> CliError {
+    match error {
+        PlayError::Used { .. } => CliError::Input(error.to_string()),
+        PlayError::Log(error) | PlayError::Slice(SliceError::Log(error)) => CliError::Log(error),
+        PlayError::Slice(SliceError::Commit { records, source }) => {
+            CliError::Commit { doing: format!("a slice of {records} records"), source }
+        }
+        PlayError::Slice(error @ SliceError::Encode(_)) => CliError::Failed(error.to_string()),
+    }
+}
