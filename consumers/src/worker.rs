@@ -342,6 +342,8 @@ impl Worker {
     /// Fetches what is there. True if something came.
     fn fetch(&mut self, wait: Duration) -> Result<bool, WorkerError> {
         let mut came = false;
+        // First of all: what a rewound lane is given must begin where it stands.
+        self.refetch()?;
         // Each side is asked several times without waiting before the other has its turn.
         for asked in 0..16 {
             let patience = if asked == 0 { wait / 2 } else { Duration::ZERO };
@@ -459,16 +461,18 @@ impl Worker {
     }
 
     fn refetch(&mut self) -> Result<(), WorkerError> {
-        for task in self.tasks.values_mut() {
-            for at in task.take_refetch() {
-                let Some(lane) = task.merge.lane(&at) else { continue };
-                let start = [(at.clone(), lane.fetched_to())];
-                if lane.broadcast {
-                    self.reader.assign(&start)?;
-                } else {
-                    self.member.assign(&start)?;
-                }
-                self.paused.remove(&at);
+        let again: BTreeSet<TopicPartition> = self.tasks.values_mut().flat_map(Task::take_refetch).collect();
+        for at in again {
+            // A broadcast partition is read once for all tasks: from where the one furthest behind needs it.
+            let lanes = self.tasks.values().filter_map(|task| task.merge.lane(&at));
+            let Some((from, broadcast)) = lanes.map(|lane| (lane.fetched_to(), lane.broadcast)).min() else {
+                continue;
+            };
+            let reader: &mut dyn Reader = if broadcast { &mut *self.reader } else { &mut *self.member };
+            reader.assign(&[(at.clone(), from)])?;
+            // A move does not end a pause.
+            if self.paused.remove(&at) {
+                reader.resume(std::slice::from_ref(&at))?;
             }
         }
         Ok(())
