@@ -300,11 +300,13 @@ fn alerts(log: &Arc<dyn Log>) -> Vec<FoundAlert> {
             (None, "limit_breached") => Found::Breached,
             (None, _) => Found::Health,
         };
+        // Health rules are named after what they are raised by.
+        let subject = if status == Found::Health { alert.rule.clone() } else { alert.subject };
         fired.push(FoundAlert {
             time: alert.event_time,
             rule: alert.rule,
             scope: alert.scope,
-            subject: alert.subject,
+            subject,
             status,
         });
     });

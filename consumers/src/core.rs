@@ -212,6 +212,8 @@ impl Core {
         self.monitor.observe(&seen, &mut self.outputs)?;
         self.advance_clock(clock);
         self.state.counts.processed += 1;
+        // Whoever said that nothing more comes has begun again.
+        self.state.closed = false;
         self.state.counts.late += u64::from(late);
         self.succeed(record);
         self.publish(&cause, record.headers.get(TRACEPARENT), outbox);

@@ -290,7 +290,7 @@ impl Promise {
     fn fulfil(&mut self, fetched_to: i64) {
         if self.is_fulfilled(fetched_to) {
             self.complete_to = self.complete_to.max(self.said.complete_to);
-            self.closed |= self.said.closed;
+            self.closed = self.said.closed;
         }
     }
 
@@ -379,17 +379,21 @@ impl Merge {
                 }
             }
         }
+        if let Patience::Wall { now, .. } = patience {
+            for lane in &mut self.lanes {
+                let headless = !lane.down && lane.queued == 0;
+                if !headless {
+                    lane.headless_since = Time::MIN;
+                } else if lane.headless_since == Time::MIN {
+                    lane.headless_since = now;
+                }
+            }
+        }
         let Some(best) = best else { return Choice::Empty };
         let mut until = Some(Time::MIN);
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
+        for (index, lane) in self.lanes.iter().enumerate() {
             if lane.down || lane.queued > 0 {
-                lane.headless_since = Time::MIN;
                 continue;
-            }
-            if let Patience::Wall { now, .. } = patience
-                && lane.headless_since == Time::MIN
-            {
-                lane.headless_since = now;
             }
             let bound = (lane.bound(), index);
             let released = lane.released_at(patience);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tapewatch_eventlog::{Log, LogError, TopicPartition};
-use tapewatch_schemas::catalogue::{journal_topic, state_topic};
+use tapewatch_schemas::catalogue::{anchors_topic, journal_topic, state_topic};
 use tapewatch_schemas::journal::{JournalError, JournalRecord};
-use tapewatch_schemas::{Digest, Time};
+use tapewatch_schemas::{Digest, Time, TopicName};
 
 use crate::feed::Feed;
 use crate::injected::{Injected, Start};
@@ -14,7 +14,7 @@ use crate::merge::{Lane, Merge};
 use crate::plan::{StartAt, WorkerPlan};
 use crate::rerun::{Rerun, RerunError};
 use crate::scan::Scanner;
-use crate::snapshot::{Collector, SavedTask, snapshot_prefix};
+use crate::snapshot::{Collector, Manifest, SavedTask};
 use crate::task::Task;
 
 /// Why a task cannot be brought back.
@@ -146,46 +146,47 @@ impl<'a> Restorer<'a> {
         self.resume(rerun, journal_offset, epoch)
     }
 
-    fn states(&mut self, partition: i32) -> Result<Collector, LogError> {
-        let at = TopicPartition::new(state_topic(self.plan.worker.as_str()), partition);
+    fn states(&mut self, topic: TopicName, partition: i32) -> Result<Collector, LogError> {
+        let at = TopicPartition::new(topic, partition);
         let mut states = Collector::default();
         self.scanner.scan::<LogError>(&at, 0, |record| {
             // A record that is no part of a state is no reason to stop: the journal holds all.
             if let (Some(key), Some(value)) = (record.key, record.value)
                 && let Err(error) = states.add(key, value)
             {
-                tracing::warn!(topic = %at.topic, partition, offset = record.offset, %error, "unusable snapshot record");
+                tracing::warn!(topic = %at.topic, partition, offset = record.offset, %error, "unusable state record");
             }
             Ok(())
         })?;
         Ok(states)
     }
 
-    /// A rerun from the newest snapshot that can be used, where to read the journal from, and the epoch in
-    /// force there.
+    /// A rerun from the newest state that can be used (the snapshot, else the newest anchor, else the
+    /// journal's beginning), where to read the journal from, and the epoch in force there.
     fn newest_snapshot(&mut self, partition: i32) -> Result<(Rerun, i64, Option<Digest>), RestoreError> {
-        let states = self.states(partition)?;
-        let prefix = snapshot_prefix();
-        let found = states.manifests().find(|(p, _)| *p == prefix).map(|(_, manifest)| manifest.clone());
-        if let Some(manifest) = found {
-            let usable = states
-                .state(&prefix, &manifest)
-                .and_then(|bytes| SavedTask::decode(&bytes))
-                .map_err(|error| error.to_string())
-                .and_then(|saved| {
-                    let hash = digest_of(&manifest.hash)?;
-                    let blueprint = self.plan.blueprint.clone();
-                    Rerun::from_saved(blueprint, &saved, manifest.sequence, hash)
-                        .map_err(|error| error.to_string())
-                });
-            match usable {
-                Ok(rerun) => return Ok((rerun, manifest.journal_offset, digest_of(&manifest.epoch).ok())),
-                Err(error) => {
-                    tracing::warn!(worker = %self.plan.worker, partition, error, "snapshot passed over: the whole journal is run again");
+        let worker = self.plan.worker.to_string();
+        for topic in [state_topic(&worker), anchors_topic(&worker)] {
+            let states = self.states(topic.clone(), partition)?;
+            for (prefix, manifest) in states.manifests().rev() {
+                match self.usable(&states, prefix, manifest) {
+                    Ok(rerun) => {
+                        return Ok((rerun, manifest.journal_offset, digest_of(&manifest.epoch).ok()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(worker, partition, %topic, prefix, error, "a saved state is passed over");
+                    }
                 }
             }
         }
         Ok((Rerun::from_genesis(self.plan.blueprint.clone(), partition), 0, None))
+    }
+
+    fn usable(&self, states: &Collector, prefix: &str, manifest: &Manifest) -> Result<Rerun, String> {
+        let bytes = states.state(prefix, manifest).map_err(|error| error.to_string())?;
+        let saved = SavedTask::decode(&bytes).map_err(|error| error.to_string())?;
+        let hash = digest_of(&manifest.hash)?;
+        Rerun::from_saved(self.plan.blueprint.clone(), &saved, manifest.sequence, hash)
+            .map_err(|error| error.to_string())
     }
 
     /// A task without a journal: its first step says where it starts.

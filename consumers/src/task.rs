@@ -15,6 +15,7 @@ use crate::injected::{Injected, SourceDown, SourceUp};
 use crate::inspect::{Fault, Fetched, Verdict};
 use crate::letters::Letters;
 use crate::merge::{Choice, Merge, Patience};
+use crate::outbox::size;
 use crate::pending::{Fate, Link, Pending};
 use crate::probe::Probe;
 use crate::snapshot::{LanePosition, SavedTask};
@@ -44,6 +45,7 @@ pub struct Task {
     tasks: i32,
     probes: BTreeMap<TopicPartition, Probe>,
     refetch: Vec<TopicPartition>,
+    letter_bytes: usize,
     carried_since: Option<Time>,
     oldest: Option<Time>,
     anchored: Time,
@@ -88,6 +90,7 @@ impl Task {
             tasks,
             probes: BTreeMap::new(),
             refetch: Vec::new(),
+            letter_bytes: 0,
             carried_since: None,
             oldest: None,
             anchored: Time::MIN,
@@ -158,8 +161,9 @@ impl Task {
         }
     }
 
-    fn is_full(&self, budget: Budget) -> bool {
-        self.pending.len() >= budget.records || self.pending.outbox.bytes >= budget.bytes
+    /// True if the round may take no more.
+    pub fn is_full(&self, budget: Budget) -> bool {
+        self.pending.len() >= budget.records || self.pending.outbox.bytes + self.letter_bytes >= budget.bytes
     }
 
     /// Nothing is left to take: what time alone brings. False if the round is full before it is done.
@@ -226,7 +230,9 @@ impl Task {
         let listed = matches!(inspected.verdict, Verdict::Bad(_));
         let excused = listed && self.core.breaker(&at).excuses(record.offset);
         if matches!(fate, Fate::Dead(_)) && !excused {
-            self.letters.push(letters.letter(&record, fault));
+            let letter = letters.letter(&record, fault);
+            self.letter_bytes += size(&letter);
+            self.letters.push(letter);
             self.pending.due = true;
         }
         if self.core.fail(&at, record.offset) {
@@ -348,6 +354,7 @@ impl Task {
         self.since_snapshot += 1;
         self.carried_since = None;
         let letters = std::mem::take(&mut self.letters);
+        self.letter_bytes = 0;
         let oldest = self.oldest.take();
         Sealed { record, journal: bytes, outputs: outbox.records, letters, oldest }
     }

@@ -12,7 +12,7 @@ use tapewatch_eventlog::{
     Batch, CommitError, Committed, GroupSpec, Log, LogError, Member, OutRecord, Polled, Reader, Round,
     TopicPartition,
 };
-use tapewatch_schemas::catalogue::{anchors_topic, journal_topic, state_topic};
+use tapewatch_schemas::catalogue::{HEARTBEATS, anchors_topic, journal_topic, state_topic};
 use tapewatch_schemas::journal::JournalRecord;
 use tapewatch_schemas::{Time, TopicName, time::micros_of};
 
@@ -300,7 +300,7 @@ impl Worker {
                     continue;
                 }
                 self.submit(false)?;
-                self.settle(Duration::from_secs(60))?;
+                self.answered()?;
                 if let Some(why) = self.fenced.clone() {
                     return Err(WorkerError::Fenced { worker: self.plan.worker.to_string(), why });
                 }
@@ -312,8 +312,7 @@ impl Worker {
                 // The ends may have fulfilled a last promise: that nothing more comes.
                 self.advance(Patience::LockStep)?;
                 self.submit(false)?;
-                self.settle(Duration::from_secs(60))?;
-                return Ok(());
+                return self.answered();
             }
         }
     }
@@ -452,9 +451,12 @@ impl Worker {
         for at in &self.broadcast {
             let lanes = self.tasks.values().filter_map(|task| task.merge.lane(at));
             let needed = lanes.map(Lane::fetched_to);
-            if let Some(from) = needed.min() {
-                starts.push((at.clone(), from));
+            let Some(mut from) = needed.min() else { continue };
+            if at.topic.as_str() == HEARTBEATS {
+                // What was promised before the position still holds: it is heard again, not taken again.
+                from = (from - HEARD_AGAIN).max(self.log.bounds(at)?.earliest);
             }
+            starts.push((at.clone(), from));
         }
         self.reader.assign(&starts)?;
         Ok(())
@@ -512,7 +514,7 @@ impl Worker {
 
     /// Advances every task. True if one moved.
     fn advance(&mut self, patience: Patience) -> Result<bool, WorkerError> {
-        let budget = Budget { records: self.plan.runtime.max_records, bytes: self.plan.runtime.max_bytes };
+        let budget = self.budget();
         let mut moved = false;
         let mut stuck = false;
         for task in self.tasks.values_mut() {
@@ -555,11 +557,13 @@ impl Worker {
         Ok(())
     }
 
+    fn budget(&self) -> Budget {
+        Budget { records: self.plan.runtime.max_records, bytes: self.plan.runtime.max_bytes }
+    }
+
     fn any_full(&self) -> bool {
-        let runtime = &self.plan.runtime;
-        self.tasks.values().any(|task| {
-            task.pending.len() >= runtime.max_records || task.pending.outbox.bytes >= runtime.max_bytes
-        })
+        let budget = self.budget();
+        self.tasks.values().any(|task| task.is_full(budget))
     }
 
     /// Seals what is due (everything that is pending, if `all`) and begins the commit.
@@ -695,19 +699,39 @@ impl Worker {
 
     /// Commits everything that is pending, and waits for it.
     pub fn flush(&mut self) -> Result<(), WorkerError> {
-        self.settle(Duration::from_secs(60))?;
-        if self.in_flight.is_none() && self.fenced.is_none() {
+        self.answered()?;
+        if self.fenced.is_none() {
             self.submit(true)?;
-            self.settle(Duration::from_secs(60))?;
+            self.answered()?;
         }
         Ok(())
     }
 
-    /// Forgets what is under way: it was fenced, or its partitions are lost.
+    /// Waits for the commit under way. One that is not answered in time ends the membership: only another
+    /// one, with a writer that fences this one, may go on.
+    fn answered(&mut self) -> Result<(), WorkerError> {
+        self.settle(ANSWER_WITHIN)?;
+        if self.in_flight.is_some() && self.fenced.is_none() {
+            return Err(WorkerError::Log(self.unanswered()));
+        }
+        Ok(())
+    }
+
+    fn unanswered(&self) -> LogError {
+        let why = format!("a commit was not answered within {ANSWER_WITHIN:?}");
+        LogError::Unreachable { log: self.log.address().to_owned(), why }
+    }
+
+    /// Forgets what is under way: its partitions are lost, and whoever owns them now reads the journal. But
+    /// if its outcome is not known this membership is over: nothing may begin on its writer.
     fn abandon(&mut self) {
         if self.committer.busy() {
-            // Its outcome no longer matters here: whoever owns the task now reads the journal.
-            let _ = self.committer.wait(Duration::from_secs(30));
+            self.fenced = match self.committer.wait(ANSWER_WITHIN) {
+                None => Some(CommitError::Unknown(self.unanswered())),
+                Some(Outcome::Commit(Err(error @ (CommitError::Unknown(_) | CommitError::Fenced(_))), _))
+                | Some(Outcome::Recover(Err(error))) => Some(error),
+                Some(_) => self.fenced.take(),
+            };
         }
         self.in_flight = None;
     }
@@ -776,6 +800,12 @@ fn journal_record(worker: &str, partition: i32, bytes: Vec<u8>) -> OutRecord {
         headers: Vec::new(),
     }
 }
+
+/// So many heartbeats before a task's position are heard again when it comes back.
+const HEARD_AGAIN: i64 = 2_000;
+
+/// How long a commit may go unanswered before the membership ends.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// State above this size is kept in anchors only.
 const MAX_SNAPSHOT_BYTES: usize = 32 << 20;
