@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tapewatch_eventlog::{OutRecord, RecordRef, TopicPartition};
 use tapewatch_monitors::{Ages, Monitor, Output, Refusal, Seen, SourceChange};
+use tapewatch_schemas::catalogue::SYSTEM_HEALTH;
 use tapewatch_schemas::codec::Codec;
 use tapewatch_schemas::events::{
     Cause, HealthKind, HealthStatus, Heartbeat, Progress, Provenance, SystemHealth,
@@ -64,7 +65,7 @@ struct CoreState {
     breakers: BTreeMap<(TopicName, i32), Breaker>,
     next_beat: Option<Time>,
     beats: i64,
-    last_written: BTreeMap<TopicName, i64>,
+    last_written: BTreeMap<(TopicName, i32), i64>,
     counts: Counts,
     reported: Counts,
     /// Whether the last report told of dead letters, and of late records.
@@ -311,10 +312,14 @@ impl Core {
     /// Says that the task is alive, and what went wrong since it last said so.
     fn beat(&mut self, closed: bool) {
         let CoreState { partition, clock, beats, .. } = self.state;
-        let progress = self.blueprint.progress.iter().map(|topic| Progress {
-            topic: topic.clone(),
-            partition,
-            last_sequence: self.state.last_written.get(topic).copied().unwrap_or(-1),
+        // Health is keyed by component: it may go to any partition.
+        let health = self.blueprint.routing.partitions.get(SYSTEM_HEALTH).copied().unwrap_or(0) as i32;
+        let own = self.blueprint.progress.iter().map(|topic| (topic.clone(), partition));
+        let all = own.chain((0..health).map(|number| (SYSTEM_HEALTH.into(), number)));
+        let progress = all.map(|place| Progress {
+            last_sequence: self.state.last_written.get(&place).copied().unwrap_or(-1),
+            topic: place.0,
+            partition: place.1,
             complete_to: clock,
             closed,
         });
@@ -455,7 +460,7 @@ impl Core {
         }
         let key = event.key().to_owned();
         let target = self.blueprint.routing.target(event.topic(), key.as_bytes());
-        self.state.last_written.insert(target.topic.clone(), step as i64);
+        self.state.last_written.insert((target.topic.clone(), target.partition), step as i64);
         let mut value = Vec::with_capacity(256);
         self.blueprint.codec.encode(&event, &mut value).expect("our own events fit their own schemas");
         let headers = vec![
