@@ -35,7 +35,7 @@ pub fn mark(symbol: &str, price: i64, sequence: i64, time: Time) -> MarketData {
         ask_size: Some(cents(54_321)),
         volume: Some(cents(1_000)),
         venue: Some(
-            "A venue with the long name that brings this record to 200 bytes of Avro, as R wants it".into(),
+            "A venue with the long name that brings this record up to 200 bytes of Avro, framing and all, as R wants it".into(),
         ),
     }
 }
