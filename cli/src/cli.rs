@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{breaker, config, demo, dlq, play, produce, replay, status, tail, topics, up};
+use crate::commands::{breaker, config, demo, dlq, play, produce, replay, seek, status, tail, topics, up};
 use crate::{CliError, Context, exit};
 
 const HEADING: &str = "Options of every command";
@@ -75,6 +75,8 @@ pub enum Command {
     Status(status::Args),
     /// Replay the journals, and compare every byte with what was published
     Replay(replay::Args),
+    /// Move a stopped worker forward in an input: what lies between is journalled as skipped on purpose
+    Seek(seek::Args),
     /// List or show dead letters: what could not be used, and why
     #[command(subcommand)]
     Dlq(dlq::Command),
@@ -99,6 +101,7 @@ impl Command {
             Self::Topics(command) => topics::run(command, context),
             Self::Status(args) => status::run(args, context),
             Self::Replay(args) => replay::run(args, context),
+            Self::Seek(args) => seek::run(args, context),
             Self::Dlq(command) => dlq::run(command, context),
             Self::Config(command) => config::run(command, context),
         }

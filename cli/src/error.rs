@@ -4,6 +4,7 @@ use std::io;
 
 use tapewatch_config::ConfigErrors;
 use tapewatch_consumers::WorkerError;
+use tapewatch_consumers::seek::SeekError;
 use tapewatch_eventlog::{CommitError, LogError};
 
 use crate::exit;
@@ -23,6 +24,9 @@ pub enum CliError {
     /// A worker.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// A position was not moved.
+    #[error(transparent)]
+    Seek(#[from] SeekError),
     /// A transaction was not acknowledged.
     #[error("{doing}: {source}")]
     Commit {
@@ -64,6 +68,7 @@ impl CliError {
             Self::Config(_) => exit::CONFIGURATION,
             Self::Log(error) => exit::of_log(error),
             Self::Worker(error) => exit::of_worker(error),
+            Self::Seek(error) => exit::of_seek(error),
             Self::Commit { source, .. } => exit::of_commit(source),
             Self::Input(_) => exit::INPUT,
             Self::Topics(_) => exit::TOPICS,

@@ -5,7 +5,9 @@ use std::io;
 use tapewatch_eventlog::{CommitError, LogError};
 
 use crate::WorkerError;
+use crate::feed::FeedError;
 use crate::restore::RestoreError;
+use crate::seek::SeekError;
 use crate::topics::TopicsError;
 
 /// All went well.
@@ -91,5 +93,23 @@ pub fn of_worker(error: &WorkerError) -> u8 {
         | WorkerError::Fenced { why, .. } => of_commit(why),
         WorkerError::Topics(error) => of_topics(error),
         WorkerError::Admin { .. } => CONFIGURATION,
+    }
+}
+
+/// The exit code of a position that was not moved.
+pub fn of_seek(error: &SeekError) -> u8 {
+    match error {
+        SeekError::Log(error)
+        | SeekError::Restore(RestoreError::Log(error))
+        | SeekError::Feed(FeedError::Log(error)) => of_log(error),
+        SeekError::Restore(RestoreError::Cut { .. }) => TOPICS,
+        SeekError::Restore(_) => FAILED,
+        SeekError::NoInput { .. }
+        | SeekError::Broadcast { .. }
+        | SeekError::Backwards { .. }
+        | SeekError::Beyond { .. }
+        | SeekError::Feed(FeedError::Gone { .. } | FeedError::Short { .. }) => INPUT,
+        SeekError::Held { .. } | SeekError::Joined { .. } | SeekError::Feed(FeedError::Silent { .. }) => LOG,
+        SeekError::Commit { why, .. } => of_commit(why),
     }
 }

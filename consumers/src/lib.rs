@@ -28,6 +28,7 @@ pub mod rerun;
 pub mod restore;
 pub mod run;
 pub mod scan;
+pub mod seek;
 pub mod shutdown;
 pub mod snapshot;
 pub mod stage;

@@ -53,7 +53,7 @@ pub enum RestoreError {
     },
     /// Someone moved the group's offsets.
     #[error(
-        "{at}: the group `{group}` stands at offset {found}, the journal at {expected}. Offsets are moved with `tapewatch seek --worker {worker} {at} OFFSET`, which journals the jump; to undo the reset, set the group back to {expected}"
+        "{at}: the group `{group}` stands at offset {found}, the journal at {expected}. Offsets are moved with `tapewatch seek --worker {worker} {at} OFFSET`, which journals the jump; to undo the reset, seek to {expected}"
     )]
     Moved {
         /// The worker.
@@ -92,6 +92,7 @@ pub struct Restorer<'a> {
     /// All partitions of the broadcast inputs.
     broadcast: Vec<TopicPartition>,
     tasks: i32,
+    compare_group: bool,
 }
 
 impl<'a> Restorer<'a> {
@@ -104,7 +105,12 @@ impl<'a> Restorer<'a> {
     ) -> Result<Self, LogError> {
         let scanner = Scanner::new(Arc::clone(&log))?;
         let feed = Feed::new(Arc::clone(&log), plan.inspector.clone())?;
-        Ok(Self { plan, log, scanner, feed, broadcast, tasks })
+        Ok(Self { plan, log, scanner, feed, broadcast, tasks, compare_group: true })
+    }
+
+    /// Does not ask where the group stands: for who sets its offsets to the journal's positions.
+    pub fn whatever_the_group_says(self) -> Self {
+        Self { compare_group: false, ..self }
     }
 
     /// Brings back the task `partition`. `keep_alive` is called every few rounds.
@@ -226,7 +232,9 @@ impl<'a> Restorer<'a> {
             let worker = self.plan.worker.to_string();
             return Err(RestoreError::Cut { worker, partition, known: lanes.len(), found: expected });
         }
-        self.check_group(&lanes)?;
+        if self.compare_group {
+            self.check_group(&lanes)?;
+        }
         let mut task = Task::new(core, self.merge(&lanes), self.tasks);
         task.sequence = sequence;
         task.previous = previous;

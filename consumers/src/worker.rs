@@ -791,7 +791,7 @@ fn first_input(sealed: &[Summary]) -> String {
         .unwrap_or_else(|| "no input".to_owned())
 }
 
-fn journal_record(worker: &str, partition: i32, bytes: Vec<u8>) -> OutRecord {
+pub(crate) fn journal_record(worker: &str, partition: i32, bytes: Vec<u8>) -> OutRecord {
     OutRecord {
         target: TopicPartition::new(journal_topic(worker), partition),
         timestamp: None,
@@ -810,7 +810,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// State above this size is kept in anchors only.
 const MAX_SNAPSHOT_BYTES: usize = 32 << 20;
 
-fn add_snapshot(round: &mut Round, task: &Task, plan: &WorkerPlan) {
+pub(crate) fn add_snapshot(round: &mut Round, task: &Task, plan: &WorkerPlan) {
     let state = task.save().encode();
     if state.len() > MAX_SNAPSHOT_BYTES {
         tracing::warn!(worker = %plan.worker, partition = task.core.partition(), bytes = state.len(), "the state is above 32 MiB: kept in anchors only");
@@ -820,7 +820,7 @@ fn add_snapshot(round: &mut Round, task: &Task, plan: &WorkerPlan) {
     round.records.extend(state_records(&target, &snapshot_prefix(), &state, manifest(task, "", "")));
 }
 
-fn add_anchor(round: &mut Round, task: &Task, plan: &WorkerPlan, why: &str) {
+pub(crate) fn add_anchor(round: &mut Round, task: &Task, plan: &WorkerPlan, why: &str) {
     let target = TopicPartition::new(anchors_topic(plan.worker.as_str()), task.core.partition());
     let prefix = anchor_prefix(task.sequence - 1);
     let state = task.save().encode();

@@ -7,6 +7,7 @@ pub mod dlq;
 pub mod play;
 pub mod produce;
 pub mod replay;
+pub mod seek;
 pub mod status;
 pub mod tail;
 pub mod topics;
