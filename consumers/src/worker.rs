@@ -728,8 +728,10 @@ impl Worker {
         if self.committer.busy() {
             self.fenced = match self.committer.wait(ANSWER_WITHIN) {
                 None => Some(CommitError::Unknown(self.unanswered())),
-                Some(Outcome::Commit(Err(error @ (CommitError::Unknown(_) | CommitError::Fenced(_))), _))
-                | Some(Outcome::Recover(Err(error))) => Some(error),
+                Some(
+                    Outcome::Commit(Err(error @ (CommitError::Unknown(_) | CommitError::Fenced(_))), _)
+                    | Outcome::Recover(Err(error)),
+                ) => Some(error),
                 Some(_) => self.fenced.take(),
             };
         }

@@ -1,5 +1,7 @@
 //! A worker as a process: the admin endpoint, law 1's counts, the graceful end.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::io::{Read, Write};

@@ -82,11 +82,12 @@ fn post(address: &str, target: &str) -> io::Result<String> {
 
 /// Percent-encoding of everything but letters, digits and `-._~` (RFC 3986).
 fn escaped(text: &str) -> String {
+    use std::fmt::Write as _;
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
-            other => escaped.push_str(&format!("%{other:02X}")),
+            other => write!(escaped, "%{other:02X}").expect("writing to a string does not fail"),
         }
     }
     escaped
