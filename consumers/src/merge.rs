@@ -4,12 +4,16 @@
 //! be decoded takes the previous. The least (merge time, topic, partition) goes first, once no other
 //! partition can still deliver something before it, or need not be waited for.
 
+mod promise;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tapewatch_eventlog::{RecordRef, TopicPartition};
 use tapewatch_schemas::{SourceId, Time};
+
+use promise::{Promise, Said};
 
 use crate::inspect::{Fetched, Inspected};
 
@@ -64,29 +68,6 @@ pub struct Lane {
 struct Segment {
     fetched: Arc<Fetched>,
     next: usize,
-}
-
-/// How far one source has said it has written.
-#[derive(Debug)]
-struct Promise {
-    /// The highest sequence number fetched; −1 before the first.
-    fetched: i64,
-    /// Fulfilled: nothing more comes before this.
-    complete_to: Time,
-    /// Fulfilled: nothing more comes at all.
-    closed: bool,
-    /// Said last, fulfilled or not.
-    said: Said,
-}
-
-/// What a source said.
-#[derive(Clone, Copy, Debug)]
-struct Said {
-    last_sequence: i64,
-    complete_to: Time,
-    closed: bool,
-    /// An end of the partition that was asked for after it was said: whatever was promised is below it.
-    below: Option<i64>,
 }
 
 impl Lane {
@@ -275,28 +256,6 @@ impl Lane {
                 (false, false) => self.headless_since + max_idle,
             }),
         }
-    }
-}
-
-impl Promise {
-    fn new(said: Said) -> Self {
-        Self { fetched: -1, complete_to: Time::MIN, closed: false, said }
-    }
-
-    fn is_fulfilled(&self, fetched_to: i64) -> bool {
-        self.fetched >= self.said.last_sequence || self.said.below.is_some_and(|end| fetched_to >= end)
-    }
-
-    fn fulfil(&mut self, fetched_to: i64) {
-        if self.is_fulfilled(fetched_to) {
-            self.complete_to = self.complete_to.max(self.said.complete_to);
-            self.closed = self.said.closed;
-        }
-    }
-
-    /// What was fetched is forgotten: what was said counts once it is fetched again.
-    fn doubt(&mut self) {
-        *self = Self::new(self.said);
     }
 }
 
