@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tapewatch_consumers::stage::StageCell;
 use tapewatch_consumers::worker::Turn;
 use tapewatch_consumers::{Worker, workers};
 use tapewatch_eventlog::TopicPartition;
@@ -13,6 +14,9 @@ use tapewatch_eventlog::TopicPartition;
 use crate::Failure;
 use crate::readings::millis;
 use crate::stage::Stage;
+
+/// The stable name of every instance that the harness starts: of a worker, one runs at a time.
+pub const INSTANCE: &str = "bench";
 
 /// A running worker.
 pub struct Hosted {
@@ -43,12 +47,17 @@ pub struct Seen {
 impl Hosted {
     /// Starts a worker.
     pub fn start(stage: &Stage, name: &'static str) -> Result<Self, Failure> {
-        let plan = workers::plan(name, &stage.settings, &*stage.log, "bench")?;
+        Self::start_seen(stage, name, StageCell::default())
+    }
+
+    /// Starts a worker that says in `standing` where it stands in its group.
+    pub fn start_seen(stage: &Stage, name: &'static str, standing: StageCell) -> Result<Self, Failure> {
+        let plan = workers::plan(name, &stage.settings, &*stage.log, INSTANCE)?;
         let log = Arc::clone(&stage.log);
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Seen::default())));
         let (stopped, watched) = (Arc::clone(&stop), Arc::clone(&seen));
         let run = move || -> Result<(), String> {
-            let mut worker = Worker::join(plan, log).map_err(|error| error.to_string())?;
+            let mut worker = Worker::join_seen(plan, log, standing).map_err(|error| error.to_string())?;
             let observed = Arc::clone(&watched);
             worker.observe(Box::new(move |acknowledged| {
                 let mut seen = observed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,11 @@
 //! What the load harness and the micro-benchmarks share: workloads, hosted workers, readings, tables.
 
 pub mod hosted;
+pub mod journals;
 pub mod load;
+pub mod pace;
+pub mod programs;
+pub mod progress;
 pub mod readings;
 pub mod report;
 pub mod samples;

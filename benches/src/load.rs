@@ -2,4 +2,8 @@
 
 pub mod job_e;
 pub mod latency;
+pub mod memory;
 pub mod r;
+pub mod restart;
+pub mod start;
+pub mod transaction;

@@ -14,7 +14,12 @@ pub fn cpu_seconds() -> f64 {
 
 /// Resident memory of this process: (now, most so far), MiB.
 pub fn resident_mib() -> (f64, f64) {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    resident_mib_of(std::process::id())
+}
+
+/// Resident memory of a process: (now, most so far), MiB.
+pub fn resident_mib_of(process: u32) -> (f64, f64) {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib =

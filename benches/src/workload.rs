@@ -13,9 +13,14 @@ pub const SYMBOLS: usize = 50;
 
 /// A small generator of numbers that only have to look mixed (Steele's SplitMix64).
 #[derive(Clone, Debug)]
-struct Mixed(u64);
+pub struct Mixed(u64);
 
 impl Mixed {
+    /// The numbers of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,7 +28,8 @@ impl Mixed {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    /// The next number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 }

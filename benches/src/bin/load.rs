@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use tapewatch_benches::Failure;
-use tapewatch_benches::load::{job_e, latency, r};
+use tapewatch_benches::load::{job_e, latency, memory, r, restart, start, transaction};
 
 /// Measures tapewatch on this machine.
 #[derive(Parser)]
@@ -49,6 +49,42 @@ enum What {
         #[arg(long, default_value_t = 30)]
         seconds: u64,
     },
+    /// A worker's start to its first round.
+    Start {
+        /// How often; the first on the fresh log.
+        #[arg(long, default_value_t = 7)]
+        repetitions: u32,
+    },
+    /// `kill -9` of a worker under load to its next round, the same instance restarted.
+    Restart {
+        /// Events a second of R meanwhile.
+        #[arg(long, default_value_t = 1_000)]
+        rate: u64,
+        /// Seconds of work before each kill.
+        #[arg(long, default_value_t = 3)]
+        seconds: u64,
+        /// How often.
+        #[arg(long, default_value_t = 10)]
+        repetitions: u32,
+    },
+    /// Resident memory of `tapewatch up`, a process of its own, under R at a steady rate.
+    Memory {
+        /// Events a second.
+        #[arg(long, default_value_t = 10_000)]
+        rate: u64,
+        /// For so long.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+    },
+    /// A round of records and positions through the log's writer.
+    Transaction {
+        /// How often.
+        #[arg(long, default_value_t = 500)]
+        rounds: u32,
+        /// Records of 300 B in each.
+        #[arg(long, default_value_t = 10)]
+        records: u32,
+    },
 }
 
 fn main() -> Result<(), Failure> {
@@ -62,6 +98,10 @@ fn main() -> Result<(), Failure> {
         }
         What::JobE { records, repetitions } => job_e::run(&url, records, repetitions)?,
         What::Latency { rate, seconds } => latency::run(&url, rate, seconds)?,
+        What::Start { repetitions } => start::run(&url, repetitions)?,
+        What::Restart { rate, seconds, repetitions } => restart::run(&url, rate, seconds, repetitions)?,
+        What::Memory { rate, seconds } => memory::run(&url, rate, seconds)?,
+        What::Transaction { rounds, records } => transaction::run(&url, rounds, records)?,
     };
     if arguments.json {
         println!("{}", report.json());
