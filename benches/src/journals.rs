@@ -30,12 +30,11 @@ impl Journals {
     }
 }
 
-/// When a worker's tasks had journalled a round with an input for the first time.
+/// When tasks had journalled a round with an input for the first time since.
 #[derive(Debug)]
 pub struct Comeback {
     begun: Instant,
-    tasks: BTreeSet<i32>,
-    all: usize,
+    missing: BTreeSet<i32>,
     /// When the first had.
     pub first: Option<Duration>,
     /// When every one had.
@@ -43,26 +42,59 @@ pub struct Comeback {
 }
 
 impl Comeback {
-    /// Of so many tasks, counted from now.
-    pub fn of(all: u32) -> Self {
-        Self { begun: Instant::now(), tasks: BTreeSet::new(), all: all as usize, first: None, last: None }
+    /// Of these tasks, counted from now.
+    pub fn of(tasks: impl IntoIterator<Item = i32>) -> Self {
+        Self { begun: Instant::now(), missing: tasks.into_iter().collect(), first: None, last: None }
     }
 
     /// Takes note of a journal record.
     pub fn note(&mut self, record: &JournalRecord) {
-        if record.inputs.is_empty() {
+        if record.inputs.is_empty() || !self.missing.remove(&record.partition) {
             return;
         }
         let now = self.begun.elapsed();
         self.first.get_or_insert(now);
-        self.tasks.insert(record.partition);
-        if self.tasks.len() == self.all {
-            self.last.get_or_insert(now);
+        if self.missing.is_empty() {
+            self.last = Some(now);
         }
     }
 
     /// How long it is since it began.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tapewatch_schemas::Digest;
+    use tapewatch_schemas::journal::InputRange;
+
+    use super::*;
+
+    fn round(partition: i32, inputs: usize) -> JournalRecord {
+        let range = InputRange {
+            topic: "exec.reports.v1".into(),
+            partition,
+            from: 0,
+            to: 1,
+            count: 1,
+            processed: 1,
+            digest: Digest::NONE,
+        };
+        JournalRecord { partition, inputs: vec![range; inputs], ..JournalRecord::default() }
+    }
+
+    #[test]
+    fn every_task_must_have_taken_something() {
+        let mut comeback = Comeback::of([1, 4]);
+        comeback.note(&round(2, 1));
+        comeback.note(&round(4, 0));
+        assert_eq!((comeback.first, comeback.last), (None, None));
+        comeback.note(&round(4, 2));
+        comeback.note(&round(4, 1));
+        assert!(comeback.first.is_some() && comeback.last.is_none());
+        comeback.note(&round(1, 1));
+        assert!(comeback.last > comeback.first);
     }
 }

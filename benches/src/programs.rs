@@ -29,6 +29,7 @@ impl Program {
             return Err(format!("{} is not there: `{build}` builds it", path.display()).into());
         }
         let words = tempfile::tempfile()?;
+        let level = std::env::var_os("TAPEWATCH_TELEMETRY__LEVEL").unwrap_or_else(|| "warn".into());
         let mut command = Command::new(path);
         command.args(arguments).args(["--log", &absolute(url)?]);
         if url.starts_with("kafka:") {
@@ -37,7 +38,7 @@ impl Program {
         let child = command
             // No settings' file of the folder we are in is read: the harness reads none either.
             .current_dir(std::env::temp_dir())
-            .env("TAPEWATCH_TELEMETRY__LEVEL", "warn")
+            .env("TAPEWATCH_TELEMETRY__LEVEL", level)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(words.try_clone()?)

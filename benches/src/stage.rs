@@ -51,6 +51,11 @@ impl Stage {
         })
     }
 
+    /// The tasks that each worker's group has.
+    pub fn tasks(&self) -> std::ops::Range<i32> {
+        0..self.settings.topics.partitions as i32
+    }
+
     /// A publisher as producers use it.
     pub fn publisher(&self) -> Result<EventPublisher, Failure> {
         let partitioner = workers::partitioner(&self.settings);

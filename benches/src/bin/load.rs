@@ -56,17 +56,9 @@ enum What {
         repetitions: u32,
     },
     /// `kill -9` of a worker under load to its next round, the same instance restarted.
-    Restart {
-        /// Events a second of R meanwhile.
-        #[arg(long, default_value_t = 1_000)]
-        rate: u64,
-        /// Seconds of work before each kill.
-        #[arg(long, default_value_t = 3)]
-        seconds: u64,
-        /// How often.
-        #[arg(long, default_value_t = 10)]
-        repetitions: u32,
-    },
+    Restart(Kills),
+    /// `kill -9` of one of two instances under load, to the first rounds of its tasks by the other.
+    Takeover(Kills),
     /// Resident memory of `tapewatch up`, a process of its own, under R at a steady rate.
     Memory {
         /// Events a second.
@@ -87,6 +79,25 @@ enum What {
     },
 }
 
+#[derive(clap::Args)]
+struct Kills {
+    /// Events a second of R meanwhile.
+    #[arg(long, default_value_t = 1_000)]
+    rate: u64,
+    /// Seconds of work before each kill.
+    #[arg(long, default_value_t = 3)]
+    seconds: u64,
+    /// How often.
+    #[arg(long, default_value_t = 10)]
+    repetitions: u32,
+}
+
+impl Kills {
+    fn load(&self) -> restart::Load {
+        restart::Load { rate: self.rate, seconds: self.seconds, repetitions: self.repetitions }
+    }
+}
+
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::parse();
     let folder = tempfile::tempdir()?;
@@ -99,7 +110,8 @@ fn main() -> Result<(), Failure> {
         What::JobE { records, repetitions } => job_e::run(&url, records, repetitions)?,
         What::Latency { rate, seconds } => latency::run(&url, rate, seconds)?,
         What::Start { repetitions } => start::run(&url, repetitions)?,
-        What::Restart { rate, seconds, repetitions } => restart::run(&url, rate, seconds, repetitions)?,
+        What::Restart(kills) => restart::run(&url, kills.load())?,
+        What::Takeover(kills) => restart::takeover(&url, kills.load())?,
         What::Memory { rate, seconds } => memory::run(&url, rate, seconds)?,
         What::Transaction { rounds, records } => transaction::run(&url, rounds, records)?,
     };

@@ -54,7 +54,7 @@ pub fn run(url: &str, repetitions: u32) -> Result<Report, Failure> {
 
 fn of_process(stage: &Stage, url: &str) -> Result<Duration, Failure> {
     let mut journals = Journals::follow(stage, c::RISK)?;
-    let mut comeback = Comeback::of(stage.settings.topics.partitions);
+    let mut comeback = Comeback::of(stage.tasks());
     let mut risk = Program::start("tapewatch-risk", url, &["--instance", INSTANCE])?;
     let took = loop {
         for record in journals.next(Duration::from_millis(1))? {
