@@ -11,6 +11,7 @@ use tapewatch_schemas::{Codec, Reason, Time};
 const WHY: DeadLetter<'_> = DeadLetter {
     worker: "risk",
     group: "tapewatch.risk",
+    task: 1,
     reason: Reason::Truncated,
     attempts: 1,
     error: "the value ends at byte 20, within `cash`",

@@ -21,19 +21,20 @@ pub struct Letters {
 }
 
 impl Letters {
-    /// The letter of one record.
-    pub fn letter(&self, record: &RecordRef<'_>, fault: &Fault) -> OutRecord {
-        self.about(fault.reason, &fault.text).of(record, self.max_bytes)
+    /// The letter of a task about one record.
+    pub fn letter(&self, task: i32, record: &RecordRef<'_>, fault: &Fault) -> OutRecord {
+        self.about(task, fault.reason, &fault.text).of(record, self.max_bytes)
     }
 
-    /// The letter of a run of bad records behind an open breaker; none if there are none.
-    pub fn range_letter(&self, range: &RangeLetter) -> Option<OutRecord> {
+    /// The letter of a task about a run of bad records behind an open breaker; none if there are none.
+    pub fn range_letter(&self, task: i32, range: &RangeLetter) -> Option<OutRecord> {
         let reason = range.excluded().first().and_then(|first| Reason::of(&first.reason))?;
         let text = format!("{} bad records behind an open breaker", range.count());
-        range.build(&self.about(reason, &text))
+        range.build(&self.about(task, reason, &text))
     }
 
-    fn about<'a>(&'a self, reason: Reason, error: &'a str) -> DeadLetter<'a> {
-        DeadLetter { worker: self.worker.as_str(), group: &self.group, reason, attempts: 1, error }
+    fn about<'a>(&'a self, task: i32, reason: Reason, error: &'a str) -> DeadLetter<'a> {
+        let (worker, group) = (self.worker.as_str(), self.group.as_str());
+        DeadLetter { worker, group, task, reason, attempts: 1, error }
     }
 }

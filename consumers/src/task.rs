@@ -215,7 +215,8 @@ impl Task {
                 Ok(()) => (Fate::Processed, None),
                 Err(error) => {
                     refusal = Fault { reason: Reason::Refused, text: error.to_string() };
-                    (self.dead(broadcast, record.partition, &refusal), Some(&refusal))
+                    // What one task's monitor refuses another's may take: each answers for its own refusals.
+                    (Fate::Dead(refusal.reason.as_str()), Some(&refusal))
                 }
             },
         };
@@ -230,7 +231,7 @@ impl Task {
         let listed = matches!(inspected.verdict, Verdict::Bad(_));
         let excused = listed && self.core.breaker(&at).excuses(record.offset);
         if matches!(fate, Fate::Dead(_)) && !excused {
-            let letter = letters.letter(&record, fault);
+            let letter = letters.letter(self.core.partition(), &record, fault);
             self.letter_bytes += size(&letter);
             self.letters.push(letter);
             self.pending.due = true;
@@ -240,6 +241,7 @@ impl Task {
         }
     }
 
+    /// What becomes of a record that cannot be decoded: all tasks find the same, so that one letter says it.
     fn dead(&self, broadcast: bool, partition: i32, fault: &Fault) -> Fate {
         if broadcast && partition.rem_euclid(self.tasks) != self.core.partition() {
             Fate::DeadElsewhere
@@ -303,7 +305,7 @@ impl Task {
         lane.down = false;
         lane.rewind();
         if !broadcast || at.partition.rem_euclid(self.tasks) == self.core.partition() {
-            self.letters.extend(letters.range_letter(&probe.range));
+            self.letters.extend(letters.range_letter(self.core.partition(), &probe.range));
         }
         self.refetch.push(at.clone());
         self.inject(Injected::SourceUp(SourceUp {

@@ -31,6 +31,8 @@ pub struct DeadLetter<'a> {
     pub worker: &'a str,
     /// Its consumer group.
     pub group: &'a str,
+    /// Its task. A record that every task reads in full may be refused by several: each writes a letter.
+    pub task: i32,
     /// Why.
     pub reason: Reason,
     /// How often it was tried.
@@ -78,6 +80,7 @@ impl DeadLetter<'_> {
         vec![
             text("tapewatch.kind", kind),
             text("tapewatch.worker", self.worker),
+            text("tapewatch.task", self.task),
             text("tapewatch.reason", self.reason),
             text("tapewatch.attempts", self.attempts),
             text("tapewatch.error", error),
@@ -89,7 +92,7 @@ impl DeadLetter<'_> {
             text("__connect.errors.partition", partition),
             text("__connect.errors.offset", offset),
             text("__connect.errors.connector.name", self.group),
-            text("__connect.errors.task.id", partition),
+            text("__connect.errors.task.id", self.task),
             text("__connect.errors.stage", self.stage()),
             text("__connect.errors.class.name", format_args!("tapewatch.{}", self.worker)),
             text("__connect.errors.exception.class.name", &class),
@@ -157,6 +160,8 @@ fn size_of(record: &OutRecord) -> usize {
 pub struct Letter {
     /// The worker that wrote it.
     pub worker: String,
+    /// The task that wrote it.
+    pub task: i32,
     /// Why.
     pub reason: Reason,
     /// How often it was tried.
@@ -183,6 +188,7 @@ impl Letter {
             .and_then(|size| Some((size.parse().ok()?, get("tapewatch.value.digest")?.to_owned())));
         Some(Self {
             worker: get("tapewatch.worker")?.to_owned(),
+            task: get("tapewatch.task")?.parse().ok()?,
             reason: Reason::of(get("tapewatch.reason")?)?,
             attempts: get("tapewatch.attempts")?.parse().ok()?,
             error: get("tapewatch.error")?.to_owned(),

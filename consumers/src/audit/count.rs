@@ -14,11 +14,18 @@ use crate::scan::Scanner;
 /// The dead letters of one worker about one source partition.
 #[derive(Debug, Default)]
 pub(super) struct Letters {
+    /// By the task that wrote them.
+    of_tasks: BTreeMap<i32, Written>,
+    /// Letters that cannot be read.
+    problems: Vec<String>,
+}
+
+/// What one task's letters are about.
+#[derive(Debug, Default)]
+struct Written {
     runs: Runs,
     /// Offsets that more than one letter is about.
     doubled: i64,
-    /// Letters that cannot be read.
-    problems: Vec<String>,
 }
 
 impl Letters {
@@ -38,26 +45,31 @@ impl Letters {
             if letter.worker != subject.worker.as_str() || letter.source != *source {
                 return Ok(());
             }
+            let runs = &mut found.of_tasks.entry(letter.task).or_default().runs.0;
             if !letter.range {
-                found.runs.0.push(OffsetRun { first: letter.offset, last: letter.offset });
+                runs.push(OffsetRun { first: letter.offset, last: letter.offset });
                 return Ok(());
             }
             match RangeBody::read(record.value.unwrap_or_default()) {
-                Ok(body) => found.runs.0.extend(body.reasons.into_iter().flat_map(|entry| entry.runs)),
+                Ok(body) => runs.extend(body.reasons.into_iter().flat_map(|entry| entry.runs)),
                 Err(why) => found.problems.push(format!("{at} offset {}: {why}", record.offset)),
             }
             Ok(())
         })?;
-        found.doubled = found.runs.sort();
+        for written in found.of_tasks.values_mut() {
+            written.doubled = written.runs.sort();
+        }
         Ok(found)
     }
 }
 
 /// What one pass over a source partition counts for one line.
-struct Tally {
+struct Tally<'a> {
     draft: Draft,
-    /// True if its dead letters are this task's to write.
-    writes_letters: bool,
+    /// The task's letters.
+    written: Option<&'a Written>,
+    /// Letters that cannot be read; told once, by the task with the partition's number.
+    unreadable: &'a [String],
     counted: i64,
     dead: i64,
     letters: i64,
@@ -75,21 +87,22 @@ pub(super) fn count(
     letters: &Letters,
     tasks: i32,
 ) -> Result<Vec<Line>, LogError> {
-    let mut tallies: Vec<Tally> = drafts.into_iter().map(|draft| Tally::new(draft, tasks)).collect();
+    let mut tallies: Vec<Tally> = drafts.into_iter().map(|draft| Tally::new(draft, letters, tasks)).collect();
     let from = tallies.iter().map(|tally| tally.draft.from).min().unwrap_or(0);
     scanner.scan::<LogError>(at, from, |record| {
-        tallies.iter_mut().for_each(|tally| tally.count(record.offset, letters));
+        tallies.iter_mut().for_each(|tally| tally.count(record.offset));
         Ok(())
     })?;
-    Ok(tallies.into_iter().map(|tally| tally.line(letters)).collect())
+    Ok(tallies.into_iter().map(Tally::line).collect())
 }
 
-impl Tally {
-    fn new(draft: Draft, tasks: i32) -> Self {
-        let writes_letters = !draft.broadcast || draft.at.partition.rem_euclid(tasks) == draft.task;
+impl<'a> Tally<'a> {
+    fn new(draft: Draft, letters: &'a Letters, tasks: i32) -> Self {
+        let tells = !draft.broadcast || draft.at.partition.rem_euclid(tasks) == draft.task;
         Self {
+            written: letters.of_tasks.get(&draft.task),
+            unreadable: if tells { &letters.problems } else { &[] },
             draft,
-            writes_letters,
             counted: 0,
             dead: 0,
             letters: 0,
@@ -100,7 +113,7 @@ impl Tally {
         }
     }
 
-    fn count(&mut self, offset: i64, letters: &Letters) {
+    fn count(&mut self, offset: i64) {
         if offset < self.draft.from {
             return;
         }
@@ -116,10 +129,7 @@ impl Tally {
                 *self.skipped.entry(reason.clone()).or_default() += 1;
             }
         }
-        if !self.writes_letters {
-            return;
-        }
-        let lettered = letters.runs.cover(offset);
+        let lettered = self.written.is_some_and(|written| written.runs.cover(offset));
         self.letters += i64::from(lettered);
         if dead && !lettered {
             self.unlettered.get_or_insert(offset);
@@ -129,7 +139,7 @@ impl Tally {
         }
     }
 
-    fn line(self, letters: &Letters) -> Line {
+    fn line(self) -> Line {
         let Self { draft, counted, dead, skipped, lag, .. } = self;
         let mut problems = draft.problems;
         let excluded = skipped.values().sum::<i64>();
@@ -148,12 +158,11 @@ impl Tally {
         if let Some(offset) = self.unaccounted {
             problems.push(format!("a letter is about offset {offset}, which was not dead-lettered"));
         }
-        if self.writes_letters {
-            if letters.doubled > 0 {
-                problems.push(format!("{} offsets have more than one letter", letters.doubled));
-            }
-            problems.extend(letters.problems.iter().cloned());
+        let doubled = self.written.map_or(0, |written| written.doubled);
+        if doubled > 0 {
+            problems.push(format!("{doubled} offsets have more than one letter"));
         }
+        problems.extend(self.unreadable.iter().cloned());
         Line {
             worker: draft.worker,
             task: draft.task,

@@ -20,6 +20,7 @@ const OURS: [&str; 4] = ["tapewatch.", "__connect.errors.", "__streams.errors.",
 /// All letters of a task.
 #[derive(Default)]
 pub(super) struct LetterBook {
+    task: i32,
     shelves: BTreeMap<TopicPartition, Shelf>,
     /// Letters that cannot be read, or are about what another letter is about.
     pub(super) problems: Vec<String>,
@@ -52,24 +53,26 @@ struct RangeCheck {
 }
 
 impl LetterBook {
-    /// Reads a worker's letters about these sources.
+    /// Reads a task's letters about these sources; each with whether the task tells of letters there that
+    /// are nobody's.
     pub(super) fn of(
         scanner: &mut Scanner,
-        worker: &str,
-        sources: impl Iterator<Item = TopicPartition>,
+        (worker, task): (&str, i32),
+        sources: impl Iterator<Item = (TopicPartition, bool)>,
     ) -> Result<Self, LogError> {
-        let mut book = Self::default();
-        for source in sources {
+        let mut book = Self { task, ..Self::default() };
+        for (source, tells) in sources {
             let at = TopicPartition::new(dlq_topic(source.topic.as_str()), source.partition);
             let mut shelf = Shelf::default();
             scanner.scan::<LogError>(&at, 0, |record| {
                 match Letter::read(record) {
-                    Some(letter) if letter.worker != worker => {}
+                    Some(letter) if letter.worker != worker || letter.task != task => {}
                     Some(letter) if letter.source == source => {
                         if let Err(why) = shelf.add(letter, record) {
                             book.problems.push(format!("{at} offset {}: {why}", record.offset));
                         }
                     }
+                    _ if !tells => {}
                     _ => {
                         let text = "it is no dead letter of tapewatch's about this partition";
                         book.problems.push(format!("{at} offset {}: {text}", record.offset));
@@ -93,7 +96,7 @@ impl LetterBook {
         let at = dlq_topic(source.topic.as_str());
         if let Some(single) = shelf.singles.remove(&record.offset) {
             let verdict = &fetched.verdicts[*index].verdict;
-            return single.check(dead, &record, verdict, letters).map_err(|why| {
+            return single.check(dead, &record, verdict, (self.task, letters)).map_err(|why| {
                 let (partition, offset) = (source.partition, single.offset);
                 format!(
                     "{at}/{partition} offset {offset}: the letter about {source} offset {}: {why}",
@@ -175,7 +178,7 @@ impl Single {
         dead: &DeadRecord,
         record: &RecordRef<'_>,
         verdict: &Verdict,
-        letters: &Letters,
+        (task, letters): (i32, &Letters),
     ) -> Result<(), String> {
         if self.reason.as_str() != dead.reason {
             return Err(format!("it says `{}`, the journal says `{}`", self.reason, dead.reason));
@@ -186,7 +189,7 @@ impl Single {
             && fault.reason == self.reason
             && fault.reason != Reason::FromTheFuture
         {
-            let expected = written(&letters.letter(record, fault));
+            let expected = written(&letters.letter(task, record, fault));
             return if expected == self.whole {
                 Ok(())
             } else {

@@ -58,13 +58,14 @@ impl<'v, 'a> Run<'v, 'a> {
         let at = |topic| TopicPartition::new(topic, partition);
         let anchors = States::of(scanner, at(anchors_topic(worker)), Kind::Anchor)?;
         let snapshots = States::of(scanner, at(state_topic(worker)), Kind::Snapshot)?;
-        let mut sources: Vec<_> = plan.own.iter().map(|topic| at(topic.clone())).collect();
+        let mut sources: Vec<_> = plan.own.iter().map(|topic| (at(topic.clone()), true)).collect();
         for topic in &plan.broadcast {
-            let count = crate::audit::partitions(&log, topic)?;
-            let owned = (0..count).filter(|number| number.rem_euclid(tasks) == partition);
-            sources.extend(owned.map(|number| TopicPartition::new(topic.clone(), number)));
+            let place = |number: i32| {
+                (TopicPartition::new(topic.clone(), number), number.rem_euclid(tasks) == partition)
+            };
+            sources.extend((0..crate::audit::partitions(&log, topic)?).map(place));
         }
-        let letters = LetterBook::of(scanner, worker, sources.into_iter())?;
+        let letters = LetterBook::of(scanner, (worker, partition), sources.into_iter())?;
         let targets = plan.blueprint.routing.partitions.iter().flat_map(|(topic, count)| {
             (0..*count as i32).map(|number| TopicPartition::new(topic.clone(), number))
         });

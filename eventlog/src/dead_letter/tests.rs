@@ -32,6 +32,7 @@ fn read_back(letter: &OutRecord) -> Batch {
 const WHY: DeadLetter<'_> = DeadLetter {
     worker: "risk",
     group: "tapewatch.risk",
+    task: 3,
     reason: Reason::Misrouted,
     attempts: 1,
     error: "key `a` belongs to partition 2 of 12",
@@ -70,6 +71,7 @@ fn a_letter_has_the_original_and_every_convention() {
         read,
         Letter {
             worker: "risk".into(),
+            task: 3,
             reason: Reason::Misrouted,
             attempts: 1,
             error: WHY.error.into(),
