@@ -248,7 +248,9 @@ impl Process {
             WorkerError::Fenced { .. } => true,
             WorkerError::Log(error)
             | WorkerError::Restore(RestoreError::Log(error))
-            | WorkerError::Failing { why: CommitError::Aborted(error), .. } => away(error),
+            | WorkerError::Failing {
+                why: CommitError::Aborted(error) | CommitError::Unknown(error), ..
+            } => away(error),
             _ => false,
         }
     }

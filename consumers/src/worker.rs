@@ -5,6 +5,7 @@
 
 mod assignment;
 mod error;
+mod failures;
 mod fetching;
 mod lock_step;
 mod rounds;
@@ -69,6 +70,8 @@ pub struct Worker {
     broadcast: Vec<TopicPartition>,
     paused: BTreeSet<TopicPartition>,
     in_flight: Option<InFlight>,
+    /// True once it is asked to stop: what fails now is not waited for at length.
+    stopping: bool,
     due_since: Option<Instant>,
     commit_time: Duration,
     ends_asked: Instant,
@@ -118,6 +121,7 @@ impl Worker {
             broadcast,
             paused: BTreeSet::new(),
             in_flight: None,
+            stopping: false,
             due_since: None,
             commit_time: Duration::ZERO,
             ends_asked: Instant::now(),
@@ -223,6 +227,8 @@ impl Worker {
     /// Finishes the round under way, drops an anchor, commits and leaves the group.
     pub fn stop(mut self) -> Result<(), WorkerError> {
         self.stage.set(Stage::Draining);
+        self.stopping = true;
+        self.hurry();
         if self.fenced.is_none() {
             self.flush()?;
             let mut round = Round::default();

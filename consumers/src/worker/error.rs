@@ -15,14 +15,16 @@ pub enum WorkerError {
     #[error(transparent)]
     Restore(#[from] RestoreError),
     /// A round can never be written as it is.
-    #[error("{worker}: a round cannot be written: {why}")]
+    #[error("{worker}: a round cannot be written ({first}): {why}")]
     Refused {
         /// The worker.
         worker: String,
+        /// The first input of the round: topic, partition, offset.
+        first: String,
         /// What the log says.
         why: CommitError,
     },
-    /// A round failed three times in the same way.
+    /// A round failed three times in a row in the same way, or many times in different ones.
     #[error("{worker}: a round failed {times} times in a row ({first}): {why}")]
     Failing {
         /// The worker.

@@ -1,6 +1,7 @@
 //! Rounds: sealed from what the tasks have pending, committed one at a time, decided by the journal.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use tapewatch_schemas::Time;
 use tapewatch_schemas::catalogue::journal_topic;
 use tapewatch_schemas::journal::JournalRecord;
 
+use super::failures::Failures;
 use super::states::{add_anchor, add_snapshot};
 use super::{Acknowledged, Worker, WorkerError, wall};
 use crate::committer::Outcome;
@@ -22,8 +24,11 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 pub(super) struct InFlight {
     round: Arc<Round>,
     sealed: Vec<Summary>,
-    failures: u32,
-    recovering: bool,
+    failures: Failures,
+    /// True while it is not known whether it is written: nothing may begin on the writer before a recovery.
+    in_doubt: bool,
+    /// After a failure: when it is tried again.
+    again_at: Option<Instant>,
 }
 
 /// What is kept of a sealed round until it is acknowledged.
@@ -112,7 +117,8 @@ impl Worker {
         let round = Arc::new(round);
         let fence = self.member.fence()?;
         self.committer.commit(Arc::clone(&round), fence);
-        self.in_flight = Some(InFlight { round, sealed, failures: 0, recovering: false });
+        self.in_flight =
+            Some(InFlight { round, sealed, failures: Failures::default(), in_doubt: false, again_at: None });
         Ok(())
     }
 
@@ -120,7 +126,18 @@ impl Worker {
     pub(super) fn settle(&mut self, patience: Duration) -> Result<(), WorkerError> {
         let deadline = Instant::now() + patience;
         while self.in_flight.is_some() && self.fenced.is_none() {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            if let Some(at) = self.in_flight.as_ref().and_then(|pending| pending.again_at) {
+                if at <= now {
+                    self.again()?;
+                } else if now < deadline {
+                    thread::sleep(at.min(deadline) - now);
+                } else {
+                    return Ok(());
+                }
+                continue;
+            }
+            let left = deadline.saturating_duration_since(now);
             let outcome = if left.is_zero() { self.committer.poll() } else { self.committer.wait(left) };
             match outcome {
                 None => return Ok(()),
@@ -153,23 +170,41 @@ impl Worker {
         let Some(pending) = self.in_flight.as_mut() else { return Ok(()) };
         tracing::warn!(%worker, %error, "a round was not acknowledged");
         match error {
-            CommitError::Aborted(_) => {
-                pending.failures += 1;
-                if pending.failures >= 3 {
-                    let first = first_input(&pending.sealed);
-                    return Err(WorkerError::Failing { worker, times: pending.failures, first, why: error });
-                }
-                // A computed round is immutable: the same bytes again.
-                let round = Arc::clone(&pending.round);
-                let fence = self.member.fence()?;
-                self.committer.commit(round, fence);
-            }
-            CommitError::Unknown(_) => {
-                pending.recovering = true;
-                self.committer.recover();
+            CommitError::Aborted(_) | CommitError::Unknown(_) => {
+                pending.in_doubt |= matches!(error, CommitError::Unknown(_));
+                let Some(wait) = pending.failures.note(&error, self.stopping) else {
+                    let (times, first) = (pending.failures.times(), first_input(&pending.sealed));
+                    return Err(WorkerError::Failing { worker, times, first, why: error });
+                };
+                pending.again_at = Some(Instant::now() + wait);
             }
             CommitError::Fenced(_) => self.fenced = Some(error),
-            CommitError::Refused(_) => return Err(WorkerError::Refused { worker, why: error }),
+            CommitError::Refused(_) => {
+                let first = first_input(&pending.sealed);
+                return Err(WorkerError::Refused { worker, first, why: error });
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the wait for the next try.
+    pub(super) fn hurry(&mut self) {
+        if let Some(at) = self.in_flight.as_mut().and_then(|pending| pending.again_at.as_mut()) {
+            *at = Instant::now();
+        }
+    }
+
+    /// Sends the round under way again, the same bytes: a computed round is immutable. After an unknown
+    /// outcome not before that is decided.
+    fn again(&mut self) -> Result<(), WorkerError> {
+        let Some(pending) = self.in_flight.as_mut() else { return Ok(()) };
+        pending.again_at = None;
+        if pending.in_doubt {
+            self.committer.recover();
+        } else {
+            let round = Arc::clone(&pending.round);
+            let fence = self.member.fence()?;
+            self.committer.commit(round, fence);
         }
         Ok(())
     }
@@ -193,12 +228,12 @@ impl Worker {
         tracing::info!(worker = %self.plan.worker, partition, sequence, written, "an unknown outcome was decided");
         if written {
             self.acknowledge(&Committed::default(), Duration::ZERO);
-        } else if let Some(pending) = self.in_flight.as_ref() {
-            let round = Arc::clone(&pending.round);
-            let fence = self.member.fence()?;
-            self.committer.commit(round, fence);
+            return Ok(());
         }
-        Ok(())
+        if let Some(pending) = self.in_flight.as_mut() {
+            pending.in_doubt = false;
+        }
+        self.again()
     }
 
     /// Commits everything that is pending, and waits for it.
@@ -238,6 +273,8 @@ impl Worker {
                 ) => Some(error),
                 Some(_) => self.fenced.take(),
             };
+        } else if self.in_flight.as_ref().is_some_and(|pending| pending.in_doubt) {
+            self.fenced = Some(CommitError::Unknown(self.unanswered()));
         }
         self.in_flight = None;
     }
