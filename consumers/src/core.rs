@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tapewatch_eventlog::{OutRecord, RecordRef, TopicPartition};
-use tapewatch_monitors::{Ages, Monitor, Output, Refusal, Seen, SourceChange};
+use tapewatch_monitors::{Ages, Monitor, Output, Refusal, Seen, SourceChange, SourceSkip};
 use tapewatch_schemas::catalogue::SYSTEM_HEALTH;
 use tapewatch_schemas::codec::Codec;
 use tapewatch_schemas::events::{
@@ -17,7 +17,7 @@ use tapewatch_schemas::events::{
 use tapewatch_schemas::{Event, RecordId, Time, TopicName, WorkerName};
 
 use crate::breaker::{Breaker, BreakerParameters};
-use crate::injected::{Injected, Start};
+use crate::injected::{Injected, Seek, Start};
 use crate::inspect::source_of;
 use crate::outbox::{FROM, Outbox, Routing, TRACEPARENT};
 
@@ -245,7 +245,8 @@ impl Core {
         let clock = self.state.clock.max(event.time());
         self.advance_clock(clock);
         match event {
-            Injected::Start(_) | Injected::Seek(_) => {}
+            Injected::Start(_) => {}
+            Injected::Seek(body) => self.skip(body),
             Injected::Tick(now) => self.tick(*now),
             Injected::SourceDown(body) => {
                 self.state.breakers.entry((body.topic.clone(), body.partition)).or_default().open(clock);
@@ -409,6 +410,15 @@ impl Core {
             cause: event.cause(),
         };
         self.monitor.source(&change, &mut self.outputs);
+    }
+
+    /// Tells the monitor of records that it will not see; a jump to where the task stands skips none.
+    fn skip(&mut self, body: &Seek) {
+        if body.from < body.to {
+            let (topic, partition, through) = (body.topic.clone(), body.partition, body.through);
+            let skip = SourceSkip { topic, partition, through, clock: self.state.clock };
+            self.monitor.skipped(&skip, &mut self.outputs);
+        }
     }
 
     /// Encodes and addresses what the step made, and takes the step.

@@ -49,6 +49,9 @@ pub struct Seek {
     pub who: String,
     /// Why.
     pub why: String,
+    /// The latest event time among the records between; none if none of them can be decoded.
+    #[serde(default)]
+    pub through: Option<Time>,
     /// The task's clock.
     pub time: Time,
 }

@@ -37,7 +37,10 @@ fn different_failures_of_a_round_are_waited_out() {
     let began = Instant::now();
     worker.run_to_end().unwrap();
     let waited = began.elapsed();
-    assert!(waited >= Duration::from_millis(20 + 40 + 80 + 160 + 320 + 640), "{waited:?}: it hammers the log");
+    assert!(
+        waited >= Duration::from_millis(20 + 40 + 80 + 160 + 320 + 640),
+        "{waited:?}: it hammers the log"
+    );
     worker.stop().unwrap();
     assert!(dump(&log, c::RISK_METRICS).len() >= before + 60);
     let found = audit(&log, &Subject::from(&worker_plan(&*log, "a")), &mut |_| {}).unwrap();

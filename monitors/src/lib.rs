@@ -8,5 +8,5 @@ mod monitor;
 pub mod risk;
 
 pub use alerting::{AlertingMonitor, AlertingParameters};
-pub use monitor::{Ages, Monitor, Output, Refusal, Seen, SourceChange, StateError};
+pub use monitor::{Ages, Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 pub use risk::{RiskMonitor, RiskParameters, TaskContext};

@@ -17,6 +17,10 @@ pub trait Monitor: Send {
     /// unknown meanwhile.
     fn source(&mut self, change: &SourceChange, out: &mut Vec<Output>);
 
+    /// A person moved the position of a source past records that this task will never see. A monitor whose
+    /// state does not rest on having seen every record does nothing.
+    fn skipped(&mut self, _skip: &SourceSkip, _out: &mut Vec<Output>) {}
+
     /// The deadline `now` is due: the one that [`Monitor::next_deadline`] stated. After it, the next
     /// deadline is later than `now`.
     fn tick(&mut self, now: Time, out: &mut Vec<Output>);
@@ -60,6 +64,19 @@ pub struct SourceChange {
     pub clock: Time,
     /// What outputs name as their cause.
     pub cause: Cause,
+}
+
+/// Records of a source partition that were skipped on purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceSkip {
+    /// The topic.
+    pub topic: TopicName,
+    /// The partition.
+    pub partition: i32,
+    /// The latest event time among them; none if none of them can be decoded.
+    pub through: Option<Time>,
+    /// The task's clock.
+    pub clock: Time,
 }
 
 /// A record to publish. The runtime fills in provenance and id (an alert's id is the monitor's own), and

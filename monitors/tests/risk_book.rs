@@ -170,6 +170,36 @@ fn a_fill_after_the_opening_record_survives_it_and_one_before_is_in_it() {
 }
 
 #[test]
+fn skipped_executions_close_every_book_until_complete_positions_that_are_not_older() {
+    let mut d = driver();
+    d.see(0, account("p", "10000", "10000"));
+    d.see(1, mark("A", "100", "100"));
+    d.see(2, fill("p", "A", Side::Buy, "5", "100", "0"));
+    assert_eq!(d.level("p").value("gross_exposure"), Some(500.0));
+    d.skip("accounts.v1", Some(30));
+    assert_eq!(d.level("p").value("gross_exposure"), Some(500.0), "nothing held rests on accounts");
+
+    let out = d.skip("exec.reports.v1", Some(30));
+    assert!(out.iter().any(|o| matches!(&o.event, Event::Holdings(h) if !h.opened)), "{out:?}");
+    d.restart();
+    d.see(31, fill("p", "A", Side::Buy, "1", "100", "0"));
+    d.see(32, fill("new", "A", Side::Buy, "1", "100", "0"));
+    for portfolio in ["p", "new"] {
+        assert_eq!(d.level(portfolio).unknown("gross_exposure"), Some(Unknown::NoOpening), "{portfolio}");
+        assert_eq!(d.level(portfolio).unknown("equity"), Some(Unknown::NoOpening), "{portfolio}");
+    }
+    // Positions as they were amid what was skipped come late.
+    d.see_at(33, drive::stamped(complete("p", &[("A", "20", Some("95"))]), at(29)));
+    assert_eq!(d.level("p").unknown("gross_exposure"), Some(Unknown::NoOpening));
+    // As they were after it, and before the fill since.
+    d.see_at(34, drive::stamped(complete("p", &[("A", "20", Some("95"))]), at(30)));
+    assert_eq!(d.level("p").value("gross_exposure"), Some(2100.0));
+    assert_eq!(d.level("new").unknown("gross_exposure"), Some(Unknown::NoOpening));
+    d.see(35, complete("new", &[]));
+    assert_eq!(d.level("new").value("gross_exposure"), Some(0.0));
+}
+
+#[test]
 fn nothing_held_needs_no_mark() {
     let mut d = driver();
     d.see(0, account("p", "10000", "10000"));

@@ -50,13 +50,14 @@ impl Jump<'_> {
             return Err(SeekError::Beyond { at: at.clone(), to, end });
         }
         let mut feed = Feed::new(Arc::clone(log), plan.inspector.clone())?;
-        let (mut skipped, mut next) = (0, from);
+        let (mut skipped, mut next, mut through) = (0, from, None);
         while next < to {
             let until = to.min(next.saturating_add(PART));
             for (fetched, index) in feed.range(at, next, until)? {
                 let offset = fetched.batch.record(index).offset;
-                let digest = &fetched.verdicts[index].digest;
-                task.pending.take(lane, at, from, offset, digest, Fate::Sought);
+                let inspected = &fetched.verdicts[index];
+                task.pending.take(lane, at, from, offset, &inspected.digest, Fate::Sought);
+                through = through.max(inspected.event_time());
                 skipped += 1;
             }
             membership.poll(Duration::ZERO)?;
@@ -76,6 +77,7 @@ impl Jump<'_> {
             to,
             who: request.who.clone(),
             why: request.why.clone(),
+            through,
             time: task.core.clock(),
         }));
         Ok((from, skipped))

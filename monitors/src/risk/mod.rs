@@ -46,7 +46,7 @@ pub use parameters::{
 use tapewatch_schemas::events::{Heartbeat, Occasion};
 use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, catalogue};
 
-use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, StateError};
+use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 use around::Around;
 use feeds::{FeedId, Feeds};
 use marks::Marks;
@@ -70,6 +70,8 @@ pub struct RiskMonitor {
     task: TaskContext,
     half: Amount,
     clock: Time,
+    /// Positions as they were before this open no book: executions up to here were never seen.
+    open_from: Time,
     feeds: Feeds,
     marks: Marks,
     portfolios: Vec<Portfolio>,
@@ -96,6 +98,7 @@ impl RiskMonitor {
             task,
             half: "0.5".parse().expect("a constant that is a decimal number"),
             clock: Time::MIN,
+            open_from: Time::MIN,
             feeds: Feeds::default(),
             marks: Marks::default(),
             portfolios: Vec::new(),
@@ -282,6 +285,10 @@ impl Monitor for RiskMonitor {
         for place in 0..self.portfolios.len() as u32 {
             self.settle(place, true, out);
         }
+    }
+
+    fn skipped(&mut self, skip: &SourceSkip, out: &mut Vec<Output>) {
+        self.close_books(skip, out);
     }
 
     fn tick(&mut self, now: Time, out: &mut Vec<Output>) {

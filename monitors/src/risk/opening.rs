@@ -1,5 +1,7 @@
-//! Opening a book that was not read from its beginning: from the first complete record of positions.
+//! Opening a book that was not read from its beginning, or whose fills were skipped: from the first complete
+//! record of positions since.
 
+use tapewatch_schemas::catalogue::EXEC_REPORTS;
 use tapewatch_schemas::events::{Position, PositionLine};
 use tapewatch_schemas::{Amount, Time};
 
@@ -9,7 +11,7 @@ use super::marks::SymbolId;
 use super::money::Money;
 use super::portfolio::{Holding, Portfolio};
 use super::{RiskMonitor, full, overflow, publish};
-use crate::monitor::{Output, Refusal, Seen};
+use crate::monitor::{Output, Refusal, Seen, SourceSkip};
 
 impl RiskMonitor {
     /// Positions open a book that is not open. Afterwards they change nothing here: whether they agree
@@ -24,7 +26,7 @@ impl RiskMonitor {
         let known_feed = self.feed(&record.source, seen)?;
         let known = self.portfolio(&record.portfolio)?;
         let opened = known.map_or(self.task.opened_from_zero, |p| self.portfolios[p as usize].opened);
-        let opens = record.complete && !opened;
+        let opens = record.complete && !opened && record.event_time >= self.open_from;
         if opens {
             self.check_opening(record)?;
         }
@@ -45,6 +47,28 @@ impl RiskMonitor {
         out.push(publish::holdings(portfolio, &around));
         self.settle(place, true, out);
         Ok(())
+    }
+
+    /// Executions were skipped: what any portfolio holds is not known until its next complete positions, as
+    /// they were after all that was skipped. That holds for portfolios still to come, too.
+    pub(super) fn close_books(&mut self, skip: &SourceSkip, out: &mut Vec<Output>) {
+        self.clock = self.clock.max(skip.clock);
+        if skip.topic.as_str() != EXEC_REPORTS || skip.partition != self.task.partition {
+            return;
+        }
+        self.task.opened_from_zero = false;
+        // What cannot be decoded is not known to be older than the clock.
+        self.open_from = self.open_from.max(skip.clock).max(skip.through.unwrap_or(Time::MIN));
+        for place in 0..self.portfolios.len() as u32 {
+            let portfolio = &mut self.portfolios[place as usize];
+            portfolio.opened = false;
+            // The change over the gap is no sample.
+            portfolio.sampled = None;
+            self.touched(place);
+            let (portfolio, around) = self.with(place);
+            out.push(publish::holdings(portfolio, &around));
+            self.settle(place, true, out);
+        }
     }
 
     fn check_opening(&self, record: &Position) -> Result<(), Refusal> {

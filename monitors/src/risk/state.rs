@@ -12,7 +12,7 @@ use crate::kernels::SortedWindow;
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -20,6 +20,7 @@ const FORMAT: u16 = 1;
 struct Saved<P, M> {
     format: u16,
     opened_from_zero: bool,
+    open_from: Time,
     clock: Time,
     feeds: SavedFeeds,
     marks: M,
@@ -34,6 +35,7 @@ impl RiskMonitor {
         let saved = Saved {
             format: FORMAT,
             opened_from_zero: self.task.opened_from_zero,
+            open_from: self.open_from,
             clock: self.clock,
             feeds: self.feeds.save(),
             marks: self.marks.save(),
@@ -54,6 +56,7 @@ impl RiskMonitor {
         let task = TaskContext { opened_from_zero: saved.opened_from_zero, ..self.task };
         let mut back = Self::new(self.parameters.clone(), task);
         back.clock = saved.clock;
+        back.open_from = saved.open_from;
         back.feeds = Feeds::restore(saved.feeds);
         back.marks = Marks::restore(saved.marks);
         (back.level_due, back.sample_due, back.book_due) =

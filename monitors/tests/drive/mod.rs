@@ -5,7 +5,7 @@
 
 use tapewatch_monitors::{
     AlertingMonitor, AlertingParameters, Monitor, Output, Refusal, RiskMonitor, RiskParameters, Seen,
-    SourceChange, TaskContext,
+    SourceChange, SourceSkip, TaskContext,
 };
 use tapewatch_schemas::events::{
     Account, Cause, ExecReport, ExecType, Heartbeat, LimitState, Liquidity, MarketData, Measure, OrderStatus,
@@ -111,6 +111,16 @@ impl Driver {
         let change =
             SourceChange { topic: TopicName::from(topic), partition: 0, down, clock: self.clock, cause };
         self.monitor.source(&change, &mut out);
+        self.outputs.extend_from_slice(&out);
+        out
+    }
+
+    /// Tells of skipped records, the latest of which happened at `through`.
+    pub(crate) fn skip(&mut self, topic: &str, through: Option<i64>) -> Vec<Output> {
+        let mut out = Vec::new();
+        let (topic, clock) = (TopicName::from(topic), self.clock);
+        let skip = SourceSkip { topic, partition: 0, through: through.map(at), clock };
+        self.monitor.skipped(&skip, &mut out);
         self.outputs.extend_from_slice(&out);
         out
     }

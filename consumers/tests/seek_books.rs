@@ -1,0 +1,118 @@
+//! What the risk worker says about holdings after a person skipped execution reports.
+
+#![allow(clippy::unwrap_used, reason = "a failing test panics, its helpers too")]
+
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use support::{Tape, dump, memory};
+use tapewatch_config::{Clock, Settings};
+use tapewatch_consumers::plan::WorkerPlan;
+use tapewatch_consumers::replay::{Range, Verdict, Verifier};
+use tapewatch_consumers::seek::{Request, Target, seek};
+use tapewatch_consumers::{Worker, workers};
+use tapewatch_eventlog::{Log, Round, TopicPartition};
+use tapewatch_schemas::catalogue as c;
+use tapewatch_schemas::events::{Holdings, Position, PositionLine, RiskMetrics, Unknown};
+use tapewatch_schemas::{Amount, Codec, Event};
+
+fn plan(log: &Arc<dyn Log>) -> WorkerPlan {
+    let mut settings = Settings::defaults();
+    settings.topics.partitions = support::PARTITIONS;
+    settings.runtime.clock = Clock::Tape;
+    workers::plan(c::RISK, &settings, &**log, "a").unwrap()
+}
+
+fn write(log: &Arc<dyn Log>, tape: &Tape, events: &[Event]) {
+    let records = events.iter().map(|event| tape.record(&**log, event)).collect();
+    log.writer("tape").unwrap().commit(&Round { records, offsets: vec![] }, None).unwrap();
+}
+
+/// Restores, takes everything, and stops.
+fn work(log: &Arc<dyn Log>) {
+    let mut worker = Worker::join(plan(log), Arc::clone(log)).unwrap();
+    worker.run_to_end().unwrap();
+    worker.stop().unwrap();
+}
+
+/// A mark so much later that a level is due before it, and work up to it.
+fn level(log: &Arc<dyn Log>, tape: &mut Tape) -> (RiskMetrics, Holdings) {
+    tape.now = tape.now + Duration::from_secs(90);
+    for _ in 0..2 {
+        let mark = tape.mark("BTC-USD");
+        write(log, tape, &[mark]);
+        work(log);
+        tape.now = tape.now + Duration::from_secs(1);
+    }
+    let codec = Codec::new(&[]).unwrap();
+    let of = |topic: &str| -> Event {
+        let last = dump(log, topic).pop().unwrap();
+        codec.decode_any(&last.2).unwrap()
+    };
+    match (of(c::RISK_METRICS), of(c::HOLDINGS)) {
+        (Event::RiskMetrics(metrics), Event::Holdings(holdings)) => (metrics, holdings),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn gross(metrics: &RiskMetrics) -> (Option<f64>, Option<Unknown>) {
+    let measure = metrics.measures.iter().find(|measure| measure.name == "gross_exposure").unwrap();
+    (measure.value, measure.unknown)
+}
+
+#[test]
+fn holdings_are_unknown_after_skipped_fills_until_positions_say_them_and_replay_agrees() {
+    let log = memory();
+    let mut tape = Tape::new();
+    let (mark, fill) = (tape.mark("BTC-USD"), tape.fill("p0"));
+    let at = tape.record(&*log, &fill).target;
+    write(&log, &tape, &[mark, fill]);
+    work(&log);
+    let (metrics, holdings) = level(&log, &mut tape);
+    assert_eq!((gross(&metrics), holdings.opened), ((Some(100.0), None), true));
+
+    let end = |log: &Arc<dyn Log>| log.bounds(&at).unwrap().end;
+    let request = |to| Request {
+        at: TopicPartition::new(c::EXEC_REPORTS, at.partition),
+        target: Target::Offset(to),
+        who: "ada".into(),
+        why: "a bad deploy".into(),
+    };
+    // A jump to where it stands skips nothing, and the book stays open.
+    assert_eq!(seek(&plan(&log), &log, &request(end(&log))).unwrap().skipped, 0);
+    assert!(level(&log, &mut tape).1.opened);
+    let fills: Vec<Event> = (0..3).map(|_| tape.fill("p0")).collect();
+    write(&log, &tape, &fills);
+    assert_eq!(seek(&plan(&log), &log, &request(end(&log))).unwrap().skipped, 3);
+    let (metrics, holdings) = level(&log, &mut tape);
+    assert_eq!((gross(&metrics), holdings.opened), ((None, Some(Unknown::NoOpening)), false));
+    let later = tape.fill("p0");
+    write(&log, &tape, &[later]);
+    assert_eq!(gross(&level(&log, &mut tape).0), (None, Some(Unknown::NoOpening)));
+
+    let positions = Event::Position(Position {
+        source: "sim".into(),
+        sequence: 1,
+        event_time: tape.now,
+        portfolio: "p0".into(),
+        complete: true,
+        positions: vec![PositionLine {
+            symbol: "BTC-USD".into(),
+            quantity: Amount::from(5),
+            average_cost: None,
+            currency: "USD".into(),
+        }],
+    });
+    write(&log, &tape, &[positions]);
+    let (metrics, holdings) = level(&log, &mut tape);
+    assert_eq!((gross(&metrics), holdings.opened), ((Some(500.0), None), true));
+
+    let plan = plan(&log);
+    let mut verifier = Verifier::new(&plan, Arc::clone(&log), Range::default()).unwrap();
+    for task in 0..verifier.tasks() {
+        let report = verifier.verify(task, &mut |_, _| {}).unwrap();
+        assert_eq!(report.verdict(), Verdict::Verified, "{report:#?}");
+    }
+}
