@@ -8,6 +8,7 @@ use tapewatch_consumers::seek::{Request, Sought, Target, seek};
 use tapewatch_consumers::workers::{self, NAMES};
 use tapewatch_eventlog::TopicPartition;
 use tapewatch_schemas::Time;
+use tapewatch_schemas::catalogue::EXEC_REPORTS;
 
 use crate::{Access, CliError, Context};
 
@@ -19,7 +20,8 @@ Examples:
 The worker must be stopped, and the configuration must be the one that it runs with. What lies between is
 journalled as skipped on purpose: law 1 and replay count it. A position never moves back. An offset that is
 the journal's position moves nothing, and sets the group's offsets back to the journal's positions: the way
-to undo what an offset tool did.";
+to undo what an offset tool did. After skipped execution reports, holdings are unknown until the next complete
+record of positions.";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -86,6 +88,12 @@ fn print(sought: &Sought) -> io::Result<()> {
         writeln!(
             out,
             "{topic}/{partition}: {worker} goes on at offset {to} instead of {from}; {skipped} records are skipped on purpose"
+        )?;
+    }
+    if topic.as_str() == EXEC_REPORTS && from < to {
+        writeln!(
+            out,
+            "what the portfolios of this partition hold is unknown (no_opening) until their next complete positions.v1 record"
         )?;
     }
     for reset in &sought.reset {
