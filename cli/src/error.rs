@@ -7,6 +7,8 @@ use tapewatch_consumers::WorkerError;
 use tapewatch_consumers::seek::SeekError;
 use tapewatch_eventlog::{CommitError, LogError};
 
+use tapewatch_producers::SliceError;
+
 use crate::exit;
 
 /// Why a command did not do its work. Shown as one paragraph.
@@ -58,6 +60,18 @@ pub enum CliError {
     /// Standard output, or another stream of our own.
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<SliceError> for CliError {
+    fn from(error: SliceError) -> Self {
+        match error {
+            SliceError::Log(error) => Self::Log(error),
+            SliceError::Commit { records, source } => {
+                Self::Commit { doing: format!("a slice of {records} records"), source }
+            }
+            SliceError::Encode(_) => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 impl CliError {

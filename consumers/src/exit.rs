@@ -49,6 +49,7 @@ pub fn of_log(error: &LogError) -> u8 {
         LogError::OutOfRange { .. } => INPUT,
         LogError::Full { .. } => FULL,
         LogError::Unreachable { .. }
+        | LogError::Unusable { .. }
         | LogError::Newer { .. }
         | LogError::Busy { .. }
         | LogError::Backend { .. } => LOG,

@@ -21,6 +21,18 @@ pub enum LogError {
         /// What was tried and what came back.
         why: String,
     },
+    /// What is at the address is no log, or none that can be used from here.
+    #[error("{log} cannot be used: {why}; expected {expected}. {advice}")]
+    Unusable {
+        /// The log's address.
+        log: String,
+        /// What is there.
+        why: String,
+        /// What should be.
+        expected: &'static str,
+        /// What to do.
+        advice: String,
+    },
     /// A topic is not there.
     #[error("the topic {topic} is not on {log}: create it with `tapewatch topics create --log {log}`")]
     NoTopic {

@@ -89,13 +89,13 @@ fn another_programs_file_is_refused_and_left_alone() {
     raw(folder.path()).execute_batch("CREATE TABLE theirs (x)").unwrap();
     let before = std::fs::read(folder.path().join("log.db")).unwrap();
     match open(&url(folder.path()), &OpenOptions::default()) {
-        Err(LogError::Address { why, .. }) => assert!(why.contains("another program"), "{why}"),
+        Err(LogError::Unusable { why, .. }) => assert!(why.contains("another program"), "{why}"),
         other => panic!("{other:?}"),
     }
     assert_eq!(std::fs::read(folder.path().join("log.db")).unwrap(), before);
     std::fs::write(folder.path().join("log.db"), "this is text, and long enough to be looked at").unwrap();
     match open(&url(folder.path()), &OpenOptions::default()) {
-        Err(LogError::Address { why, .. }) => assert!(why.contains("no SQLite"), "{why}"),
+        Err(LogError::Unusable { why, .. }) => assert!(why.contains("no SQLite"), "{why}"),
         other => panic!("{other:?}"),
     }
 }
@@ -103,10 +103,16 @@ fn another_programs_file_is_refused_and_left_alone() {
 #[test]
 fn a_bad_path_is_a_clear_error() {
     let folder = folder();
-    for path in ["missing/log.db", "."] {
+    for (path, wanted) in
+        [("missing/log.db", "mkdir -p"), (".", "is a folder"), ("/proc/log.db", "may not be written")]
+    {
+        if path.starts_with("/proc") && !cfg!(target_os = "linux") {
+            continue;
+        }
         let url = format!("sqlite:{}", folder.path().join(path).display());
         let error = open(&url, &OpenOptions::default()).unwrap_err();
-        assert!(matches!(error, LogError::Unreachable { .. }), "{error:?}");
+        assert!(matches!(error, LogError::Unusable { .. }), "{error:?}");
+        assert!(error.to_string().contains(wanted), "{error}");
         assert!(error.to_string().contains(&url), "{error}");
     }
     for url in ["sqlite:", "postgres:x", "log.db", ""] {

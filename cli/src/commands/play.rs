@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tapewatch_consumers::shutdown::Shutdown;
 use tapewatch_consumers::workers;
-use tapewatch_producers::{Layout, Pace, PlayError, Played, Player, PlayerOptions, SliceError, Tape, play};
+use tapewatch_producers::{Layout, Pace, PlayError, Played, Player, PlayerOptions, Tape, play};
 
 use crate::{Access, CliError, Context};
 
@@ -86,10 +86,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
 fn failed(error: PlayError) -> CliError {
     match error {
         PlayError::Used { .. } => CliError::Input(error.to_string()),
-        PlayError::Log(error) | PlayError::Slice(SliceError::Log(error)) => CliError::Log(error),
-        PlayError::Slice(SliceError::Commit { records, source }) => {
-            CliError::Commit { doing: format!("a slice of {records} records"), source }
-        }
-        PlayError::Slice(error @ SliceError::Encode(_)) => CliError::Failed(error.to_string()),
+        PlayError::Log(error) => CliError::Log(error),
+        PlayError::Slice(error) => error.into(),
     }
 }

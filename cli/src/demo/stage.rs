@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use tapewatch_config::Settings;
 use tapewatch_consumers::{Worker, workers};
-use tapewatch_eventlog::{Log, open};
+use tapewatch_eventlog::{Log, TopicSpec, open};
 use tapewatch_producers::{Layout, Player, PlayerOptions, SliceWriter, Tape};
+use tapewatch_schemas::catalogue::{EXEC_REPORTS, HEARTBEATS, MARKET_DATA};
 use tapewatch_schemas::{Codec, Time};
 
 use super::Options;
@@ -40,13 +41,10 @@ pub(super) struct Played {
 impl Stage {
     /// Makes the log in a fresh folder, the player and the workers.
     pub(super) fn set(options: &Options, settings: &Settings) -> Result<Self, CliError> {
-        let folder = folder(options)?;
-        let url = format!("sqlite:{}", folder.join("tape.db").display());
-        let log = open(&url, &Context::open_options(settings))?;
-        log.create(&workers::topic_specs(settings))?;
-        let codec = Arc::new(Codec::new(&[]).expect("the built-in schemas are tested to parse"));
+        // What can be wrong with the options is found before anything is made.
         let tape = Tape::built_in().map_err(|error| CliError::Input(error.to_string()))?;
-        let layout = Layout::of(&*log, workers::partitioner(settings))?;
+        let topics = workers::topic_specs(settings);
+        let layout = layout(&topics, settings);
         let player_options = PlayerOptions {
             seed: options.seed,
             incidents: options.incidents,
@@ -57,7 +55,12 @@ impl Stage {
         };
         let player =
             Player::new(player_options, &tape).map_err(|error| CliError::Usage(error.to_string()))?;
-        let writer = SliceWriter::open(&log, Arc::clone(&codec)).map_err(input)?;
+        let folder = folder(options)?;
+        let url = format!("sqlite:{}", folder.join("tape.db").display());
+        let log = open(&url, &Context::open_options(settings))?;
+        log.create(&topics)?;
+        let codec = Arc::new(Codec::new(&[]).expect("the built-in schemas are tested to parse"));
+        let writer = SliceWriter::open(&log, Arc::clone(&codec))?;
         let mut workers = Vec::new();
         for name in workers::NAMES {
             let plan = workers::plan(name, settings, &*log, "demo")?;
@@ -84,7 +87,7 @@ impl Stage {
         let Some(slice) = self.player.next() else { return Ok(None) };
         let (bars, until) = (slice.bars, slice.until);
         self.timings.inputs += slice.records.len() as u64;
-        self.writer.write(slice).map_err(input)?;
+        self.writer.write(slice)?;
         let written = Instant::now();
         self.timings.produce += written - begun;
         for worker in &mut self.workers {
@@ -105,8 +108,7 @@ impl Stage {
         for worker in self.workers.drain(..) {
             worker.stop().map_err(CliError::Worker)?;
         }
-        let law = tapewatch_consumers::audit::reconcile_all(&self.log, &self.settings)
-            .map_err(|error| CliError::Failed(error.to_string()))?;
+        let law = tapewatch_consumers::audit::reconcile_all(&self.log, &self.settings)?;
         let book = self.player.incidents();
         let verdict = book.judge(self.watch.found());
         let judgement = Judgement { incidents: book.incidents.clone(), verdict };
@@ -122,6 +124,20 @@ impl Stage {
             judgement,
             law,
         })
+    }
+}
+
+/// How the demo's topics will be cut.
+fn layout(topics: &[TopicSpec], settings: &Settings) -> Layout {
+    let count = |name: &str| {
+        let spec = topics.iter().find(|spec| spec.name.as_str() == name);
+        spec.expect("the catalogue lists what is played").partitions as u32
+    };
+    Layout {
+        partitions: count(EXEC_REPORTS),
+        market_partitions: count(MARKET_DATA),
+        heartbeat_partitions: count(HEARTBEATS),
+        partitioner: workers::partitioner(settings),
     }
 }
 
@@ -145,8 +161,4 @@ fn folder(options: &Options) -> Result<PathBuf, CliError> {
         .tempdir()
         .map_err(|error| CliError::Input(format!("a fresh folder: {error}")))?;
     Ok(fresh.keep())
-}
-
-fn input(error: impl std::fmt::Display) -> CliError {
-    CliError::Failed(error.to_string())
 }

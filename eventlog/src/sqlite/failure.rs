@@ -1,5 +1,7 @@
 //! SQLite's error codes in this crate's words.
 
+use std::path::Path;
+
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
@@ -14,13 +16,55 @@ pub(super) fn failure(log: &str, doing: &str, error: &rusqlite::Error) -> LogErr
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LogError::Busy { log, waited_ms: 0 },
-        Some(ErrorCode::NotADatabase) => {
-            LogError::Address { url: log, why: "the file is there and is no SQLite database".into() }
-        }
+        Some(ErrorCode::NotADatabase) => foreign(log, "the file is no SQLite database"),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             LogError::Unreachable { log, why: format!("{doing}: {why}") }
         }
         _ => LogError::Backend { log, doing: doing.to_owned(), why },
+    }
+}
+
+/// A file that is there and not ours: it is left alone.
+pub(super) fn foreign(log: String, why: &str) -> LogError {
+    LogError::Unusable {
+        log,
+        why: why.to_owned(),
+        expected: "a file that tapewatch made, or none, to make one",
+        advice: "Name another path, or move that file away".to_owned(),
+    }
+}
+
+/// What keeps SQLite from opening or writing the file at `path`.
+pub(super) fn closed_to_us(log: &str, path: &Path, doing: &str, error: &rusqlite::Error) -> LogError {
+    let refused = matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+    );
+    if !refused {
+        return failure(log, doing, error);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (why, advice) = if path.is_dir() {
+        let inside = path.join("tapewatch.db");
+        (format!("{} is a folder", path.display()), format!("Name a file in it: sqlite:{}", inside.display()))
+    } else if !folder.is_dir() {
+        let why = format!("there is no folder {}", folder.display());
+        (why, format!("Make it (mkdir -p {}), or name another path", folder.display()))
+    } else {
+        let why = format!("{} may not be written here ({error})", path.display());
+        (
+            why,
+            format!(
+                "Give this user the right to write {} and its folder, or name another path",
+                path.display()
+            ),
+        )
+    };
+    LogError::Unusable {
+        log: log.to_owned(),
+        why,
+        expected: "the path of a file, in a folder in which files can be made (it has two others beside it)",
+        advice,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::failure::{failure, is_busy};
+use super::failure::{closed_to_us, failure, foreign, is_busy};
 use crate::{LogError, OpenOptions};
 
 /// `PRAGMA application_id`: "tape" in ASCII.
@@ -63,7 +63,10 @@ impl Place {
 
     /// The connection that writes: makes the file and its tables if they are not there.
     pub(super) fn writing(&self, options: &OpenOptions) -> Result<Connection, LogError> {
-        let failed = |doing: &str, error| failure(&self.address, doing, &error);
+        let failed = |doing: &str, error| match &self.path {
+            Some(path) => closed_to_us(&self.address, path, doing, &error),
+            None => failure(&self.address, doing, &error),
+        };
         let mut conn = self.connect(true).map_err(|e| failed("opening", e))?;
         conn.busy_timeout(options.busy_timeout).map_err(|e| failed("opening", e))?;
         self.check_format(&conn)?;
@@ -118,10 +121,7 @@ impl Place {
             return Ok(0);
         }
         if application != APPLICATION_ID {
-            return Err(LogError::Address {
-                url: self.address.clone(),
-                why: "the file is an SQLite database of another program".into(),
-            });
+            return Err(foreign(self.address.clone(), "the file is an SQLite database of another program"));
         }
         if found > FORMAT {
             return Err(LogError::Newer { log: self.address.clone(), found, known: FORMAT });
