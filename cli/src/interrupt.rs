@@ -32,6 +32,16 @@ impl Interrupt {
         Ok(Self(asked))
     }
 
+    /// From now on the first signal ends the process at once: for what writes nothing, and so leaves nothing
+    /// half done.
+    pub(crate) fn at_once() -> io::Result<()> {
+        let asked = Arc::new(AtomicBool::new(true));
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_shutdown(signal, i32::from(exit::INTERRUPTED), Arc::clone(&asked))?;
+        }
+        Ok(())
+    }
+
     /// Whether to stop.
     pub(crate) fn asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -11,7 +11,7 @@ mod states;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tapewatch_eventlog::{Log, LogError};
+use tapewatch_eventlog::{Log, LogError, TopicPartition};
 use tapewatch_schemas::catalogue::journal_topic;
 use tapewatch_schemas::{Time, WorkerName};
 
@@ -122,9 +122,24 @@ impl<'a> Verifier<'a> {
         self.tasks
     }
 
-    /// Verifies the task `partition`. `progress` is told after every journal record how many of how many
+    /// Verifies the task `partition`. What has no journal record cannot be verified. `progress` is told after every journal record how many of how many
     /// are done.
     pub fn verify(&mut self, partition: i32, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, LogError> {
-        Run::begin(self, partition)?.verify(progress)
+        let mut report = Run::begin(self, partition)?.verify(progress)?;
+        // A range after the last anchor may hold nothing; a whole journal without a record is another matter.
+        let nothing = report.first.is_none() && report.verdict() == Verdict::Verified;
+        if nothing && (self.range == Range::default() || self.is_empty(partition)?) {
+            report.unverifiable.push(format!(
+                "its journal is empty: {} has never run here, so there is nothing to verify",
+                report.worker
+            ));
+        }
+        Ok(report)
+    }
+
+    fn is_empty(&self, partition: i32) -> Result<bool, LogError> {
+        let topic = journal_topic(self.plan.worker.as_str());
+        let bounds = self.log.bounds(&TopicPartition::new(topic, partition))?;
+        Ok(bounds.earliest >= bounds.end)
     }
 }

@@ -45,9 +45,10 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
+    // Nothing is written, so nothing is left half done.
+    Interrupt::at_once()?;
     let settings = context.settings()?;
     let log = context.open(&settings, Access::Existing)?;
-    let interrupt = Interrupt::listen()?;
     let range = Range { from: args.from, to: args.to };
     let mut worst = Verdict::Verified;
     for name in NAMES.into_iter().filter(|name| args.worker.as_deref().is_none_or(|only| only == *name)) {
@@ -57,11 +58,6 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
             let mut progress = Progress::new(format!("{name}/{task}"));
             let report = verifier.verify(task, &mut |done, total| {
                 progress.tell(done, total);
-                if interrupt.asked() {
-                    progress.clear();
-                    // Nothing is written, so nothing is left half done.
-                    std::process::exit(i32::from(exit::INTERRUPTED));
-                }
             })?;
             progress.clear();
             worst = worst.max(report.verdict());

@@ -7,6 +7,7 @@ use serde_json::json;
 use tapewatch_consumers::audit::{Audit, Head, Line, Subject, audit};
 use tapewatch_consumers::workers::NAMES;
 
+use crate::interrupt::Interrupt;
 use crate::{Access, CliError, Context, exit};
 
 const EXAMPLES: &str = "\
@@ -32,6 +33,8 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
+    // Reading may take long, and nothing is written.
+    Interrupt::at_once()?;
     let settings = context.settings()?;
     let log = context.open(&settings, Access::Existing)?;
     let names = NAMES.into_iter().filter(|name| args.worker.as_deref().is_none_or(|wanted| wanted == *name));

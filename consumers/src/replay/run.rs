@@ -274,7 +274,7 @@ impl<'v, 'a> Run<'v, 'a> {
                 epoch.code, own.code
             ),
             Some(epoch) if epoch.configuration != own.configuration => format!(
-                "written under configuration {}, this is {}: replay it with that configuration",
+                "written under configuration {}, this is {}: replay it with the one that its workers had (--env NAME, --config FILE; `tapewatch config version` tells them apart)",
                 epoch.configuration, own.configuration
             ),
             Some(_) => "written with other schemas or numerics".to_owned(),
