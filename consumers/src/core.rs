@@ -17,6 +17,7 @@ use tapewatch_schemas::events::{
 use tapewatch_schemas::{Event, RecordId, Time, TopicName, WorkerName};
 
 use crate::breaker::{Breaker, BreakerParameters};
+use crate::cloud_event;
 use crate::injected::{Injected, Seek, Start};
 use crate::inspect::source_of;
 use crate::outbox::{FROM, Outbox, Routing, TRACEPARENT};
@@ -473,10 +474,11 @@ impl Core {
         self.state.last_written.insert((target.topic.clone(), target.partition), step as i64);
         let mut value = Vec::with_capacity(256);
         self.blueprint.codec.encode(&event, &mut value).expect("our own events fit their own schemas");
-        let headers = vec![
+        let mut headers = vec![
             (FROM.to_owned(), Bytes::from(from)),
             (TRACEPARENT.to_owned(), Bytes::from(trace(cause, id, traceparent))),
         ];
+        headers.extend(cloud_event::headers(&event));
         let key = Some(Bytes::from(key.into_bytes()));
         OutRecord { target, timestamp: None, key, value: Some(Bytes::from(value)), headers }
     }

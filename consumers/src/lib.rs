@@ -7,6 +7,7 @@ pub mod admin;
 pub mod audit;
 pub mod board;
 pub mod breaker;
+pub mod cloud_event;
 pub mod committer;
 pub mod core;
 pub mod exit;

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use tapewatch_eventlog::{OutRecord, TopicPartition};
+use tapewatch_schemas::catalogue::ALERTS;
 use tapewatch_schemas::partition::Partitioner;
 use tapewatch_schemas::{Digest, Time, TopicName};
 
 /// The header that says which task, step and index made a record: `risk/3/512/0`.
 pub const FROM: &str = "tapewatch.from";
+/// The header that says on the wall's clock when an alert was made: RFC 3339. It is set as the round is sealed,
+/// and no digest and no replay looks at it.
+pub const DETECTED: &str = "tapewatch.detected";
 /// The W3C trace header.
 pub const TRACEPARENT: &str = "traceparent";
 
@@ -77,6 +81,13 @@ fn fold(hasher: &mut blake3::Hasher, record: &OutRecord) {
     for (name, value) in &record.headers {
         add(name.as_bytes());
         add(value);
+    }
+}
+
+/// Says when an alert was made. After the digest is done: it is all that differs between two runs.
+pub fn stamp(record: &mut OutRecord, now: Time) {
+    if record.target.topic.as_str() == ALERTS {
+        record.headers.push((DETECTED.to_owned(), Bytes::from(now.to_string())));
     }
 }
 

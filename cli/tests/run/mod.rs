@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, reason = "a failing test panics, its helpers too")]
 
+pub(crate) mod up;
+
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use tapewatch_eventlog::{Batch, Log, LogError, OutRecord, Polled, Reader, Record
 use tapewatch_schemas::Digest;
 use tapewatch_schemas::catalogue::{HEARTBEATS, WORKERS};
 
-use crate::outbox::FROM;
+use crate::outbox::{DETECTED, FROM};
 
 /// So many of one partition are held before its reading pauses.
 const HIGH: usize = 20_000;
@@ -263,7 +263,9 @@ fn place_of(output: &OutRecord) -> Option<Place> {
 fn stored_digest(record: &RecordRef<'_>) -> Digest {
     let mut hasher = blake3::Hasher::new();
     fold(&mut hasher, record.key, record.value);
-    record.headers.iter().for_each(|(name, value)| fold(&mut hasher, Some(name.as_bytes()), Some(value)));
+    // The wall's time is no part of what a replay gives again.
+    let deterministic = record.headers.iter().filter(|(name, _)| *name != DETECTED);
+    deterministic.for_each(|(name, value)| fold(&mut hasher, Some(name.as_bytes()), Some(value)));
     hasher.finalize().into()
 }
 

@@ -14,6 +14,7 @@ use super::failures::Failures;
 use super::states::{add_anchor, add_snapshot};
 use super::{Acknowledged, Worker, WorkerError, wall};
 use crate::committer::Outcome;
+use crate::outbox::stamp;
 use crate::scan::Scanner;
 use crate::task::Budget;
 
@@ -108,7 +109,10 @@ impl Worker {
         // Tasks share output partitions: by event time no task's records make another's late. Stable, so
         // that each task's own order stays.
         outputs.sort_by_key(|(time, _)| *time);
-        round.records.extend(outputs.into_iter().map(|(_, record)| record));
+        round.records.extend(outputs.into_iter().map(|(_, mut record)| {
+            stamp(&mut record, now);
+            record
+        }));
         for (record, bytes, oldest) in journals {
             let partition = record.partition;
             sealed.push(Summary { record, bytes: bytes.len(), oldest, at: round.records.len() });
