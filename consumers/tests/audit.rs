@@ -19,6 +19,11 @@ fn what_was_consumed_is_what_is_there() {
     for _ in 0..3 {
         writer.commit(&tape.slice(&*log, 100), None).unwrap();
         worker.run_to_end().unwrap();
+        // Each round's positions are in its transaction, not only in the last.
+        let found = audit(&log, &Subject::from(&worker_plan(&*log, "a")), &mut |_| {}).unwrap();
+        let own = found.lines.iter().filter(|line| !line.broadcast);
+        assert!(own.clone().all(|line| line.group_offset == Some(line.position)), "{found:#?}");
+        assert_eq!(own.count(), 4, "two topics of two partitions each");
     }
     worker.stop().unwrap();
     writer.commit(&tape.slice(&*log, 10), None).unwrap();

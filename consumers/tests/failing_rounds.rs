@@ -54,7 +54,7 @@ fn the_third_equal_failure_of_a_round_stops_the_worker_and_says_where() {
     let error = worker.run_to_end().unwrap_err();
     assert!(matches!(error, WorkerError::Failing { times: 3, .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("failed 3 times in a row (exec.reports.v1/0 offset "), "{text}");
+    assert!(text.contains("failed 3 times in a row (heartbeats.v1/0 offset "), "{text}");
 }
 
 #[test]
@@ -63,5 +63,5 @@ fn a_refused_round_says_where() {
     log.writer("tape").unwrap().commit(&tape.slice(&*log, 60), None).unwrap();
     let error = worker.run_to_end().unwrap_err();
     assert!(matches!(error, WorkerError::Refused { .. }), "{error}");
-    assert!(error.to_string().contains("(exec.reports.v1/0 offset "), "{error}");
+    assert!(error.to_string().contains("(heartbeats.v1/0 offset "), "{error}");
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,7 +150,7 @@ pub fn worker_plan(log: &dyn Log, instance: &str) -> WorkerPlan {
         codec: Arc::clone(&codec),
         routing: Arc::new(routing),
         breaker: breaker.clone(),
-        heartbeat_every: Some(MINUTE * 5),
+        heartbeat_every: Some(MINUTE / 2),
         progress: vec![c::RISK_METRICS.into()],
         monitor: Arc::new(|_, _| Box::new(Counter::default())),
     };
@@ -206,11 +207,18 @@ pub struct Tape {
     codec: Codec,
     pub now: Time,
     sequence: i64,
+    /// The last sequence number written, by source, topic and partition.
+    written: RefCell<BTreeMap<(&'static str, &'static str, i32), i64>>,
 }
 
 impl Tape {
     pub fn new() -> Self {
-        Self { codec: Codec::new(&[]).expect("schemas"), now: Time::from_secs(1_600_000_000), sequence: 0 }
+        Self {
+            codec: Codec::new(&[]).expect("schemas"),
+            now: Time::from_secs(1_600_000_000),
+            sequence: 0,
+            written: RefCell::default(),
+        }
     }
 
     pub fn record(&self, log: &dyn Log, event: &Event) -> OutRecord {
@@ -218,6 +226,15 @@ impl Tape {
         self.codec.encode(event, &mut value).expect("encodes");
         let count = partitions(log)[event.topic()];
         let partition = Partitioner::Murmur2.assign(event.key().as_bytes(), count) as i32;
+        match event {
+            Event::ExecReport(report) => {
+                self.written.borrow_mut().insert(("sim", c::EXEC_REPORTS, partition), report.sequence);
+            }
+            Event::MarketData(mark) => {
+                self.written.borrow_mut().insert(("tape", c::MARKET_DATA, partition), mark.sequence);
+            }
+            _ => {}
+        }
         OutRecord {
             target: TopicPartition::new(event.topic(), partition),
             timestamp: None,
@@ -282,6 +299,41 @@ impl Tape {
         })
     }
 
+    /// Both sources' heartbeats: all they have written, and that nothing before now is to come; nothing at
+    /// all, if `closed`.
+    pub fn beats(&mut self, log: &dyn Log, closed: bool) -> Vec<OutRecord> {
+        let topics = [("sim", &[c::EXEC_REPORTS, c::ACCOUNTS] as &[_]), ("tape", &[c::MARKET_DATA])];
+        let mut beats = Vec::new();
+        for (source, topics) in topics {
+            let counts = partitions(log);
+            let of = |topic: &'static str| (0..counts[topic] as i32).map(move |number| (topic, number));
+            let progress = topics.iter().copied().flat_map(of).map(|(topic, partition)| Progress {
+                topic: topic.into(),
+                partition,
+                last_sequence: self.written.borrow().get(&(source, topic, partition)).copied().unwrap_or(-1),
+                complete_to: self.now,
+                closed,
+            });
+            let progress = progress.collect();
+            self.sequence += 1;
+            let (source, sequence, event_time) = (source.into(), self.sequence, self.now);
+            let beat = Event::Heartbeat(Heartbeat { source, sequence, event_time, progress });
+            beats.push(self.record(log, &beat));
+        }
+        beats
+    }
+
+    /// A tape to its end: slices of a minute with heartbeats after each, the last of which close it.
+    pub fn whole(&mut self, log: &dyn Log, minutes: usize) -> Vec<Round> {
+        let mut rounds = Vec::new();
+        for minute in 1..=minutes {
+            let mut round = self.slice(log, 60);
+            round.records.extend(self.beats(log, minute == minutes));
+            rounds.push(round);
+        }
+        rounds
+    }
+
     /// A slice: `count` seconds, each with a mark and fills of some portfolios.
     pub fn slice(&mut self, log: &dyn Log, count: usize) -> Round {
         let mut records = Vec::new();
@@ -289,15 +341,19 @@ impl Tape {
             self.now = self.now + Duration::from_secs(1);
             let mark = self.mark(["BTC-USD", "ETH-USD", "SOL-USD"][index % 3]);
             records.push(self.record(log, &mark));
-            let fill = self.fill(&format!("p{}", index % 5));
+            // Two of them in one partition, three in the other.
+            let fill = self.fill(&format!("p{}", 4 + index % 5));
             records.push(self.record(log, &fill));
         }
         Round { records, offsets: vec![] }
     }
 }
 
-/// Every committed record of a topic: partition, key, value.
-pub fn dump(log: &Arc<dyn Log>, topic: &str) -> Vec<(i32, Vec<u8>, Vec<u8>)> {
+/// Records: partition, key, value.
+pub type Dump = Vec<(i32, Vec<u8>, Vec<u8>)>;
+
+/// Every committed record of a topic.
+pub fn dump(log: &Arc<dyn Log>, topic: &str) -> Dump {
     use tapewatch_consumers::scan::Scanner;
     use tapewatch_eventlog::LogError;
     let count = partitions(&**log)[topic];
@@ -313,6 +369,48 @@ pub fn dump(log: &Arc<dyn Log>, topic: &str) -> Vec<(i32, Vec<u8>, Vec<u8>)> {
             .expect("scan");
     }
     found
+}
+
+/// What each task of the worker wrote to a topic, in order. How the records of
+/// different tasks stand between each other in a partition depends on how rounds were cut.
+pub fn by_task(log: &Arc<dyn Log>, topic: &str) -> Dump {
+    use tapewatch_consumers::outbox::FROM;
+    use tapewatch_consumers::scan::Scanner;
+    use tapewatch_eventlog::LogError;
+    let mut scanner = Scanner::new(Arc::clone(log)).expect("reader");
+    let mut found: BTreeMap<String, Dump> = BTreeMap::new();
+    for partition in 0..partitions(&**log)[topic] as i32 {
+        scanner
+            .scan::<LogError>(&TopicPartition::new(topic, partition), 0, |record| {
+                if let Some(from) = record.headers.get(FROM) {
+                    let from = std::str::from_utf8(from).expect("text");
+                    let task = from.split('/').take(2).collect::<Vec<_>>().join("/");
+                    let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
+                    found.entry(task).or_default().push((partition, key.to_vec(), value.to_vec()));
+                }
+                Ok(())
+            })
+            .expect("scan");
+    }
+    found.into_values().flatten().collect()
+}
+
+/// Everything holds: law 1 by an independent count, nothing doubled, and replay gives every byte again.
+pub fn all_holds(log: &Arc<dyn Log>) {
+    holds(log, &worker_plan(&**log, "a"));
+}
+
+/// As [`all_holds`], of any worker.
+pub fn holds(log: &Arc<dyn Log>, plan: &WorkerPlan) {
+    use tapewatch_consumers::audit::{Subject, audit};
+    use tapewatch_consumers::replay::{Range, Verdict, Verifier};
+    let found = audit(log, &Subject::from(plan), &mut |_| {}).expect("an audit");
+    assert!(found.holds(), "{found:#?}");
+    let mut verifier = Verifier::new(plan, Arc::clone(log), Range::default()).expect("a replay");
+    for task in 0..verifier.tasks() {
+        let report = verifier.verify(task, &mut |_, _| {}).expect("a report");
+        assert_eq!(report.verdict(), Verdict::Verified, "{report:#?}");
+    }
 }
 
 /// Compares two dumps, and shows the first record that differs.
