@@ -41,9 +41,10 @@ pub fn run(url: &str, rate: u64, seconds: u64) -> Result<Report, Failure> {
             progress.say(|| format!("{} of {seconds} s, resident {now:.1} MiB", samples.len()));
         }
     }
-    pace.settle()?;
     let produced = pace.sent() as f64 / begun.elapsed().as_secs_f64();
+    // From the last event sent, not acknowledged: a Kafka client's flush may take longer than the workers do.
     let ended = Instant::now();
+    pace.settle()?;
     taken.wait("the last reports", &mut journals, &mut up, |taken| taken.reports >= pace.reports)?;
     let behind = ended.elapsed();
     drop(progress);

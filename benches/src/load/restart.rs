@@ -67,7 +67,7 @@ pub fn takeover(url: &str, load: Load) -> Result<Report, Failure> {
         scene.add(before, &comeback);
     }
     heir.stop()?;
-    Ok(scene.report(["", "15,000 + restore (aim 10,000)"]))
+    Ok(scene.report(["", "15,000; 25,000 after an open transaction; + restore (aim 10,000)"]))
 }
 
 fn start(url: &str, instance: &str) -> Result<Program, Failure> {
