@@ -384,8 +384,18 @@ impl Merge {
 
     /// True if every lane has been told that nothing more comes, and is empty.
     pub fn closed(&self) -> bool {
+        self.are_closed(|_| true)
+    }
+
+    /// As [`Merge::closed`], of the lanes that are up alone.
+    pub fn others_closed(&self) -> bool {
+        self.are_closed(|lane| !lane.down)
+    }
+
+    fn are_closed(&self, of: impl Fn(&Lane) -> bool) -> bool {
         let told = |lane: &Lane| lane.closed() || (lane.optional && lane.writers.is_empty());
-        self.lanes.iter().any(Lane::closed) && self.lanes.iter().all(|lane| told(lane) && lane.queued == 0)
+        self.lanes.iter().any(Lane::closed)
+            && self.lanes.iter().filter(|lane| of(lane)).all(|lane| told(lane) && lane.queued == 0)
     }
 
     /// True if every lane that is up is at its end or near it.

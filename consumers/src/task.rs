@@ -76,6 +76,8 @@ impl Task {
     /// A task that continues from a restored core.
     pub fn new(core: Core, merge: Merge, tasks: i32) -> Self {
         let pending = Pending::new(core.step());
+        // Where a restored task stands its anchors were dropped: the next boundary after it is due.
+        let anchored = core.clock();
         let mut task = Self {
             core,
             merge,
@@ -93,7 +95,7 @@ impl Task {
             letter_bytes: 0,
             carried_since: None,
             oldest: None,
-            anchored: Time::MIN,
+            anchored,
             snapshot_at: None,
         };
         for at in task.core.open_breakers() {
@@ -276,7 +278,9 @@ impl Task {
                 Patience::Wall { now, .. } => now.max(self.core.clock()),
                 Patience::Tape | Patience::LockStep => self.core.clock(),
             };
-            if now < since + letters.breaker.wait {
+            // Once nothing more comes on the tape, its clock stands: waiting would be for ever.
+            let over = !matches!(patience, Patience::Wall { .. }) && self.merge.others_closed();
+            if now < since + letters.breaker.wait && !over {
                 continue;
             }
             let lane = &mut self.merge.lanes[index];
@@ -364,9 +368,8 @@ impl Task {
     /// Why an anchor is due, if one is: the task's clock has crossed a multiple of `every` since the last.
     pub fn anchor_due(&mut self, every: Duration) -> &'static str {
         let clock = self.core.clock();
-        let boundary = if clock == Time::MIN { clock } else { clock.floor_to(every) };
-        let before = std::mem::replace(&mut self.anchored, boundary);
-        if before != Time::MIN && boundary > before { "daily" } else { "" }
+        let before = std::mem::replace(&mut self.anchored, clock);
+        if before != Time::MIN && clock.floor_to(every) > before.floor_to(every) { "daily" } else { "" }
     }
 
     /// True if a snapshot is due: after so many journal records, or so long after the last.

@@ -92,7 +92,8 @@ impl Worker {
             outputs.extend(sealed_task.outputs);
             round.records.extend(sealed_task.letters);
             journals.push((sealed_task.record, sealed_task.journal, sealed_task.oldest));
-            let why = if first_of_epoch { "epoch" } else { task.anchor_due(self.plan.runtime.anchor_every) };
+            let daily = task.anchor_due(self.plan.runtime.anchor_every);
+            let why = if first_of_epoch { "epoch" } else { daily };
             if !why.is_empty() {
                 add_anchor(&mut round, task, &self.plan, why);
             }
