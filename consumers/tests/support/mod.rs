@@ -302,7 +302,8 @@ impl Tape {
     /// Both sources' heartbeats: all they have written, and that nothing before now is to come; nothing at
     /// all, if `closed`.
     pub fn beats(&mut self, log: &dyn Log, closed: bool) -> Vec<OutRecord> {
-        let topics = [("sim", &[c::EXEC_REPORTS, c::ACCOUNTS] as &[_]), ("tape", &[c::MARKET_DATA])];
+        let own: &[_] = &[c::EXEC_REPORTS, c::ACCOUNTS, c::POSITIONS];
+        let topics: [(_, &[_]); 2] = [("sim", own), ("tape", &[c::MARKET_DATA])];
         let mut beats = Vec::new();
         for (source, topics) in topics {
             let counts = partitions(log);
