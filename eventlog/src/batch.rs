@@ -141,6 +141,12 @@ impl BatchBuilder {
         Self(Batch { source, arena: Vec::new(), entries: Vec::new() })
     }
 
+    /// An empty batch with room for so many records, and so many bytes in all of them.
+    pub fn with_capacity(source: TopicPartition, records: usize, bytes: usize) -> Self {
+        let (arena, entries) = (Vec::with_capacity(bytes), Vec::with_capacity(records));
+        Self(Batch { source, arena, entries })
+    }
+
     /// Appends a record. The arena of one batch stays below 4 GiB.
     pub fn push(
         &mut self,

@@ -53,7 +53,7 @@ pub struct OpenOptions {
     pub tail_bytes: usize,
     /// Bytes that one publisher queues before it answers [`LogError::Full`]; 32 MiB.
     pub queue_bytes: usize,
-    /// Records in one batch that a reader delivers, at most; 4096.
+    /// Records in one batch that a reader delivers, at most; 1024: decoded, they fit a core's cache.
     pub batch_records: usize,
     /// Bytes in one batch that a reader delivers, at most, if it has more than one record; 1 MiB.
     pub batch_bytes: usize,
@@ -77,7 +77,7 @@ impl Default for OpenOptions {
             wal_bytes: 16 << 20,
             tail_bytes: 16 << 20,
             queue_bytes: 32 << 20,
-            batch_records: 4096,
+            batch_records: 1024,
             batch_bytes: 1 << 20,
             max_record_bytes: 1_048_588,
             max_pages: None,

@@ -55,6 +55,8 @@ struct Source {
     /// The position that the end was told with, if nothing was delivered since.
     told: Option<i64>,
     paused: bool,
+    /// Records and bytes of the last batch: the next is likely to need as much room.
+    usual: (usize, usize),
 }
 
 impl Source {
@@ -93,7 +95,9 @@ impl Source {
                     if message.offset() < self.next {
                         continue;
                     }
-                    let builder = batch.get_or_insert_with(|| BatchBuilder::new(self.at.clone()));
+                    let (records, bytes) = self.usual;
+                    let builder = batch
+                        .get_or_insert_with(|| BatchBuilder::with_capacity(self.at.clone(), records, bytes));
                     append(builder, &message);
                     self.next = message.offset() + 1;
                     (self.at_end, self.told) = (false, None);
@@ -116,7 +120,10 @@ impl Source {
                 }
             }
         }
-        Ok(batch.map(BatchBuilder::build))
+        Ok(batch.map(|builder| {
+            self.usual = (builder.len(), builder.bytes());
+            builder.build()
+        }))
     }
 }
 
@@ -158,6 +165,7 @@ impl Sources {
                 at_end: false,
                 told: None,
                 paused: false,
+                usual: (0, 0),
             });
         }
         self.restart().inspect_err(|_| self.all.truncate(before))

@@ -26,8 +26,9 @@ use super::topics::Topics;
 const STEP: Duration = Duration::from_secs(10);
 /// How long to wait for the end of what a former writer of the id left open.
 const TAKEOVER: Duration = Duration::from_secs(30);
-/// How often delivery reports are looked for. librdkafka's own wait is in steps of 100 ms.
-const GLANCE: Duration = Duration::from_millis(1);
+/// How often delivery reports are looked for. librdkafka's own wait is in steps of 100 ms; a wait of the
+/// client in steps of less than a millisecond is none, and takes a whole processor.
+const GLANCE: Duration = Duration::from_micros(100);
 
 /// Writes rounds, each in one transaction.
 pub(super) struct KafkaWriter {
@@ -201,13 +202,13 @@ impl Transaction<'_> {
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                     return Err(self.abort_for(&error, "writing a round"));
                 }
-                self.producer.poll(GLANCE);
+                self.glance();
                 waiting = back;
             }
         }
         let until = Instant::now() + STEP;
         while self.producer.in_flight_count() > 0 && Instant::now() < until && !deliveries.has_failed() {
-            self.producer.poll(GLANCE);
+            self.glance();
         }
         let report = deliveries.take();
         if let Some(failure) = report.first {
@@ -222,6 +223,15 @@ impl Transaction<'_> {
             return Err(self.abort(Outcome::Abort, why));
         }
         Ok(report.offsets)
+    }
+
+    /// Takes the delivery reports that are there, and lets a moment pass if there are none.
+    fn glance(&self) {
+        let before = self.producer.in_flight_count();
+        self.producer.poll(Duration::ZERO);
+        if self.producer.in_flight_count() == before {
+            thread::sleep(GLANCE);
+        }
     }
 
     /// Sends the group's positions. An empty list would succeed without asking the broker, and fence
@@ -269,7 +279,7 @@ impl Transaction<'_> {
         self.producer.purge(PurgeConfig::default().queue());
         let until = Instant::now() + STEP;
         while self.producer.in_flight_count() > 0 && Instant::now() < until {
-            self.producer.poll(GLANCE);
+            self.glance();
         }
         let Err(error) = self.producer.abort_transaction(STEP) else {
             return Failed { outcome, why, usable: true, replaced: false };

@@ -5,7 +5,7 @@ use tapewatch_schemas::time::micros_of;
 use tapewatch_schemas::{Time, catalogue};
 
 use super::feeds::{FeedId, Feeds};
-use super::marks::Marks;
+use super::marks::{Marks, SymbolId};
 use super::parameters::RiskParameters;
 use super::portfolio::{Holding, Portfolio, Unknowns, worst};
 use crate::monitor::Ages;
@@ -53,6 +53,22 @@ impl Around<'_> {
             account: self.account(portfolio, &mut earliest),
         };
         (unknowns, earliest.at)
+    }
+
+    /// True if a portfolio's book and marks were known and still are after a report on `symbol`, and nothing
+    /// is stale before the portfolio's next check. Looks at what the report touches and at nothing else, so
+    /// that a fill does not cost more in a larger book.
+    pub(super) fn still_known(&self, portfolio: &Portfolio, symbol: SymbolId) -> bool {
+        let mut earliest = Earliest { clock: self.clock, at: None };
+        let known = portfolio.exposure_unknown().is_none()
+            && self.book(portfolio, &mut earliest).is_none()
+            && portfolio.holding(symbol).is_none_or(|h| self.mark(portfolio, h, &mut earliest).is_none());
+        known
+            && match (portfolio.check_at, earliest.at) {
+                (None, None) => true,
+                (None, Some(_)) => false,
+                (Some(check), expires) => check > self.clock && expires.is_none_or(|at| at >= check),
+            }
     }
 
     fn book(&self, portfolio: &Portfolio, earliest: &mut Earliest) -> Option<Unknown> {

@@ -42,8 +42,9 @@ impl Feeds {
     }
 
     /// True if `id` is this source's feed of this partition.
-    pub(super) fn is(&self, id: FeedId, source: &SourceId, partition: i32) -> bool {
-        self.list.get(id as usize).is_some_and(|f| f.partition == partition && f.source == *source)
+    pub(super) fn is(&self, id: FeedId, source: &SourceId, topic: &TopicName, partition: i32) -> bool {
+        let is = |f: &Feed| f.partition == partition && f.source == *source && f.topic == *topic;
+        self.list.get(id as usize).is_some_and(is)
     }
 
     /// How many feeds there are.

@@ -44,8 +44,14 @@ impl RiskMonitor {
         clock: Time,
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
-        let known_feed = self.feed(&report.source, seen)?;
         let known = self.portfolio(&report.portfolio)?;
+        // Most reports come by the feed that the portfolio's last one came by: no look-up.
+        let last_feed =
+            known.and_then(|place| self.portfolios[place as usize].executed).map(|(feed, _)| feed);
+        let known_feed = match last_feed {
+            Some(feed) if self.feeds.is(feed, &report.source, seen.topic, seen.partition) => Some(feed),
+            _ => self.feed(&report.source, seen)?,
+        };
         let known_symbol = self.marks.find(&report.symbol);
         if known_symbol.is_none() {
             self.room_for_symbols(1)?;
@@ -71,6 +77,7 @@ impl RiskMonitor {
         let portfolio = &mut self.portfolios[place as usize];
         let latest = portfolio.executed.map_or(report.event_time, |(_, at)| at.max(report.event_time));
         portfolio.executed = Some((feed, latest));
+        let denominated = portfolio.currency.is_some();
         let booked = self.take_effect(place, report, effect);
         if booked {
             if terms.is_some_and(|t| t.foreign_fee) {
@@ -83,7 +90,16 @@ impl RiskMonitor {
             }
         }
         // Before the sample, which needs to know what is unknown with this fill in the book.
-        self.reassess(place);
+        let (portfolio, around) = self.with(place);
+        if denominated && around.still_known(portfolio, symbol) {
+            debug_assert_eq!(
+                around.assess(portfolio).0,
+                portfolio.unknowns,
+                "what a look at all of it finds"
+            );
+        } else {
+            self.reassess(place);
+        }
         if booked && self.parameters.window.sampling == Sampling::EachFill {
             self.sample(place);
         }

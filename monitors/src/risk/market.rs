@@ -21,7 +21,9 @@ impl RiskMonitor {
         let mark = symbol.and_then(|s| self.marks.mark(s));
         // Most marks come by the feed that the last one came by: no look-up.
         let known = match mark {
-            Some(mark) if self.feeds.is(mark.feed, &data.source, seen.partition) => Some(mark.feed),
+            Some(mark) if self.feeds.is(mark.feed, &data.source, seen.topic, seen.partition) => {
+                Some(mark.feed)
+            }
             _ => self.feed(&data.source, seen)?,
         };
         let late = mark.is_some_and(|mark| mark.event_time > data.event_time);

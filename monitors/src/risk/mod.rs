@@ -184,7 +184,9 @@ impl RiskMonitor {
     /// follows the equity, and publishes what limits say if any says something new.
     fn settle(&mut self, place: u32, reassess: bool, out: &mut Vec<Output>) {
         let portfolio = &self.portfolios[place as usize];
-        if reassess || portfolio.unwell() || portfolio.check_at.is_some_and(|at| at <= self.clock) {
+        // Marks and fills may end what is unknown about book and marks; about the account they cannot.
+        let doubtful = portfolio.exposure_unknown().is_some();
+        if reassess || doubtful || portfolio.check_at.is_some_and(|at| at <= self.clock) {
             self.reassess(place);
         }
         let (portfolio, around) = self.with(place);
