@@ -1,7 +1,8 @@
 //! The latest fills of a portfolio: a repeat is recognised, a bust or a correction undone exactly.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tapewatch_schemas::{Amount, ExecutionId, OrderId, Time};
 
@@ -41,6 +42,16 @@ impl Execution {
     }
 }
 
+/// A key of the index that borrows; it hashes as the key does.
+#[derive(Hash)]
+struct ExecutionKey<'a>(&'a OrderId, &'a ExecutionId);
+
+impl Equivalent<(OrderId, ExecutionId)> for ExecutionKey<'_> {
+    fn equivalent(&self, (order, execution): &(OrderId, ExecutionId)) -> bool {
+        self.0 == order && self.1 == execution
+    }
+}
+
 /// The last so many fills, in the order they were booked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Executions {
@@ -54,7 +65,7 @@ pub(super) struct Executions {
 impl Executions {
     /// The place of an execution that is still remembered, by its own id or that of its last correction.
     pub(super) fn find(&self, order: &OrderId, execution: &ExecutionId) -> Option<usize> {
-        let ordinal = self.index.get(&(order.clone(), execution.clone()))?;
+        let ordinal = self.index.get(&ExecutionKey(order, execution))?;
         Some((ordinal - self.first) as usize)
     }
 
@@ -82,8 +93,8 @@ impl Executions {
         let Some(oldest) = self.list.pop_front() else { return };
         let ordinal = self.first;
         self.first += 1;
-        for id in [Some(oldest.id), oldest.corrected_by].into_iter().flatten() {
-            let key = (oldest.order.clone(), id);
+        for id in [Some(&oldest.id), oldest.corrected_by.as_ref()].into_iter().flatten() {
+            let key = ExecutionKey(&oldest.order, id);
             if self.index.get(&key) == Some(&ordinal) {
                 self.index.remove(&key);
             }
@@ -95,7 +106,7 @@ impl Executions {
         if let Some(correction) = &execution.corrected_by {
             let ordinal = self.first + place as u64;
             if let Some(former) = &self.list[place].corrected_by {
-                self.index.remove(&(execution.order.clone(), former.clone()));
+                self.index.remove(&ExecutionKey(&execution.order, former));
             }
             self.index.insert((execution.order.clone(), correction.clone()), ordinal);
         }

@@ -1,7 +1,8 @@
 //! Where inputs come from, how far each source has been read, and since when it is known to be alive.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Progress;
 use tapewatch_schemas::{SourceId, Time, TopicName};
@@ -24,6 +25,16 @@ struct Feed {
     pending: Vec<(i64, Time)>,
 }
 
+/// A key of the index that borrows; it hashes as the key does.
+#[derive(Hash)]
+struct FeedKey<'a>(&'a SourceId, &'a TopicName, i32);
+
+impl Equivalent<(SourceId, TopicName, i32)> for FeedKey<'_> {
+    fn equivalent(&self, (source, topic, partition): &(SourceId, TopicName, i32)) -> bool {
+        self.2 == *partition && self.0 == source && self.1 == topic
+    }
+}
+
 /// A feed's place in the table.
 pub(super) type FeedId = u32;
 
@@ -38,7 +49,7 @@ pub(super) struct Feeds {
 impl Feeds {
     /// The feed, if it is known.
     pub(super) fn find(&self, source: &SourceId, topic: &TopicName, partition: i32) -> Option<FeedId> {
-        self.index.get(&(source.clone(), topic.clone(), partition)).copied()
+        self.index.get(&FeedKey(source, topic, partition)).copied()
     }
 
     /// True if `id` is this source's feed of this partition.

@@ -1,7 +1,6 @@
 //! The latest mark of every symbol, and who holds it.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::amount::AmountError;
 use tapewatch_schemas::events::MarketData;

@@ -37,8 +37,9 @@ mod publish;
 mod schedule;
 mod state;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
 pub use parameters::{
     Basis, Bounded, Bounds, Confidence, Freshness, Instrument, LimitParameters, RiskParameters, Sampling,
     WindowParameters, default_limits,
