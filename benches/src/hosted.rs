@@ -36,6 +36,8 @@ pub struct Seen {
     pub commits: Vec<f64>,
     /// Journal records.
     pub journal: u64,
+    /// Outputs that they account for.
+    pub outputs: u64,
     /// When all tasks were there.
     pub ready: Option<Instant>,
     /// When the first round with an input was acknowledged.
@@ -121,6 +123,7 @@ impl Seen {
     fn take(&mut self, acknowledged: &tapewatch_consumers::worker::Acknowledged<'_>) {
         let now = Instant::now();
         self.journal += 1;
+        self.outputs += acknowledged.record.outputs as u64;
         self.last = Some(now);
         self.commits.push(millis(acknowledged.commit));
         for range in &acknowledged.record.inputs {

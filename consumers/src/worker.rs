@@ -29,7 +29,7 @@ use crate::committer::{Committer, Outcome};
 use crate::merge::{Lane, Patience};
 use crate::plan::WorkerPlan;
 use crate::stage::{Stage, StageCell};
-use crate::task::{Stopped, Task};
+use crate::task::{Budget, Stopped, Task};
 
 /// What a turn did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,11 +204,13 @@ impl Worker {
 
     /// Advances every task. True if one moved.
     fn advance(&mut self, patience: Patience) -> Result<bool, WorkerError> {
-        let budget = self.budget();
+        let round = self.budget();
         let mut moved = false;
         let mut stuck = false;
         for task in self.tasks.values_mut() {
             let before = task.pending.len();
+            let records = if patience == Patience::LockStep { round.records } else { before + SLICE };
+            let budget = Budget { records: records.min(round.records), ..round };
             let stopped = task.advance(patience, budget, &self.plan.letters);
             moved |= task.pending.len() > before;
             stuck |= stopped == Stopped::Waiting(None)
@@ -251,6 +253,10 @@ impl Worker {
         Ok(())
     }
 }
+
+/// So many records a task takes at most in a turn: a commit that was answered meanwhile waits no longer than
+/// they take, and neither does the next.
+const SLICE: usize = 256;
 
 /// The wall time.
 pub fn wall() -> Time {

@@ -45,7 +45,7 @@ struct Summary {
 
 impl Worker {
     pub(super) fn submit_if_due(&mut self) -> Result<(), WorkerError> {
-        if self.in_flight.is_some() || self.fenced.is_some() {
+        if self.fenced.is_some() {
             return Ok(());
         }
         let (now, carry) = (wall(), self.plan.runtime.max_carry);
@@ -58,7 +58,11 @@ impl Worker {
             self.due_since = None;
             return Ok(());
         }
+        // It lingers while the round before it is being committed, and not once more after that.
         let since = *self.due_since.get_or_insert_with(Instant::now);
+        if self.in_flight.is_some() {
+            return Ok(());
+        }
         let runtime = &self.plan.runtime;
         let linger = self.commit_time.clamp(runtime.linger, runtime.linger_max);
         if self.any_full() || since.elapsed() >= linger {
