@@ -165,8 +165,11 @@ impl Reader for KafkaMember {
     }
 
     fn unassign(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {
-        self.holding()?;
-        self.reading.sources.unassign(partitions)
+        match self.standing {
+            Standing::Holding(..) => self.reading.sources.unassign(partitions),
+            // Nothing is delivered while they are given up, and their release forgets them all.
+            _ => Ok(()),
+        }
     }
 
     fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), LogError> {

@@ -29,10 +29,12 @@ impl<'a> Actor<'a> {
             Polled::Assigned(tasks) => {
                 assert!(self.held.is_empty(), "assigned {tasks:?} while holding {:?}", self.held);
                 self.held = tasks.iter().copied().collect();
-                self.read(&tasks);
+                self.read();
             }
             Polled::Revoked(tasks) | Polled::Lost(tasks) => {
                 assert_eq!(tasks.into_iter().collect::<BTreeSet<_>>(), self.held, "all of it is revoked");
+                // As a worker does: what is given up is no longer read, and then let go.
+                self.member.unassign(&self.partitions()).expect("unassign what is given up");
                 self.held.clear();
                 self.member.release().expect("release");
             }
@@ -44,12 +46,17 @@ impl<'a> Actor<'a> {
         }
     }
 
-    fn read(&mut self, tasks: &[i32]) {
-        let partitions: Vec<_> = self
-            .topics
-            .iter()
-            .flat_map(|topic| tasks.iter().map(|p| TopicPartition::new(self.f.name(topic), *p)))
-            .collect();
+    /// The partitions of the tasks held.
+    fn partitions(&self) -> Vec<TopicPartition> {
+        let of = |topic: &&str| {
+            let name = self.f.name(topic);
+            self.held.iter().map(move |p| TopicPartition::new(name.clone(), *p))
+        };
+        self.topics.iter().flat_map(of).collect()
+    }
+
+    fn read(&mut self) {
+        let partitions = self.partitions();
         let at = self.f.log.group_offsets(&self.f.name(self.group), &partitions).expect("positions");
         let starts: Vec<_> =
             partitions.into_iter().zip(at).map(|(partition, at)| (partition, at.unwrap_or(0))).collect();
@@ -109,7 +116,7 @@ pub fn two_members_keep_co_partitioned_topics_together(f: &Fixture) {
     // What was seen before the last rebalance may have been the other's.
     for actor in [&mut one, &mut two] {
         actor.seen.clear();
-        actor.read(&actor.held.iter().copied().collect::<Vec<_>>());
+        actor.read();
     }
     until(f, &mut [&mut one, &mut two], "every record", |actors| {
         actors.iter().map(|actor| actor.seen.len()).sum::<usize>() >= 14
