@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 
 /// A client's context: its log lines go to `tracing`, and the last reason for a failure is kept, for the
@@ -45,6 +45,10 @@ impl Voice {
     }
 
     pub(super) fn hear_error(&self, error: &KafkaError, words: &str) {
+        // The end of a partition is told where it is read, and is no reason for anything.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         self.keep_reason(words);
         tracing::warn!(target: "librdkafka", %error, "{words}");
     }

@@ -1,13 +1,12 @@
 //! Where partitions begin and end, and where groups stand.
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tapewatch_schemas::Time;
 
 use crate::{Bounds, LogError, TopicPartition};
 
-use super::rebalance::Context;
 use super::settings::{ANSWER, patiently};
 use super::topics::Topics;
 
@@ -56,8 +55,7 @@ impl Topics {
             return Ok(Vec::new());
         }
         let doing = || format!("asking for the positions of {group}");
-        let asker: BaseConsumer<Context> =
-            self.settings.client(&self.settings.asking_about(group), Context::default())?;
+        let asker = self.group_asker(group)?;
         let mut list = TopicPartitionList::with_capacity(of.len());
         for at in of {
             list.add_partition(at.topic.as_str(), at.partition);

@@ -1,8 +1,9 @@
 //! Topics: what is there, and making what is not.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Polling, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -28,12 +29,26 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(super) struct Topics {
     pub(super) settings: Arc<Settings>,
     pub(super) asker: BaseConsumer<Context>,
+    /// One for each group that was asked about: a new client takes a tenth of a second to find the group's
+    /// coordinator, and a worker asks once a task.
+    group_askers: Mutex<HashMap<String, Arc<BaseConsumer<Context>>>>,
 }
 
 impl Topics {
     pub(super) fn new(settings: &Arc<Settings>) -> Result<Self, LogError> {
         let asker = settings.client(&settings.asking(), Context::default())?;
-        Ok(Self { settings: Arc::clone(settings), asker })
+        Ok(Self { settings: Arc::clone(settings), asker, group_askers: Mutex::default() })
+    }
+
+    /// Asks about one group, and joins it as little.
+    pub(super) fn group_asker(&self, group: &str) -> Result<Arc<BaseConsumer<Context>>, LogError> {
+        let mut askers = self.group_askers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asker) = askers.get(group) {
+            return Ok(Arc::clone(asker));
+        }
+        let asker = Arc::new(self.settings.client(&self.settings.asking_about(group), Context::default())?);
+        askers.insert(group.to_owned(), Arc::clone(&asker));
+        Ok(asker)
     }
 
     /// All topics but Kafka's own.
