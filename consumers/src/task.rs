@@ -328,9 +328,9 @@ impl Task {
         std::mem::take(&mut self.refetch)
     }
 
-    /// True if a journal record is due: for a record of its own, an output, a deadline, or because what it
-    /// carries has waited for `max_carry`.
-    pub fn is_due(&mut self, now: Time, max_carry: Duration) -> bool {
+    /// True if a journal record is due: for a record of its own, an output, a deadline, because there is room
+    /// for no more, or because what it carries has waited for `max_carry`.
+    pub fn is_due(&mut self, now: Time, max_carry: Duration, budget: Budget) -> bool {
         if self.opens.is_some() {
             return true;
         }
@@ -339,7 +339,7 @@ impl Task {
             return false;
         }
         let since = *self.carried_since.get_or_insert(now);
-        self.pending.due || now >= since + max_carry
+        self.pending.due || self.is_full(budget) || now >= since + max_carry
     }
 
     /// Seals the journal record of what is pending.

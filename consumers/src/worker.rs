@@ -74,6 +74,8 @@ pub struct Worker {
     stopping: bool,
     due_since: Option<Instant>,
     commit_time: Duration,
+    /// The last turn left something for the next.
+    behind: bool,
     ends_asked: Instant,
     observers: Vec<Observer>,
     fenced: Option<CommitError>,
@@ -124,6 +126,7 @@ impl Worker {
             stopping: false,
             due_since: None,
             commit_time: Duration::ZERO,
+            behind: false,
             ends_asked: Instant::now(),
             observers: Vec::new(),
             fenced: None,
@@ -185,7 +188,8 @@ impl Worker {
 
     /// One turn: fetch, advance, commit. Waits at most `wait` if there is nothing to do.
     pub fn turn(&mut self, wait: Duration) -> Result<Turn, WorkerError> {
-        let fetched = self.fetch(wait)?;
+        // Tasks that have something to take do not wait for more.
+        let fetched = self.fetch(if self.behind { Duration::ZERO } else { wait })?;
         let patience = self.patience();
         let advanced = self.advance(patience)?;
         self.settle(Duration::ZERO)?;
@@ -207,15 +211,18 @@ impl Worker {
         let round = self.budget();
         let mut moved = false;
         let mut stuck = false;
+        let mut behind = false;
         for task in self.tasks.values_mut() {
             let before = task.pending.len();
             let records = if patience == Patience::LockStep { round.records } else { before + SLICE };
             let budget = Budget { records: records.min(round.records), ..round };
             let stopped = task.advance(patience, budget, &self.plan.letters);
             moved |= task.pending.len() > before;
+            behind |= stopped == Stopped::Full;
             stuck |= stopped == Stopped::Waiting(None)
                 || stopped == Stopped::Drained && task.merge.lanes.iter().any(Lane::waits_for_promised);
         }
+        self.behind = behind;
         // On the tape's clock a promise may rest on records that no sequence number can tell of: then the
         // log's own end says that they are here.
         if stuck && patience == Patience::Tape && self.ends_asked.elapsed() > Duration::from_millis(250) {
@@ -256,7 +263,7 @@ impl Worker {
 
 /// So many records a task takes at most in a turn: a commit that was answered meanwhile waits no longer than
 /// they take, and neither does the next.
-const SLICE: usize = 256;
+const SLICE: usize = 1024;
 
 /// The wall time.
 pub fn wall() -> Time {

@@ -48,11 +48,11 @@ impl Worker {
         if self.fenced.is_some() {
             return Ok(());
         }
-        let (now, carry) = (wall(), self.plan.runtime.max_carry);
+        let (now, carry, budget) = (wall(), self.plan.runtime.max_carry, self.budget());
         // Every task is asked: the question starts its carrying time.
         let mut due = false;
         for task in self.tasks.values_mut() {
-            due |= task.is_due(now, carry);
+            due |= task.is_due(now, carry, budget);
         }
         if !due {
             self.due_since = None;
@@ -64,7 +64,12 @@ impl Worker {
             return Ok(());
         }
         let runtime = &self.plan.runtime;
-        let linger = self.commit_time.clamp(runtime.linger, runtime.linger_max);
+        // What is behind gains nothing by small rounds: each has its price.
+        let linger = if self.behind {
+            runtime.linger_max
+        } else {
+            self.commit_time.clamp(runtime.linger, runtime.linger_max)
+        };
         if self.any_full() || since.elapsed() >= linger {
             self.submit(false)?;
         }
@@ -82,13 +87,13 @@ impl Worker {
 
     /// Seals what is due (everything that is pending, if `all`) and begins the commit.
     pub(super) fn submit(&mut self, all: bool) -> Result<(), WorkerError> {
-        let (now, carry) = (wall(), self.plan.runtime.max_carry);
+        let (now, carry, budget) = (wall(), self.plan.runtime.max_carry, self.budget());
         let mut round = Round::default();
         let mut sealed = Vec::new();
         let mut outputs = Vec::new();
         let mut journals = Vec::new();
         for task in self.tasks.values_mut() {
-            if !(task.is_due(now, carry) || all && !task.pending.is_empty()) {
+            if !(task.is_due(now, carry, budget) || all && !task.pending.is_empty()) {
                 continue;
             }
             let first_of_epoch = task.opens.is_some();

@@ -1,6 +1,7 @@
 //! A publisher without transactions: idempotent, in order per partition, bounded.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::RDKafkaErrorCode;
@@ -12,6 +13,9 @@ use super::deliveries::{Deliveries, record};
 use super::settings::Settings;
 use super::targets::Targets;
 use super::topics::Topics;
+
+/// How often a flush looks whether all is acknowledged.
+const GLANCE: Duration = Duration::from_micros(100);
 
 /// Publishes records, each on its own.
 pub(super) struct KafkaPublisher {
@@ -47,8 +51,11 @@ impl Publisher for KafkaPublisher {
 
     fn flush(&mut self, wait: Duration) -> Result<(), LogError> {
         let until = Instant::now() + wait;
-        // Its own thread collects the delivery reports.
-        let flushed = self.producer.flush(until.saturating_duration_since(Instant::now()));
+        // Its own thread collects the delivery reports. The client's own flush looks for them every 100 ms.
+        while self.producer.in_flight_count() > 0 && Instant::now() < until {
+            thread::sleep(GLANCE);
+        }
+        let flushed = self.producer.flush(Duration::ZERO);
         let report = self.producer.context().take();
         if let Some(first) = report.first {
             return Err(self.settings.failed(
