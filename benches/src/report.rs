@@ -17,7 +17,7 @@ struct Row {
 }
 
 impl Report {
-    /// Adds a row. `bar` is what DESIGN section 8 asks for; empty if nothing.
+    /// Adds a row. `bar` is what we want it to reach; empty if nothing.
     pub fn row(&mut self, what: impl Into<String>, value: f64, unit: &'static str, bar: &'static str) {
         self.rows.push(Row { what: what.into(), value, unit, bar });
     }

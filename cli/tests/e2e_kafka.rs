@@ -1,8 +1,8 @@
 //! End to end on real brokers: `TAPEWATCH_TEST_KAFKA=kafka:127.0.0.1:9092,…`, a cluster without topics, as
 //! `scripts/kafka reset` and `scripts/kafka up --brokers 3 --fast` make it.
 //!
-//! A tape goes in, with its incident book; risk and alerting run as processes of their own; risk is killed
-//! half way and started again. At the end all reconciles, nothing stands twice and nothing is missing, every
+//! A tape goes in, with its incident book; risk and alerting run as processes of their own; a second instance
+//! of risk takes half of its tasks, the first is killed half way and started again, the second leaves. At the end all reconciles, nothing stands twice and nothing is missing, every
 //! incident that has a monitor was found, and a replay gives every byte again.
 
 mod run;
@@ -60,12 +60,17 @@ fn a_tape_through_real_brokers_survives_a_kill() {
     let play = ["play", "--seed", &seed, "--bars", &bars, "--incidents", "--speed", &speed];
     let player = Process::with_arguments(&folder, Path::new(env!("CARGO_BIN_EXE_tapewatch")), &play);
 
+    wait_for("a quarter of the tape", || position(&*log) >= book.own_inputs / 4);
+    // Half of the running tasks move to another instance, and at the end back again.
+    let second = Process::start_as(&folder, "tapewatch-risk", "tapewatch-risk-2");
     wait_for("half of the tape", || position(&*log) >= book.own_inputs / 2);
     risk.kill();
     let at_kill = position(&*log);
     assert!(at_kill < book.own_inputs, "risk was done before it was killed: the kill proves nothing");
     eprintln!("killed risk at {at_kill} of {} records", book.own_inputs);
     let risk = Process::start(&folder, "tapewatch-risk");
+    wait_for("most of the tape", || position(&*log) >= book.own_inputs / 4 * 3);
+    second.terminate();
     player.ends("the player");
     wait_for("the tape's end", || caught_up(&status(&folder)));
     risk.terminate();
@@ -76,6 +81,8 @@ fn a_tape_through_real_brokers_survives_a_kill() {
     let own = lines(&status, RISK).into_iter().filter(|line| line["broadcast"] == false);
     let consumed: i64 = own.map(|line| line["consumed"].as_i64().expect("a number")).sum();
     assert_eq!(consumed, book.own_inputs, "{status:#}");
+    let (first, second) = (tasks_of(&log, "tapewatch-risk"), tasks_of(&log, "tapewatch-risk-2"));
+    assert!(!second.is_empty() && second.is_subset(&first), "no task moved and came back: {second:?}");
     for worker in [RISK, ALERTING] {
         let journalled = journalled_outputs(&log, worker);
         assert!(journalled.values().sum::<i64>() > 0, "{worker} wrote nothing");
@@ -128,10 +135,14 @@ struct Process {
 impl Process {
     /// A worker, from the folder in which this command was built.
     fn start(folder: &Folder, worker: &str) -> Self {
+        Self::start_as(folder, worker, worker)
+    }
+
+    fn start_as(folder: &Folder, worker: &str, instance: &str) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_tapewatch")).with_file_name(worker);
         let build = "`cargo build -p tapewatch-consumers --bins` builds it";
         assert!(program.is_file(), "{} is not there: {build}", program.display());
-        Self::with_arguments(folder, &program, &["--instance", worker])
+        Self::with_arguments(folder, &program, &["--instance", instance])
     }
 
     fn with_arguments(folder: &Folder, program: &Path, arguments: &[&str]) -> Self {
@@ -265,6 +276,18 @@ fn journalled_outputs(log: &Arc<dyn Log>, worker: &str) -> BTreeMap<i32, i64> {
         }
     });
     outputs
+}
+
+/// The tasks of risk that an instance has written journal records of.
+fn tasks_of(log: &Arc<dyn Log>, instance: &str) -> BTreeSet<i32> {
+    let mut tasks = BTreeSet::new();
+    scan(log, [journal_topic(RISK).as_str()], &mut |record| {
+        let journalled = JournalRecord::open(record.value.expect("a value")).expect("a whole record");
+        if journalled.instance == instance {
+            tasks.insert(journalled.partition);
+        }
+    });
+    tasks
 }
 
 /// Outputs of a worker by task, as a subscriber finds them. None stands twice.

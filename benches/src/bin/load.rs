@@ -1,4 +1,4 @@
-//! The load harness: the numbers of DESIGN section 8 on this machine.
+//! The load harness: rates, latencies and costs on this machine.
 
 use clap::{Parser, Subcommand};
 use tapewatch_benches::Failure;
