@@ -76,6 +76,8 @@ pub struct Worker {
     commit_time: Duration,
     /// The last turn left something for the next.
     behind: bool,
+    /// The last turn took something.
+    moved: bool,
     ends_asked: Instant,
     observers: Vec<Observer>,
     fenced: Option<CommitError>,
@@ -127,6 +129,7 @@ impl Worker {
             due_since: None,
             commit_time: Duration::ZERO,
             behind: false,
+            moved: false,
             ends_asked: Instant::now(),
             observers: Vec::new(),
             fenced: None,
@@ -188,8 +191,8 @@ impl Worker {
 
     /// One turn: fetch, advance, commit. Waits at most `wait` if there is nothing to do.
     pub fn turn(&mut self, wait: Duration) -> Result<Turn, WorkerError> {
-        // Tasks that have something to take do not wait for more.
-        let fetched = self.fetch(if self.behind { Duration::ZERO } else { wait })?;
+        // Tasks that go on taking do not wait for more to come; those with a full round wait for its commit.
+        let fetched = self.fetch(if self.behind && self.moved { Duration::ZERO } else { wait })?;
         let patience = self.patience();
         let advanced = self.advance(patience)?;
         self.settle(Duration::ZERO)?;
@@ -222,7 +225,7 @@ impl Worker {
             stuck |= stopped == Stopped::Waiting(None)
                 || stopped == Stopped::Drained && task.merge.lanes.iter().any(Lane::waits_for_promised);
         }
-        self.behind = behind;
+        (self.behind, self.moved) = (behind, moved);
         // On the tape's clock a promise may rest on records that no sequence number can tell of: then the
         // log's own end says that they are here.
         if stuck && patience == Patience::Tape && self.ends_asked.elapsed() > Duration::from_millis(250) {
