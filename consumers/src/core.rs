@@ -177,12 +177,17 @@ impl Core {
     }
 
     /// The next tick that is due at or before `target`: the monitor's next deadline, or the last boundary at
-    /// which the task says that it is alive. Over a gap that is due once, at its last boundary.
+    /// which the task says that it is alive. Over a gap that is due once, at its last boundary. A task that
+    /// has seen nothing has nothing to say.
     pub fn next_tick(&self, target: Time) -> Option<Time> {
         let monitor = self.monitor.next_deadline().unwrap_or(Time::MAX);
         let due = match (self.state.next_beat, self.blueprint.heartbeat_every) {
             (Some(beat), Some(every)) if beat < monitor && beat <= target => {
                 target.min(monitor).floor_to(every).max(beat)
+            }
+            // No good record has told the time yet, and there is something to report: the clock begins here.
+            (None, Some(every)) if self.state.counts.dead > 0 && target > Time(0) => {
+                target.min(monitor).floor_to(every)
             }
             _ => monitor,
         };
@@ -232,11 +237,12 @@ impl Core {
         }
     }
 
-    /// Takes the step of a record that is a dead letter. True if the source's breaker must open now.
-    pub fn fail(&mut self, at: &TopicPartition, offset: i64) -> bool {
+    /// Takes the step of a record that is a dead letter, the task's `own` or another's. True if the source's
+    /// breaker must open now.
+    pub fn fail(&mut self, at: &TopicPartition, offset: i64, own: bool) -> bool {
         self.outputs.clear();
         self.state.step += 1;
-        self.state.counts.dead += 1;
+        self.state.counts.dead += u64::from(own);
         let key = (at.topic.clone(), at.partition);
         self.state.breakers.entry(key).or_default().count(true, offset, &self.blueprint.breaker)
     }

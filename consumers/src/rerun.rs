@@ -288,15 +288,14 @@ impl Rerun {
                 let (said_count, said, from, to) = (range.count, range.digest, range.from, range.to);
                 return Err(Difference::Input { at, from, to, count, said_count, found, said }.into());
             }
-            let mut dead = excluded(&record.dead_letters, false);
-            dead.extend(excluded(&record.skipped, false));
-            dead.sort_by_key(|run| run.first);
-            inputs.push(Intake { at, dead, steps: records, merge_time: Time::MIN });
+            let dead = excluded(&record.dead_letters, false);
+            let elsewhere = excluded(&record.skipped, false);
+            inputs.push(Intake { at, dead, elsewhere, steps: records, merge_time: Time::MIN });
         }
         for intake in &mut inputs {
             let good = intake.steps.iter().filter_map(|(fetched, index)| {
                 let offset = fetched.batch.record(*index).offset;
-                if covers(&intake.dead, offset) { None } else { fetched.verdicts[*index].event_time() }
+                if intake.is_dead(offset) { None } else { fetched.verdicts[*index].event_time() }
             });
             intake.merge_time = good.max().unwrap_or(Time::MIN);
         }
@@ -343,12 +342,18 @@ impl Rerun {
 /// One input range, ready to be followed.
 struct Intake {
     at: TopicPartition,
+    /// Dead letters of the task's own, and those that another task writes.
     dead: Vec<OffsetRun>,
+    elsewhere: Vec<OffsetRun>,
     steps: Vec<Located>,
     merge_time: Time,
 }
 
 impl Intake {
+    fn is_dead(&self, offset: i64) -> bool {
+        covers(&self.dead, offset) || covers(&self.elsewhere, offset)
+    }
+
     fn step(
         &self,
         core: &mut Core,
@@ -357,8 +362,8 @@ impl Intake {
         compare: bool,
     ) -> Result<(), Difference> {
         let record = fetched.batch.record(*index);
-        if covers(&self.dead, record.offset) {
-            core.fail(&self.at, record.offset);
+        if self.is_dead(record.offset) {
+            core.fail(&self.at, record.offset, covers(&self.dead, record.offset));
             return Ok(());
         }
         let why = match &fetched.verdicts[*index].verdict {
@@ -372,7 +377,7 @@ impl Intake {
         if compare {
             return Err(Difference::Fate { at: self.at.clone(), offset: record.offset, why });
         }
-        core.fail(&self.at, record.offset);
+        core.fail(&self.at, record.offset, true);
         Ok(())
     }
 }

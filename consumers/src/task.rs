@@ -158,7 +158,7 @@ impl Task {
                 if !self.tick_to(Time(time.0.saturating_sub(1)), budget) {
                     return Stopped::Full;
                 }
-                self.take(lane, time, letters);
+                self.take(lane, time, letters, patience);
             }
         }
     }
@@ -202,7 +202,7 @@ impl Task {
         self.pending.inject(event);
     }
 
-    fn take(&mut self, lane: usize, time: Time, letters: &Letters) {
+    fn take(&mut self, lane: usize, time: Time, letters: &Letters, patience: Patience) {
         let Some((fetched, index)) = self.merge.lanes[lane].head_shared() else { return };
         let record = fetched.batch.record(index);
         let inspected = &fetched.verdicts[index];
@@ -238,8 +238,11 @@ impl Task {
             self.letters.push(letter);
             self.pending.due = true;
         }
-        if self.core.fail(&at, record.offset) {
-            self.open_breaker(lane, record.offset + 1);
+        if self.core.fail(&at, record.offset, matches!(fate, Fate::Dead(_))) {
+            // Before a good record has told the time it is that of a bad one's publication; but on the tape's
+            // clock, which knows of no publication, the earliest that there is.
+            let earliest = if matches!(patience, Patience::Wall { .. }) { record.timestamp } else { Time(0) };
+            self.open_breaker(lane, record.offset + 1, earliest);
         }
     }
 
@@ -252,7 +255,7 @@ impl Task {
         }
     }
 
-    fn open_breaker(&mut self, lane: usize, offset: i64) {
+    fn open_breaker(&mut self, lane: usize, offset: i64, earliest: Time) {
         let at = self.merge.lanes[lane].at.clone();
         let breaker = self.core.breaker(&at);
         self.merge.lanes[lane].down = true;
@@ -262,7 +265,7 @@ impl Task {
             offset,
             failures: breaker.failed(),
             calls: breaker.calls(),
-            time: self.core.clock(),
+            time: if self.core.clock() == Time::MIN { earliest } else { self.core.clock() },
         }));
     }
 

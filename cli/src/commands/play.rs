@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tapewatch_consumers::shutdown::Shutdown;
-use tapewatch_consumers::workers;
+use tapewatch_consumers::{WorkerError, topics, workers};
 use tapewatch_producers::{Layout, Pace, PlayError, Played, Player, PlayerOptions, Tape, play};
 
 use crate::{Access, CliError, Context};
@@ -46,7 +46,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
         writeln!(err, "  {line}")?;
     }
     let log = context.open(&settings, Access::Create)?;
-    log.create(&workers::topic_specs(&settings))?;
+    topics::prepare(&settings, &*log, true).map_err(WorkerError::from)?;
     let options = PlayerOptions {
         seed: args.seed,
         incidents: args.incidents,

@@ -145,13 +145,22 @@ fn layout(topics: &[TopicSpec], settings: &Settings) -> Layout {
 fn folder(options: &Options) -> Result<PathBuf, CliError> {
     let make = |path: &Path| {
         std::fs::create_dir_all(path)
-            .map_err(|error| CliError::Input(format!("the folder {}: {error}", path.display())))
+            .map_err(|error| {
+                let text = format!(
+                    "the folder {} cannot be made: {error}. Name a folder that is there or can be made with --dir",
+                    path.display()
+                );
+                CliError::Input(text)
+            })
     };
     if let Some(path) = &options.folder {
         make(path)?;
         let log = path.join("tape.db");
         if log.exists() {
-            let text = format!("{} is there already: the demo wants a fresh log", log.display());
+            let text = format!(
+                "{} is there already, and the demo wants a fresh log: delete it, or name another folder with --dir",
+                log.display()
+            );
             return Err(CliError::Input(text));
         }
         return Ok(path.clone());

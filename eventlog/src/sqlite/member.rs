@@ -123,8 +123,11 @@ impl SqliteMember {
             }
             (Phase::Waiting, Some(_)) => {
                 let doing = format!("polling the group {}", self.spec.group);
-                let why =
-                    format!("another process has joined as {} and has taken its place", self.spec.instance);
+                let why = format!(
+                    "another process has joined as {} and has taken its place. If both are to run, give each a \
+                     name of its own: runtime.instance, or TAPEWATCH_RUNTIME__INSTANCE",
+                    self.spec.instance
+                );
                 Err(self.handle.shared.backend(&doing, why))
             }
             (Phase::Waiting, None) => {
