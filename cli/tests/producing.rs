@@ -98,7 +98,7 @@ fn a_missing_file_and_a_folder_are_bad_input() {
     for file in ["absent.jsonl", "."] {
         let done = folder.run(&["produce", "accounts.v1", file]);
         assert_eq!(done.code, 5);
-        assert!(done.err.starts_with(&format!("error: {file}: ")), "{}", done.err);
+        assert!(done.err.starts_with(&format!("error: {file} cannot be read: ")), "{}", done.err);
     }
 }
 

@@ -31,7 +31,7 @@ fn the_environments_of_the_file_are_checked_too() {
 fn a_missing_file_is_a_configuration_error() {
     let done = Folder::new().run(&["config", "check", "--config", "absent.toml"]);
     assert_eq!(done.code, 3);
-    assert!(done.err.contains("absent.toml: "), "{}", done.err);
+    assert!(done.err.contains("absent.toml cannot be read: "), "{}", done.err);
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A file cannot be read.
-    #[error("{}: {why}", file.display())]
+    #[error("{} cannot be read: {why}; expected a TOML file of settings", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,

@@ -17,7 +17,7 @@ pub struct Args {
     /// A tape in place of the built-in one: CSV with Datetime,Open,High,Low,Close,Volume
     tape: Option<PathBuf>,
     /// How fast: max, or how many seconds of the tape in a second
-    #[arg(long, value_name = "N|max", default_value = "max")]
+    #[arg(long, value_name = "N|max", default_value = "max", allow_hyphen_values = true)]
     speed: Pace,
     /// The incident book too
     #[arg(long)]

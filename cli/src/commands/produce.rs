@@ -64,8 +64,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
     refuse_derived(&args.topic)?;
     let log = context.open(&settings, Access::Existing)?;
     let partitions = topic_name::partitions(log.as_ref(), &args.topic)?;
-    let mut lines = Lines::open(&args.file)
-        .map_err(|error| CliError::Input(format!("{}: {error}", args.file.display())))?;
+    let mut lines = Lines::open(&args.file).map_err(|error| {
+        let text =
+            format!("{} cannot be read: {error}; expected a file of JSON lines, or `-`", args.file.display());
+        CliError::Input(text)
+    })?;
     let interrupt = Interrupt::listen()?;
     let checker = Checker::new(&args.topic, partitions as u32, &settings)?;
     let (spool, bad) = check(&checker, &mut lines, &interrupt)?;

@@ -192,7 +192,8 @@ impl Settings {
         let doing = doing.into();
         if error.rdkafka_error_code().is_some_and(is_silence) {
             let why = voice.last_reason().unwrap_or_else(|| error.to_string());
-            return LogError::Unreachable { log: self.address.clone(), why: format!("{doing}: {why}") };
+            let why = format!("{doing}: {why}. Does a broker run there, and may this machine reach it?");
+            return LogError::Unreachable { log: self.address.clone(), why };
         }
         self.failed(doing, error.to_string())
     }
