@@ -70,7 +70,7 @@ red = 1
 fn a_missing_file_says_which() {
     let errors = Settings::load(Some(Path::new("/nowhere/t.toml")), None, std::iter::empty()).unwrap_err();
     assert!(matches!(&errors.0[..], [ConfigError::Unreadable { .. }]));
-    assert!(errors.to_string().starts_with("/nowhere/t.toml: "), "{errors}");
+    assert!(errors.to_string().starts_with("/nowhere/t.toml cannot be read: "), "{errors}");
 }
 
 #[test]
