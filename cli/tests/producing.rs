@@ -52,9 +52,11 @@ fn every_error_is_listed_and_nothing_is_written() {
     let folder = with_topics();
     let good = account("P1", 0, "1");
     let lines = format!(
-        "{good}\n{{\"portfolio\": 5}}\nnot json\n{}{}",
+        "{good}\n{{\"portfolio\": 5}}\nnot json\n{}{}{}{}",
         account("a:b", 1, "1"),
-        account("P1", 2, "1.0000000000001")
+        account("P1", 2, "1.0000000000001"),
+        account("c:d", 3, "1").replace("2026-", "2999-"),
+        account("e:f", 4, "one").replace("2026-", "2999-"),
     );
     folder.write("a.jsonl", &lines);
     let done = folder.run(&["produce", "accounts.v1", "a.jsonl"]);
@@ -65,18 +67,23 @@ fn every_error_is_listed_and_nothing_is_written() {
         "a.jsonl:4: ",
         "a.jsonl:5: portfolio `a:b`",
         "a.jsonl:6: `cash`: ",
+        "a.jsonl:7: portfolio `c:d`",
+        "a.jsonl:7: the event's time 2999-05-02",
+        "a.jsonl:8: `cash`: ",
+        "a.jsonl:8: portfolio `e:f`",
+        "a.jsonl:8: the event's time 2999-05-02",
     ] {
         assert!(done.err.contains(wanted), "{wanted} in {}", done.err);
     }
     assert!(
-        done.err.contains("error: 4 of 5 lines of a.jsonl are wrong, and nothing was written"),
+        done.err.contains("error: 6 of 7 lines of a.jsonl are wrong, and nothing was written"),
         "{}",
         done.err
     );
     assert!(tail(&folder, &[]).is_empty());
     let done = folder.run(&["produce", "accounts.v1", "a.jsonl", "--skip-bad", "--json"]);
     assert_eq!(done.code, 0);
-    assert_eq!(done.out, "{\"topic\":\"accounts.v1\",\"written\":1,\"left_out\":4,\"transactions\":1}\n");
+    assert_eq!(done.out, "{\"topic\":\"accounts.v1\",\"written\":1,\"left_out\":6,\"transactions\":1}\n");
     assert_eq!(tail(&folder, &[]).len(), 1);
 }
 

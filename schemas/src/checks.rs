@@ -173,16 +173,34 @@ impl Checks {
     /// The first thing that is wrong: an id, the key, the partition, the time.
     pub fn check(&self, event: &Event, arrival: &Arrival<'_>) -> Result<(), CheckError> {
         check_ids(event)?;
-        let key = event.key();
-        if arrival.key != Some(key.as_bytes()) {
-            return Err(CheckError::Key { found: shown(arrival.key), expected: key.to_owned() });
-        }
+        check_key(event, arrival)?;
         self.check_partition(event, arrival)?;
-        let bound = arrival.timestamp.min(arrival.fetched) + self.max_skew;
-        if event.event_time() > bound {
-            return Err(CheckError::Future { event_time: event.event_time(), bound });
-        }
-        Ok(())
+        self.check_time(event.event_time(), arrival)
+    }
+
+    /// Everything that is wrong with an event: for a person, who corrects it in one go.
+    pub fn all(&self, event: &Event, arrival: &Arrival<'_>) -> Vec<CheckError> {
+        let checks = [
+            check_ids(event),
+            check_key(event, arrival),
+            self.check_partition(event, arrival),
+            self.check_time(event.event_time(), arrival),
+        ];
+        checks.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// What is wrong with the fields of a JSON object of a topic that could not be decoded, as far as they can be
+    /// told by themselves: the id that is its key, and its time.
+    pub fn fields(&self, topic: &str, object: &serde_json::Value, arrival: &Arrival<'_>) -> Vec<CheckError> {
+        let key = key_field(topic);
+        let text = object.get(key).and_then(serde_json::Value::as_str);
+        let ids = text.map(|text| if key == "portfolio" { id(key, text) } else { not_empty(key, text) });
+        let time = object.get("event_time").and_then(|time| match time {
+            serde_json::Value::String(text) => Time::parse_rfc3339(text),
+            other => other.as_i64().map(Time),
+        });
+        let time = time.map(|time| self.check_time(time, arrival));
+        [ids, time].into_iter().flatten().filter_map(Result::err).collect()
     }
 
     fn check_partition(&self, event: &Event, arrival: &Arrival<'_>) -> Result<(), CheckError> {
@@ -195,6 +213,31 @@ impl Checks {
             }),
             _ => Ok(()),
         }
+    }
+
+    fn check_time(&self, event_time: Time, arrival: &Arrival<'_>) -> Result<(), CheckError> {
+        let bound = arrival.timestamp.min(arrival.fetched) + self.max_skew;
+        if event_time > bound {
+            return Err(CheckError::Future { event_time, bound });
+        }
+        Ok(())
+    }
+}
+
+fn check_key(event: &Event, arrival: &Arrival<'_>) -> Result<(), CheckError> {
+    let key = event.key();
+    if arrival.key != Some(key.as_bytes()) {
+        return Err(CheckError::Key { found: shown(arrival.key), expected: key.to_owned() });
+    }
+    Ok(())
+}
+
+/// The field of an input topic's records that is their key.
+fn key_field(topic: &str) -> &'static str {
+    match topic {
+        crate::catalogue::MARKET_DATA => "symbol",
+        crate::catalogue::HEARTBEATS => "source",
+        _ => "portfolio",
     }
 }
 

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use serde_json::json;
 use tapewatch_config::{Partitioner as Configured, Settings};
 use tapewatch_eventlog::{Clock, CommitError, Log, OutRecord, Round, TopicPartition, Writer};
+use tapewatch_schemas::Time;
 use tapewatch_schemas::catalogue::{Pattern, TOPICS};
 use tapewatch_schemas::checks::{Arrival, Checks};
 use tapewatch_schemas::partition::Partitioner;
-use tapewatch_schemas::{Event, Time};
 
 use progress::Progress;
 
@@ -154,27 +154,38 @@ impl<'a> Checker<'a> {
             Line::TooLong => return Err(vec![format!("the line is longer than {MAX_LINE} bytes")]),
         };
         let codec = self.decoder.codec();
-        let event = codec
-            .decode_json(self.topic, text)
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let event = codec.decode_json(self.topic, text).map_err(|errors| {
+            let fields = serde_json::from_slice(text).map_or_else(
+                |_| Vec::new(),
+                |object| self.checks.fields(self.topic, &object, &self.arrival()),
+            );
+            errors
+                .iter()
+                .map(ToString::to_string)
+                .chain(fields.iter().map(ToString::to_string))
+                .collect::<Vec<_>>()
+        })?;
         let key = Bytes::copy_from_slice(event.key().as_bytes());
         let partition = self.partitioner.assign(&key, self.partitions);
-        self.check(&event, &key, partition).map_err(|error| vec![error])?;
+        // What a worker would check, so that nothing is written that becomes a dead letter.
+        let wrong = self.checks.all(&event, &Arrival { key: Some(&key), partition, ..self.arrival() });
+        if !wrong.is_empty() {
+            return Err(wrong.iter().map(ToString::to_string).collect());
+        }
         let mut value = Vec::new();
         codec.encode(&event, &mut value).map_err(|error| vec![error.to_string()])?;
         Ok(Ready { line: number, partition: partition as i32, key, value: value.into() })
     }
 
-    /// What a worker would check, so that nothing is written that becomes a dead letter.
-    fn check(&self, event: &Event, key: &[u8], partition: u32) -> Result<(), String> {
-        let arrival = Arrival {
-            key: Some(key),
-            partition,
+    /// A record that is published now.
+    fn arrival(&self) -> Arrival<'static> {
+        Arrival {
+            key: None,
+            partition: 0,
             partitions: self.partitions,
             timestamp: self.clock.now(),
             fetched: Time::MAX,
-        };
-        self.checks.check(event, &arrival).map_err(|error| error.to_string())
+        }
     }
 }
 

@@ -81,3 +81,21 @@ fn reasons_are_distinct_and_read_back() {
     }
     assert_eq!(Reason::of("other"), None);
 }
+
+#[test]
+fn all_that_is_wrong_is_listed() {
+    let mut report = fill();
+    report.portfolio = "desk:7".into();
+    let event = Event::ExecReport(report);
+    let good = arrival(&event, 12);
+    let elsewhere = Arrival {
+        key: None,
+        partition: (good.partition + 1) % 12,
+        timestamp: event.event_time() - Duration::from_secs(6),
+        ..good
+    };
+    let reasons: Vec<_> = CHECKS.all(&event, &elsewhere).iter().map(CheckError::reason).collect();
+    assert_eq!(reasons, [Reason::BadId, Reason::Misrouted, Reason::Misrouted, Reason::FromTheFuture]);
+    let event = Event::ExecReport(fill());
+    assert_eq!(CHECKS.all(&event, &arrival(&event, 12)), []);
+}
