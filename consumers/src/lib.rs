@@ -35,6 +35,7 @@ pub mod snapshot;
 pub mod stage;
 pub mod task;
 pub mod telemetry;
+pub mod timing;
 pub mod topic_watch;
 pub mod topics;
 pub mod worker;
@@ -42,4 +43,4 @@ pub mod workers;
 
 pub use run::{Deps, run};
 pub use shutdown::Shutdown;
-pub use worker::{Worker, WorkerError};
+pub use worker::{Hosting, Worker, WorkerError};

@@ -13,12 +13,13 @@ mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tapewatch_eventlog::{CommitError, GroupSpec, Log, LogError, Member, Reader, Round, TopicPartition};
 use tapewatch_schemas::journal::JournalRecord;
-use tapewatch_schemas::{Time, TopicName, time::micros_of};
+use tapewatch_schemas::{Time, TopicName};
 
+pub use crate::timing::wall;
 pub use error::WorkerError;
 pub(crate) use rounds::journal_record;
 pub(crate) use states::{add_anchor, add_snapshot};
@@ -30,6 +31,7 @@ use crate::merge::{Lane, Patience};
 use crate::plan::WorkerPlan;
 use crate::stage::{Stage, StageCell};
 use crate::task::{Budget, Stopped, Task};
+use crate::timing::{Machine, Timing};
 
 /// What a turn did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,16 +74,34 @@ pub struct Worker {
     in_flight: Option<InFlight>,
     /// True once it is asked to stop: what fails now is not waited for at length.
     stopping: bool,
-    due_since: Option<Instant>,
+    /// On the host's steady clock, as all durations without a date here.
+    due_since: Option<Duration>,
     commit_time: Duration,
     /// The last turn left something for the next.
     behind: bool,
     /// The last turn took something.
     moved: bool,
-    ends_asked: Instant,
+    ends_asked: Duration,
     observers: Vec<Observer>,
     fenced: Option<CommitError>,
     stage: StageCell,
+    time: Arc<dyn Timing>,
+}
+
+/// Where a worker runs: what it takes the time from, and who commits.
+pub struct Hosting {
+    /// The time.
+    pub time: Arc<dyn Timing>,
+    /// Commits on a thread of its own if none; else within the turn that submits the round, and answers after
+    /// so many further looks: then one thread does all, in the same order each time.
+    pub answered_after: Option<u32>,
+}
+
+impl Default for Hosting {
+    /// The machine's time, and a thread that commits.
+    fn default() -> Self {
+        Self { time: Arc::new(Machine::new()), answered_after: None }
+    }
 }
 
 impl Worker {
@@ -92,6 +112,17 @@ impl Worker {
 
     /// Joins as [`Worker::join`] does, and says in `stage` where it stands.
     pub fn join_seen(plan: WorkerPlan, log: Arc<dyn Log>, stage: StageCell) -> Result<Self, WorkerError> {
+        Self::join_hosted(plan, log, stage, Hosting::default())
+    }
+
+    /// Joins as [`Worker::join_seen`] does, somewhere else than on this machine in its own time.
+    pub fn join_hosted(
+        plan: WorkerPlan,
+        log: Arc<dyn Log>,
+        stage: StageCell,
+        hosting: Hosting,
+    ) -> Result<Self, WorkerError> {
+        let Hosting { time, answered_after } = hosting;
         let topics = log.topics()?;
         let partitions = |name: &TopicName| {
             let found = topics.iter().find(|topic| topic.name == *name).map(|topic| topic.partitions);
@@ -104,8 +135,11 @@ impl Worker {
             broadcast.extend((0..count).map(|partition| TopicPartition::new(topic.clone(), partition)));
         }
         let writer = log.writer(&format!("{}.{}", plan.group, plan.instance)).map_err(WorkerError::Log)?;
-        let committer = Committer::start(writer, plan.worker.as_str())
-            .map_err(|why| WorkerError::Thread { worker: plan.worker.to_string(), why })?;
+        let committer = match answered_after {
+            Some(looks) => Committer::in_turn(writer, Arc::clone(&time), looks),
+            None => Committer::start(writer, plan.worker.as_str())
+                .map_err(|why| WorkerError::Thread { worker: plan.worker.to_string(), why })?,
+        };
         let member = log.member(&GroupSpec {
             group: plan.group.clone(),
             instance: plan.instance.clone(),
@@ -130,10 +164,11 @@ impl Worker {
             commit_time: Duration::ZERO,
             behind: false,
             moved: false,
-            ends_asked: Instant::now(),
+            ends_asked: time.elapsed(),
             observers: Vec::new(),
             fenced: None,
             stage,
+            time,
         })
     }
 
@@ -205,7 +240,7 @@ impl Worker {
             Patience::Tape
         } else {
             let (max_wait, max_idle) = (self.plan.runtime.max_wait, self.plan.runtime.max_idle);
-            Patience::Wall { now: wall(), max_wait, max_idle }
+            Patience::Wall { now: self.time.wall(), max_wait, max_idle }
         }
     }
 
@@ -228,9 +263,13 @@ impl Worker {
         (self.behind, self.moved) = (behind, moved);
         // On the tape's clock a promise may rest on records that no sequence number can tell of: then the
         // log's own end says that they are here.
-        if stuck && patience == Patience::Tape && self.ends_asked.elapsed() > Duration::from_millis(250) {
+        let now = self.time.elapsed();
+        if stuck
+            && patience == Patience::Tape
+            && now.saturating_sub(self.ends_asked) > Duration::from_millis(250)
+        {
             self.know_ends()?;
-            self.ends_asked = Instant::now();
+            self.ends_asked = now;
         }
         self.refetch()?;
         Ok(moved)
@@ -267,9 +306,3 @@ impl Worker {
 /// So many records a task takes at most in a turn: a commit that was answered meanwhile waits no longer than
 /// they take, and neither does the next.
 const SLICE: usize = 1024;
-
-/// The wall time.
-pub fn wall() -> Time {
-    let span = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(micros_of(span))
-}

@@ -65,6 +65,10 @@ pub struct OpenOptions {
     pub foreign_poll: Duration,
     /// (embedded) Where publication times and leases come from.
     pub clock: Clock,
+    /// (embedded) True: one thread a process writes, and commits what is ready together. False: whoever
+    /// writes does it on his own thread, alone, so that one thread that calls in the same order gets the same
+    /// answers; what other processes commit is seen at the next write.
+    pub writer_thread: bool,
     /// (Kafka) librdkafka properties, over the ones we ship; `consumer.` or `producer.` before one gives it to
     /// these clients only.
     pub kafka: BTreeMap<String, String>,
@@ -83,6 +87,7 @@ impl Default for OpenOptions {
             max_pages: None,
             foreign_poll: Duration::from_millis(5),
             clock: Clock::system(),
+            writer_thread: true,
             kafka: BTreeMap::new(),
         }
     }

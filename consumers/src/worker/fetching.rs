@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tapewatch_eventlog::{Batch, Polled, Reader, TopicPartition};
 
-use super::{Worker, WorkerError, wall};
+use super::{Worker, WorkerError};
 use crate::inspect::Fetched;
 use crate::stage::Stage;
 use crate::task::Task;
@@ -69,7 +69,7 @@ impl Worker {
     }
 
     pub(super) fn deliver(&mut self, batch: Arc<Batch>) {
-        let now = wall();
+        let now = self.time.wall();
         let fetched: Arc<Fetched> = Arc::new(self.plan.inspector.inspect(batch, now));
         let at = fetched.batch.source();
         if self.plan.own.contains(&at.topic) {

@@ -1,8 +1,7 @@
 //! Rounds: sealed from what the tasks have pending, committed one at a time, decided by the journal.
 
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tapewatch_eventlog::{CommitError, Committed, LogError, OutRecord, Round, TopicPartition};
@@ -12,7 +11,7 @@ use tapewatch_schemas::journal::JournalRecord;
 
 use super::failures::Failures;
 use super::states::{add_anchor, add_snapshot};
-use super::{Acknowledged, Worker, WorkerError, wall};
+use super::{Acknowledged, Worker, WorkerError};
 use crate::committer::Outcome;
 use crate::outbox::stamp;
 use crate::scan::Scanner;
@@ -29,7 +28,7 @@ pub(super) struct InFlight {
     /// True while it is not known whether it is written: nothing may begin on the writer before a recovery.
     in_doubt: bool,
     /// After a failure: when it is tried again.
-    again_at: Option<Instant>,
+    again_at: Option<Duration>,
 }
 
 /// What is kept of a sealed round until it is acknowledged.
@@ -48,7 +47,7 @@ impl Worker {
         if self.fenced.is_some() {
             return Ok(());
         }
-        let (now, carry, budget) = (wall(), self.plan.runtime.max_carry, self.budget());
+        let (now, carry, budget) = (self.time.wall(), self.plan.runtime.max_carry, self.budget());
         // Every task is asked: the question starts its carrying time.
         let mut due = false;
         for task in self.tasks.values_mut() {
@@ -59,7 +58,8 @@ impl Worker {
             return Ok(());
         }
         // It lingers while the round before it is being committed, and not once more after that.
-        let since = *self.due_since.get_or_insert_with(Instant::now);
+        let steady = self.time.elapsed();
+        let since = *self.due_since.get_or_insert(steady);
         if self.in_flight.is_some() {
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl Worker {
         } else {
             self.commit_time.clamp(runtime.linger, runtime.linger_max)
         };
-        if self.any_full() || since.elapsed() >= linger {
+        if self.any_full() || steady.saturating_sub(since) >= linger {
             self.submit(false)?;
         }
         Ok(())
@@ -87,7 +87,7 @@ impl Worker {
 
     /// Seals what is due (everything that is pending, if `all`) and begins the commit.
     pub(super) fn submit(&mut self, all: bool) -> Result<(), WorkerError> {
-        let (now, carry, budget) = (wall(), self.plan.runtime.max_carry, self.budget());
+        let (now, carry, budget) = (self.time.wall(), self.plan.runtime.max_carry, self.budget());
         let mut round = Round::default();
         let mut sealed = Vec::new();
         let mut outputs = Vec::new();
@@ -138,20 +138,20 @@ impl Worker {
 
     /// Takes the outcome of the commit under way, waiting at most `patience` for it.
     pub(super) fn settle(&mut self, patience: Duration) -> Result<(), WorkerError> {
-        let deadline = Instant::now() + patience;
+        let deadline = self.time.elapsed() + patience;
         while self.in_flight.is_some() && self.fenced.is_none() {
-            let now = Instant::now();
+            let now = self.time.elapsed();
             if let Some(at) = self.in_flight.as_ref().and_then(|pending| pending.again_at) {
                 if at <= now {
                     self.again()?;
                 } else if now < deadline {
-                    thread::sleep(at.min(deadline) - now);
+                    self.time.sleep(at.min(deadline).saturating_sub(now));
                 } else {
                     return Ok(());
                 }
                 continue;
             }
-            let left = deadline.saturating_duration_since(now);
+            let left = deadline.saturating_sub(now);
             let outcome = if left.is_zero() { self.committer.poll() } else { self.committer.wait(left) };
             match outcome {
                 None => return Ok(()),
@@ -190,7 +190,7 @@ impl Worker {
                     let (times, first) = (pending.failures.times(), first_input(&pending.sealed));
                     return Err(WorkerError::Failing { worker, times, first, why: error });
                 };
-                pending.again_at = Some(Instant::now() + wait);
+                pending.again_at = Some(self.time.elapsed() + wait);
             }
             CommitError::Fenced(_) => self.fenced = Some(error),
             CommitError::Refused(_) => {
@@ -203,8 +203,9 @@ impl Worker {
 
     /// Ends the wait for the next try.
     pub(super) fn hurry(&mut self) {
+        let now = self.time.elapsed();
         if let Some(at) = self.in_flight.as_mut().and_then(|pending| pending.again_at.as_mut()) {
-            *at = Instant::now();
+            *at = now;
         }
     }
 

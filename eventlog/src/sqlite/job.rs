@@ -50,27 +50,57 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Handle {
     pub(super) shared: Arc<Shared>,
-    jobs: Option<SyncSender<Job>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    writing: Writing,
+}
+
+/// Who writes.
+#[derive(Debug)]
+enum Writing {
+    /// The writer thread.
+    Thread { jobs: Option<SyncSender<Job>>, thread: Mutex<Option<JoinHandle<()>>> },
+    /// Whoever asks for it.
+    Caller(Mutex<Box<Desk>>),
+}
+
+/// Where jobs are done.
+struct Desk {
+    store: Store,
+    tail: Tail,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Desk")
+    }
 }
 
 impl Handle {
-    /// Opens the file and starts the thread.
+    /// Opens the file, and starts the thread if there is to be one.
     pub(super) fn start(shared: Arc<Shared>) -> Result<Self, LogError> {
-        let mut store = Store::open(Arc::clone(&shared))?;
+        let store = Store::open(Arc::clone(&shared))?;
+        let mut desk = Box::new(Desk { tail: Tail::new(shared.options.tail_bytes), store });
+        if !shared.options.writer_thread {
+            return Ok(Self { shared, writing: Writing::Caller(Mutex::new(desk)) });
+        }
         let (jobs, queue) = sync_channel(QUEUED_JOBS);
         let thread = std::thread::Builder::new()
             .name("log-writer".into())
-            .spawn(move || serve(&mut store, &queue))
+            .spawn(move || desk.serve(&queue))
             .map_err(|error| shared.backend("starting the writer thread", error.to_string()))?;
-        Ok(Self { shared, jobs: Some(jobs), thread: Mutex::new(Some(thread)) })
+        let writing = Writing::Thread { jobs: Some(jobs), thread: Mutex::new(Some(thread)) };
+        Ok(Self { shared, writing })
     }
 
+    /// Hands a job in. With a thread it may be done later, without one it is done when this returns.
     pub(super) fn submit(&self, job: Job) -> Result<(), LogError> {
-        let sent = self.jobs.as_ref().map(|jobs| jobs.send(job));
-        match sent {
-            Some(Ok(())) => Ok(()),
-            _ => Err(self.stopped()),
+        match &self.writing {
+            Writing::Thread { jobs: Some(jobs), .. } => jobs.send(job).map_err(|_| self.stopped()),
+            Writing::Thread { jobs: None, .. } => Err(self.stopped()),
+            Writing::Caller(desk) => {
+                let (_closed, nothing_more) = sync_channel(0);
+                lock(desk).work(job, &nothing_more);
+                Ok(())
+            }
         }
     }
 
@@ -95,8 +125,9 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = lock(&self.thread).take()
+        let Writing::Thread { jobs, thread } = &mut self.writing else { return };
+        *jobs = None;
+        if let Some(thread) = lock(thread).take()
             && thread.join().is_err()
         {
             tracing::error!(log = %self.shared.place.address, "the writer thread panicked");
@@ -104,16 +135,23 @@ impl Drop for Handle {
     }
 }
 
-fn serve(store: &mut Store, jobs: &Receiver<Job>) {
-    let mut tail = Tail::new(store.shared.options.tail_bytes);
-    let pause = store.shared.options.foreign_poll;
-    let alone = store.shared.place.in_memory();
-    while let Some(first) = wait(store, jobs, pause, alone) {
+impl Desk {
+    fn serve(&mut self, jobs: &Receiver<Job>) {
+        let pause = self.store.shared.options.foreign_poll;
+        let alone = self.store.shared.place.in_memory();
+        while let Some(first) = wait(&mut self.store, jobs, pause, alone) {
+            self.work(first, jobs);
+        }
+    }
+
+    /// Does a job, and those that are ready with it.
+    fn work(&mut self, first: Job, jobs: &Receiver<Job>) {
+        let Self { store, tail } = self;
         let mut next = Some(first);
         while let Some(job) = next.take() {
             let (group, after) = gather(job, jobs);
             if !group.is_empty() {
-                commit(store, &mut tail, group);
+                commit(store, tail, group);
                 store.checkpoint();
             }
             match after {
