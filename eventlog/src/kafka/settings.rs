@@ -251,6 +251,7 @@ fn is_settling(code: RDKafkaErrorCode) -> bool {
             | Code::CoordinatorLoadInProgress
             | Code::CoordinatorNotAvailable
             | Code::NotCoordinator
+            | Code::DestroyBroker
     )
 }
 
@@ -267,6 +268,8 @@ pub(super) fn is_silence(code: RDKafkaErrorCode) -> bool {
             | Code::RequestTimedOut
             | Code::Resolve
             | Code::NodeUpdate
+            // The broker that was asked has left the cluster: librdkafka drops what waited for it.
+            | Code::DestroyBroker
     )
 }
 
@@ -306,6 +309,24 @@ mod tests {
         assert_eq!(joining.get("heartbeat.interval.ms"), Some("1500"));
         assert_eq!(user.transacting("w.0").get("transactional.id"), Some("w.0"));
         assert_eq!(user.publishing().get("enable.idempotence"), Some("true"));
+    }
+
+    #[test]
+    fn a_broker_that_leaves_the_cluster_is_silent_and_another_is_asked() {
+        assert!(is_silence(RDKafkaErrorCode::DestroyBroker));
+        let mut asked = 0;
+        let answer = patiently(|| {
+            asked += 1;
+            if asked == 1 {
+                Err(KafkaError::MetadataFetch(RDKafkaErrorCode::DestroyBroker))
+            } else {
+                Ok(asked)
+            }
+        });
+        assert_eq!(answer.ok(), Some(2));
+        let error = KafkaError::MetadataFetch(RDKafkaErrorCode::DestroyBroker);
+        let told = settings(&[]).error("asking", &error, &Voice::default());
+        assert!(matches!(told, LogError::Unreachable { .. }), "{told:?}");
     }
 
     #[test]

@@ -1,0 +1,14 @@
+//! What goes wrong around workers on real brokers, a file a hazard. `scripts/faults` runs it: it needs three
+//! brokers of `scripts/kafka` (`TAPEWATCH_TEST_KAFKA`, and `KAFKA_DATA_DIR` for those that are hurt) and the
+//! programs, built. Without brokers every test says that it is skipped.
+//!
+//! Each scenario ends in the same judgement, [`stage::Stage::judge`].
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, its helpers too")]
+
+mod broker_paused;
+mod scaling;
+mod stage;
+mod torn_transaction;
+mod unknown_outcome;
+mod worker_killed;

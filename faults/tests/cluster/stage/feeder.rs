@@ -1,0 +1,60 @@
+//! Writes a tape's inputs to the log while a scenario goes on, and the rest of it when that is over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tapewatch_eventlog::{Log, OutRecord, Publisher};
+
+use super::PATIENCE;
+
+/// A thread that publishes slices of a tape, each acknowledged before the next.
+pub(crate) struct Feeder {
+    thread: JoinHandle<()>,
+    hurry: Arc<AtomicBool>,
+}
+
+impl Feeder {
+    /// Begins: a slice every so often, and the less there is left the slower, so that the tape outlasts any
+    /// scenario. The last slice waits for the end.
+    pub(crate) fn start(log: &Arc<dyn Log>, tape: Vec<Vec<OutRecord>>, every: Duration) -> Self {
+        let hurry = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&hurry);
+        let mut publisher = log.publisher().unwrap();
+        let thread = thread::spawn(move || {
+            let all = tape.len() as u32;
+            for (left, slice) in (0..all).rev().zip(tape) {
+                queue(&mut *publisher, slice);
+                // In a hurry it is enough that all are acknowledged in the end.
+                if !asked.load(Ordering::SeqCst) || left == 0 {
+                    publisher.flush(PATIENCE).expect("the brokers take it");
+                }
+                let begun = Instant::now();
+                let is_due = || left > 1 && begun.elapsed() > every * all / left;
+                while left > 0 && !is_due() && !asked.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(2));
+                }
+            }
+        });
+        Self { thread, hurry }
+    }
+
+    /// The rest of the tape at once.
+    pub(crate) fn finish(self) {
+        self.hurry.store(true, Ordering::SeqCst);
+        self.thread.join().expect("it has not failed");
+    }
+}
+
+/// Publishes records and waits until all are acknowledged.
+pub(crate) fn publish(publisher: &mut dyn Publisher, records: Vec<OutRecord>) {
+    queue(publisher, records);
+    publisher.flush(PATIENCE).expect("the brokers take it");
+}
+
+fn queue(publisher: &mut dyn Publisher, records: Vec<OutRecord>) {
+    for record in records {
+        publisher.send(record).expect("the queue has room for a slice");
+    }
+}

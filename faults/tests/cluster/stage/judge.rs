@@ -1,0 +1,59 @@
+//! What must hold at the end, whatever went wrong before.
+
+use tapewatch_consumers::audit::{Subject, audit};
+use tapewatch_faults::invariants::{Terms, Watched, check_all};
+use tapewatch_schemas::Codec;
+use tapewatch_schemas::catalogue::RISK;
+
+use super::Stage;
+use super::tape::{Outputs, outputs};
+
+impl Stage {
+    /// Every invariant, of these workers: law 1 by an independent count, every output once and only once, a clean
+    /// replay, no partition behind an open transaction.
+    pub(crate) fn judge(&self, workers: &[&str]) {
+        self.judge_on(workers, &Terms::default());
+    }
+
+    /// As [`Stage::judge`], on other terms.
+    pub(crate) fn judge_on(&self, workers: &[&str], terms: &Terms) {
+        let settings = self.loaded();
+        let watched: Vec<Watched> =
+            workers.iter().map(|name| Watched::of(name, &settings, &*self.log).unwrap()).collect();
+        let violations = check_all(&self.log, &watched, terms).unwrap();
+        let told: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        assert!(violations.is_empty(), "{} violations:\n{}", told.len(), told.join("\n"));
+    }
+
+    /// As [`Stage::judge`], of risk, which has nothing left to take; and what it wrote is to the byte what comes
+    /// out undisturbed.
+    pub(crate) fn judge_risk(&self, undisturbed: &Outputs) {
+        self.judge(&[RISK]);
+        let found = audit(&self.log, &Subject::of(RISK), &mut |_| {}).unwrap();
+        let left: Vec<_> = found.lines.iter().filter(|line| line.lag > 0).collect();
+        assert!(left.is_empty(), "not all was taken: {left:#?}");
+        same(undisturbed, &outputs(&self.log));
+    }
+}
+
+fn same(expected: &Outputs, found: &Outputs) {
+    let codec = Codec::new(&[]).unwrap();
+    let keys = |outputs: &Outputs| outputs.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(expected), keys(found), "topics and tasks that have outputs, undisturbed left");
+    for ((topic, task), expected) in expected {
+        let found = &found[&(topic.clone(), task.clone())];
+        let first = (0..expected.len().max(found.len())).find(|&at| expected.get(at) != found.get(at));
+        if let Some(at) = first {
+            let shown = |outputs: &[(Vec<u8>, Vec<u8>)]| {
+                outputs.get(at).map(|(_, value)| codec.decode_any(value).map(|event| codec.to_json(&event)))
+            };
+            panic!(
+                "{topic}: output {at} of task {task} is another ({} undisturbed, {} here):\n  {:?}\n  {:?}",
+                expected.len(),
+                found.len(),
+                shown(expected),
+                shown(found)
+            );
+        }
+    }
+}
