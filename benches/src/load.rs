@@ -4,6 +4,7 @@ pub mod job_e;
 pub mod latency;
 pub mod memory;
 pub mod r;
+pub mod replay;
 pub mod restart;
 pub mod start;
 pub mod transaction;

@@ -45,6 +45,11 @@ impl Context {
         self.settings_in(self.global.environment.as_deref())
     }
 
+    /// The settings of another file, in the environment of `--env`; the log stays the one that `--log` names.
+    pub fn settings_of(&self, file: Option<&Path>) -> Result<Settings, CliError> {
+        Ok(Settings::load(file, self.global.environment.as_deref(), variables())?)
+    }
+
     /// The settings in an environment, whatever `--env` says.
     pub fn settings_in(&self, environment: Option<&str>) -> Result<Settings, CliError> {
         let mut settings = Settings::load(self.file().as_deref(), environment, variables())?;

@@ -4,6 +4,7 @@ use std::io;
 
 use tapewatch_config::ConfigErrors;
 use tapewatch_consumers::WorkerError;
+use tapewatch_consumers::replay::what_if::WhatIfError;
 use tapewatch_consumers::seek::SeekError;
 use tapewatch_eventlog::{CommitError, LogError};
 
@@ -29,6 +30,9 @@ pub enum CliError {
     /// A position was not moved.
     #[error(transparent)]
     Seek(#[from] SeekError),
+    /// A tape was not replayed under another configuration.
+    #[error(transparent)]
+    WhatIf(WhatIfError),
     /// A transaction was not acknowledged.
     #[error("{doing}: {source}")]
     Commit {
@@ -74,6 +78,16 @@ impl From<SliceError> for CliError {
     }
 }
 
+impl From<WhatIfError> for CliError {
+    fn from(error: WhatIfError) -> Self {
+        match error {
+            WhatIfError::Log(error) => Self::Log(error),
+            gone if gone.is_gone() => Self::NotVerifiable(gone.to_string()),
+            other => Self::WhatIf(other),
+        }
+    }
+}
+
 impl CliError {
     /// The exit code.
     pub fn exit(&self) -> u8 {
@@ -91,7 +105,7 @@ impl CliError {
             // A reader that has seen enough (`tapewatch tail … | head`) is no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OK,
             Self::Output(error) | Self::Temporary(error) if is_full(error) => exit::FULL,
-            Self::Output(_) | Self::Temporary(_) | Self::Failed(_) => exit::FAILED,
+            Self::Output(_) | Self::Temporary(_) | Self::Failed(_) | Self::WhatIf(_) => exit::FAILED,
         }
     }
 

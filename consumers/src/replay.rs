@@ -1,14 +1,22 @@
 //! `replay --verify`: rebuilds a worker's outputs from its journal and compares every byte with the log.
 //!
-//! Journal, inputs, outputs and letters are read forward side by side; what is held at a time is bounded.
+//! Journals, inputs, outputs and letters are read forward side by side, for all tasks of a worker together:
+//! what they share is read and decoded once. Of the inputs at most [`crate::feed::AHEAD`] records are held that
+//! no task has taken yet, and of each shared partition [`crate::feed::KEPT`] that the task which is furthest
+//! behind has not; the task that is furthest behind goes on first, so that the distance is about a journal
+//! record. Of the outputs a digest each is held for as long as that distance. Beside these stand what every
+//! task's state takes, and a digest of each of its dead letters and anchors.
 
 mod journal;
 mod letters;
 mod outputs;
+mod rows;
 mod run;
 mod states;
+pub mod what_if;
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use tapewatch_eventlog::{Log, LogError, TopicPartition};
@@ -17,9 +25,8 @@ use tapewatch_schemas::{Time, WorkerName};
 
 use crate::audit::partitions;
 use crate::plan::WorkerPlan;
-use crate::scan::Scanner;
 
-use self::run::Run;
+use self::run::{Run, Shared};
 
 /// Which part of a journal to verify.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +61,34 @@ pub struct Report {
     /// What differs, the first first; at most [`MOST_FINDINGS`].
     pub differs: Vec<Finding>,
     /// What could not be verified, and why.
-    pub unverifiable: Vec<String>,
+    pub unverifiable: Vec<Gap>,
+}
+
+/// A run of journal records that cannot be verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// The first record's sequence number; none if there is no record.
+    pub first: Option<i64>,
+    /// The last one's; none if it goes on to the end.
+    pub last: Option<i64>,
+    /// Why not.
+    pub why: String,
+}
+
+impl Gap {
+    fn after(first: i64, why: String) -> Self {
+        Self { first: Some(first), last: None, why }
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.first, self.last) {
+            (Some(first), Some(last)) => write!(f, "sequence {first} to {last}"),
+            (Some(first), None) => write!(f, "from sequence {first}"),
+            (None, _) => write!(f, "all of it"),
+        }
+    }
 }
 
 /// So many differences of a task are told.
@@ -104,17 +138,18 @@ pub struct Finding {
 pub struct Verifier<'a> {
     plan: &'a WorkerPlan,
     log: Arc<dyn Log>,
-    scanner: Scanner,
     range: Range,
     tasks: i32,
 }
 
+/// Told after every journal record how many of how many are done.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
 impl<'a> Verifier<'a> {
     /// A verifier that reads a log and never writes to it.
     pub fn new(plan: &'a WorkerPlan, log: Arc<dyn Log>, range: Range) -> Result<Self, LogError> {
-        let scanner = Scanner::new(Arc::clone(&log))?;
         let tasks = partitions(&log, &journal_topic(plan.worker.as_str()))?;
-        Ok(Self { plan, log, scanner, range, tasks })
+        Ok(Self { plan, log, range, tasks })
     }
 
     /// How many tasks the worker has.
@@ -122,17 +157,45 @@ impl<'a> Verifier<'a> {
         self.tasks
     }
 
-    /// Verifies the task `partition`. What has no journal record cannot be verified. `progress` is told after every journal record how many of how many
-    /// are done.
-    pub fn verify(&mut self, partition: i32, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, LogError> {
-        let mut report = Run::begin(self, partition)?.verify(progress)?;
+    /// Verifies the task `partition`. What has no journal record cannot be verified.
+    pub fn verify(&mut self, partition: i32, progress: Progress<'_>) -> Result<Report, LogError> {
+        let reports = self.verify_all(&[partition], progress)?;
+        Ok(reports.into_iter().next().expect("there is a report for each task"))
+    }
+
+    /// Verifies these tasks side by side, and reports on each in their order. The task that has read least
+    /// of what they share goes on first.
+    pub fn verify_all(&mut self, of: &[i32], progress: Progress<'_>) -> Result<Vec<Report>, LogError> {
+        let mut shared = Shared::open(self.plan, &self.log, self.range, (of, self.tasks))?;
+        let mut runs = Vec::with_capacity(of.len());
+        for task in of {
+            runs.push(Run::begin(&mut shared, *task)?);
+        }
+        // How far each has read; none once it is done.
+        let mut at: Vec<Option<i64>> = runs.iter().map(|run| Some(run.progress(self.plan))).collect();
+        let mut turns = 0_u32;
+        while let Some(next) = least(&at) {
+            let goes_on = runs[next].step(&mut shared)?;
+            at[next] = goes_on.then(|| runs[next].progress(self.plan));
+            let (done, total) = shared.journals.progress();
+            progress(done, total);
+            turns = turns.wrapping_add(1);
+            if turns.is_multiple_of(8) {
+                let left = runs.iter().zip(&at).filter(|(_, at)| at.is_some()).map(|(run, _)| run);
+                release(&mut shared, &left.collect::<Vec<_>>());
+            }
+        }
+        runs.into_iter().map(|run| self.concluded(run.into_report())).collect()
+    }
+
+    fn concluded(&self, mut report: Report) -> Result<Report, LogError> {
         // A range after the last anchor may hold nothing; a whole journal without a record is another matter.
         let nothing = report.first.is_none() && report.verdict() == Verdict::Verified;
-        if nothing && (self.range == Range::default() || self.is_empty(partition)?) {
-            report.unverifiable.push(format!(
-                "its journal is empty: {} has never run here, so there is nothing to verify",
-                report.worker
-            ));
+        if nothing && (self.range == Range::default() || self.is_empty(report.partition)?) {
+            let worker = &report.worker;
+            let why =
+                format!("its journal is empty: {worker} has never run here, so there is nothing to verify");
+            report.unverifiable.push(Gap { first: None, last: None, why });
         }
         Ok(report)
     }
@@ -141,5 +204,64 @@ impl<'a> Verifier<'a> {
         let topic = journal_topic(self.plan.worker.as_str());
         let bounds = self.log.bounds(&TopicPartition::new(topic, partition))?;
         Ok(bounds.earliest >= bounds.end)
+    }
+}
+
+/// Verifies these tasks of a worker on so many threads, and reports on each in their order. Each thread has
+/// the bounds of this module's head to itself. `progress` is told how many journal records of how many are
+/// done, over all threads.
+///
+/// # Errors
+/// The log's.
+pub fn verify_on_threads(
+    plan: &WorkerPlan,
+    log: &Arc<dyn Log>,
+    range: Range,
+    (of, threads): (&[i32], usize),
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Vec<Report>, LogError> {
+    let threads = threads.clamp(1, of.len().max(1));
+    let shares: Vec<Vec<i32>> =
+        (0..threads).map(|first| of.iter().copied().skip(first).step_by(threads).collect()).collect();
+    let told = Mutex::new(vec![(0, 0); threads]);
+    let verify = |index: usize| {
+        let mut tell = |done, total| {
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            told[index] = (done, total);
+            progress(told.iter().map(|(done, _)| done).sum(), told.iter().map(|(_, total)| total).sum());
+        };
+        Verifier::new(plan, Arc::clone(log), range)?.verify_all(&shares[index], &mut tell)
+    };
+    let mut reports = Vec::with_capacity(of.len());
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|index| {
+                scope.spawn({
+                    let verify = &verify;
+                    move || verify(index)
+                })
+            })
+            .collect();
+        for one in running {
+            reports.extend(one.join().expect("a panic in a thread is one here")?);
+        }
+        Ok::<_, LogError>(())
+    })?;
+    reports.sort_by_key(|report: &Report| of.iter().position(|task| *task == report.partition));
+    Ok(reports)
+}
+
+/// The one that is furthest behind; none once all are done.
+fn least(at: &[Option<i64>]) -> Option<usize> {
+    let left = at.iter().enumerate().filter_map(|(index, at)| Some((index, (*at)?)));
+    left.min_by_key(|(_, at)| *at).map(|(index, _)| index)
+}
+
+/// Lets go of what every one of these tasks has read.
+fn release(shared: &mut Shared<'_>, left: &[&Run]) {
+    let inputs = left.iter().map(|run| run.shared_inputs(shared.plan)).find(|inputs| !inputs.is_empty());
+    for at in inputs.unwrap_or_default() {
+        let floor = left.iter().filter_map(|run| run.position(&at)).min();
+        shared.feed.release(&at, floor.unwrap_or(0));
     }
 }

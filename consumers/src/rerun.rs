@@ -226,7 +226,7 @@ impl Rerun {
                 self.lanes.insert(at, (*position, Time::MIN));
             }
         }
-        let inputs = self.inputs(record, feed)?;
+        let inputs = inputs(record, &self.lanes, feed)?;
         let outbox = self.follow(record, injected, &inputs, compare)?;
         for (range, taken) in record.inputs.iter().zip(&inputs) {
             let at = TopicPartition::new(range.topic.clone(), range.partition);
@@ -244,62 +244,6 @@ impl Rerun {
         self.sequence += 1;
         self.previous = record.hash;
         Ok(outbox.records.into_iter().map(|(_, record)| record).collect())
-    }
-
-    /// Reads the record's input ranges and compares their digests.
-    fn inputs(&self, record: &JournalRecord, feed: &mut Feed) -> Result<Vec<Intake>, RerunError> {
-        let mut inputs = Vec::with_capacity(record.inputs.len());
-        for range in &record.inputs {
-            let at = TopicPartition::new(range.topic.clone(), range.partition);
-            if let Some((expected, _)) = self.lanes.get(&at)
-                && *expected != range.from
-            {
-                return Err(Difference::Position { at, found: range.from, expected: *expected }.into());
-            }
-            let excluded = |list: &[Excluded], stepless: bool| -> Vec<OffsetRun> {
-                let of_range = list.iter().filter(|e| {
-                    e.topic == range.topic
-                        && e.partition == range.partition
-                        && takes_no_step(&e.reason) == stepless
-                });
-                let mut runs: Vec<OffsetRun> = of_range.flat_map(|e| e.runs.iter().copied()).collect();
-                runs.sort_by_key(|run| run.first);
-                runs
-            };
-            let passed = excluded(&record.skipped, true);
-            let mut hasher = blake3::Hasher::new();
-            let mut count = 0;
-            let mut records = Vec::new();
-            // In parts: what was skipped on purpose may be more than fits.
-            let mut from = range.from;
-            while from < range.to {
-                let to = range.to.min(from.saturating_add(PART));
-                let part = feed.range(&at, from, to)?;
-                count += part.len() as i64;
-                part.iter().for_each(|(fetched, index)| {
-                    hasher.update(&fetched.verdicts[*index].digest.0);
-                });
-                let keep = |(fetched, index): &Located| !covers(&passed, fetched.batch.record(*index).offset);
-                records.extend(part.into_iter().filter(keep));
-                from = to;
-            }
-            let found = Digest::from(hasher.finalize());
-            if count != range.count || found != range.digest {
-                let (said_count, said, from, to) = (range.count, range.digest, range.from, range.to);
-                return Err(Difference::Input { at, from, to, count, said_count, found, said }.into());
-            }
-            let dead = excluded(&record.dead_letters, false);
-            let elsewhere = excluded(&record.skipped, false);
-            inputs.push(Intake { at, dead, elsewhere, steps: records, merge_time: Time::MIN });
-        }
-        for intake in &mut inputs {
-            let good = intake.steps.iter().filter_map(|(fetched, index)| {
-                let offset = fetched.batch.record(*index).offset;
-                if intake.is_dead(offset) { None } else { fetched.verdicts[*index].event_time() }
-            });
-            intake.merge_time = good.max().unwrap_or(Time::MIN);
-        }
-        Ok(inputs)
     }
 
     /// Follows the record's order.
@@ -337,6 +281,126 @@ impl Rerun {
         let complete = events.next().is_none() && inputs.iter().zip(&next).all(|(i, n)| i.steps.len() == *n);
         if complete { Ok(outbox) } else { Err(inconsistent("steps").into()) }
     }
+}
+
+/// A step of a journalled round.
+pub(crate) enum Scripted {
+    /// An injected event.
+    Injected(Injected),
+    /// A record, and what became of it.
+    Record {
+        /// The record.
+        located: Located,
+        /// What became of it.
+        fate: Fate,
+    },
+}
+
+/// What became of a record that took a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The monitor took it.
+    Taken,
+    /// It is a dead letter of the task's own.
+    Dead,
+    /// It is a dead letter of another task.
+    DeadElsewhere,
+}
+
+/// A journalled round step by step, in the merge's order; its inputs must be what they were.
+pub(crate) fn script(
+    record: &JournalRecord,
+    lanes: &BTreeMap<TopicPartition, (i64, Time)>,
+    feed: &mut Feed,
+) -> Result<Vec<Scripted>, RerunError> {
+    let mut events = injected(record)?.into_iter();
+    let inputs = inputs(record, lanes, feed)?;
+    let mut next: Vec<_> = inputs.iter().map(|intake| intake.steps.iter()).collect();
+    let mut steps = Vec::with_capacity(record.steps as usize);
+    for run in &record.order {
+        for _ in 0..run.count {
+            if run.input == Run::INJECTED {
+                steps.push(Scripted::Injected(events.next().ok_or_else(|| inconsistent("injected events"))?));
+                continue;
+            }
+            let index = run.input as usize;
+            let intake = inputs.get(index).ok_or_else(|| inconsistent("inputs"))?;
+            let located = next[index].next().ok_or_else(|| inconsistent("records"))?;
+            let offset = located.0.batch.record(located.1).offset;
+            let fate = match (covers(&intake.dead, offset), covers(&intake.elsewhere, offset)) {
+                (true, _) => Fate::Dead,
+                (false, true) => Fate::DeadElsewhere,
+                (false, false) => Fate::Taken,
+            };
+            steps.push(Scripted::Record { located: located.clone(), fate });
+        }
+    }
+    let complete = events.next().is_none() && next.iter_mut().all(|steps| steps.next().is_none());
+    if complete { Ok(steps) } else { Err(inconsistent("steps").into()) }
+}
+
+/// Reads the record's input ranges and compares their digests.
+fn inputs(
+    record: &JournalRecord,
+    lanes: &BTreeMap<TopicPartition, (i64, Time)>,
+    feed: &mut Feed,
+) -> Result<Vec<Intake>, RerunError> {
+    let mut inputs = Vec::with_capacity(record.inputs.len());
+    for range in &record.inputs {
+        let at = TopicPartition::new(range.topic.clone(), range.partition);
+        if let Some((expected, _)) = lanes.get(&at)
+            && *expected != range.from
+        {
+            return Err(Difference::Position { at, found: range.from, expected: *expected }.into());
+        }
+        let excluded = |list: &[Excluded], stepless: bool| -> Vec<OffsetRun> {
+            let of_range = list.iter().filter(|e| {
+                e.topic == range.topic
+                    && e.partition == range.partition
+                    && takes_no_step(&e.reason) == stepless
+            });
+            let mut runs: Vec<OffsetRun> = of_range.flat_map(|e| e.runs.iter().copied()).collect();
+            runs.sort_by_key(|run| run.first);
+            runs
+        };
+        let passed = excluded(&record.skipped, true);
+        let mut hasher = blake3::Hasher::new();
+        let mut count = 0;
+        let mut records = Vec::new();
+        // In parts: what was skipped on purpose may be more than fits.
+        let mut from = range.from;
+        while from < range.to {
+            let to = range.to.min(from.saturating_add(PART));
+            let part = feed.range(&at, from, to)?;
+            count += part.len() as i64;
+            part.iter().for_each(|(fetched, index)| {
+                hasher.update(&fetched.verdicts[*index].digest.0);
+            });
+            let keep = |(fetched, index): &Located| !covers(&passed, fetched.batch.record(*index).offset);
+            match (passed.is_empty(), records.is_empty()) {
+                (true, true) => records = part,
+                (true, false) => records.extend(part),
+                (false, _) => records.extend(part.into_iter().filter(keep)),
+            }
+            from = to;
+        }
+        let found = Digest::from(hasher.finalize());
+        if count != range.count || found != range.digest {
+            let (said_count, said, from, to) = (range.count, range.digest, range.from, range.to);
+            return Err(Difference::Input { at, from, to, count, said_count, found, said }.into());
+        }
+        let dead = excluded(&record.dead_letters, false);
+        let elsewhere = excluded(&record.skipped, false);
+        inputs.push(Intake { at, dead, elsewhere, steps: records, merge_time: Time::MIN });
+    }
+    for intake in &mut inputs {
+        let good = intake.steps.iter().filter_map(|(fetched, index)| {
+            let offset = fetched.batch.record(*index).offset;
+            if intake.is_dead(offset) { None } else { fetched.verdicts[*index].event_time() }
+        });
+        intake.merge_time = good.max().unwrap_or(Time::MIN);
+    }
+    Ok(inputs)
 }
 
 /// One input range, ready to be followed.

@@ -269,7 +269,10 @@ fn another_code_version_is_named_and_not_judged() {
     let mut verifier = Verifier::new(&plan, Arc::clone(&log), Range::default()).unwrap();
     let report = verifier.verify(0, &mut |_, _| {}).unwrap();
     assert_eq!(report.verdict(), Verdict::NotVerifiable, "{report:#?}");
-    assert!(report.unverifiable[0].contains("written by code version test, this is later"), "{report:#?}");
+    assert!(
+        report.unverifiable[0].why.contains("written by code version test, this is later"),
+        "{report:#?}"
+    );
 
     // What the later version then writes is verified by it, from the anchor at its epoch on.
     let mut worker = Worker::join(plan.clone(), Arc::clone(&log)).unwrap();

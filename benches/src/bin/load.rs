@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use tapewatch_benches::Failure;
-use tapewatch_benches::load::{job_e, latency, memory, r, restart, start, transaction};
+use tapewatch_benches::load::{job_e, latency, memory, r, replay, restart, start, transaction};
 
 /// Measures tapewatch on this machine.
 #[derive(Parser)]
@@ -30,6 +30,12 @@ enum What {
         /// For so long, at a rate.
         #[arg(long, default_value_t = 60)]
         seconds: u64,
+    },
+    /// `replay --verify` of R, against the live rate of the same run.
+    Replay {
+        /// Events at full speed.
+        #[arg(long, default_value_t = 2_000_000)]
+        events: u64,
     },
     /// Execution reports alone, against raw consumption.
     JobE {
@@ -107,6 +113,7 @@ fn main() -> Result<(), Failure> {
             let events = rate.map_or(events, |rate| rate * seconds);
             r::run(&url, r::Extent { events, rate })?
         }
+        What::Replay { events } => replay::run(&url, events)?,
         What::JobE { records, repetitions } => job_e::run(&url, records, repetitions)?,
         What::Latency { rate, seconds } => latency::run(&url, rate, seconds)?,
         What::Start { repetitions } => start::run(&url, repetitions)?,

@@ -1,76 +1,69 @@
-//! A journal read one record at a time.
+//! Journals of several tasks, each read one record at a time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use tapewatch_eventlog::{Batch, Log, LogError, Polled, Reader, TopicPartition};
+use tapewatch_eventlog::{Log, LogError, TopicPartition};
+use tapewatch_schemas::Time;
+use tapewatch_schemas::catalogue::journal_topic;
 use tapewatch_schemas::journal::{JournalError, JournalRecord};
 
-/// A journal's partition, read from somewhere to its end as it was when last asked.
-pub(super) struct Journal {
-    log: Arc<dyn Log>,
-    reader: Box<dyn Reader>,
-    pub(super) at: TopicPartition,
-    /// The first offset that is there.
-    pub(super) earliest: i64,
-    position: i64,
-    end: i64,
-    batch: Option<(Arc<Batch>, usize)>,
+use super::rows::Rows;
+
+/// The journals of a worker's tasks, from somewhere to their ends as they were when last asked.
+pub(super) struct Journals {
+    worker: String,
+    rows: Rows,
 }
 
-/// A record with its offset.
-pub(super) type Entry = (i64, Result<JournalRecord, JournalError>);
+/// A journal record as it stands in the log.
+pub(super) struct Entry {
+    /// Where.
+    pub(super) offset: i64,
+    /// When it was published.
+    pub(super) published: Time,
+    /// What it says.
+    pub(super) record: Result<JournalRecord, JournalError>,
+}
 
-impl Journal {
-    /// Opens it. It begins at `from`, or at the first offset that is there.
-    pub(super) fn open(log: &Arc<dyn Log>, at: TopicPartition, from: i64) -> Result<Self, LogError> {
-        let mut reader = log.reader()?;
-        let bounds = log.bounds(&at)?;
-        let position = from.max(bounds.earliest);
-        reader.assign(&[(at.clone(), position.min(bounds.end))])?;
-        let (earliest, end) = (bounds.earliest, bounds.end);
-        Ok(Self { log: Arc::clone(log), reader, at, earliest, position, end, batch: None })
+impl Journals {
+    /// None opened yet.
+    pub(super) fn new(log: &Arc<dyn Log>, worker: &str) -> Result<Self, LogError> {
+        Ok(Self { worker: worker.to_owned(), rows: Rows::new(log)? })
     }
 
-    /// Looks where it ends now. True if there is more than there was.
-    pub(super) fn refresh(&mut self) -> Result<bool, LogError> {
-        let end = self.log.bounds(&self.at)?.end;
-        Ok(std::mem::replace(&mut self.end, end) < end)
+    /// The partition of a task's.
+    pub(super) fn at(&self, task: i32) -> TopicPartition {
+        TopicPartition::new(journal_topic(&self.worker), task)
     }
 
-    /// How many offsets there are, and how many were read.
+    /// Opens a task's, or opens it anew. It begins at `from`, or at the first offset that is there.
+    pub(super) fn open(&mut self, task: i32, from: i64) -> Result<(), LogError> {
+        self.rows.open(&self.at(task), from)
+    }
+
+    /// The first offset of a task's that is there.
+    pub(super) fn earliest(&self, task: i32) -> i64 {
+        self.rows.earliest(&self.at(task))
+    }
+
+    /// Looks where a task's ends now. True if there is more than there was.
+    pub(super) fn refresh(&mut self, task: i32) -> Result<bool, LogError> {
+        self.rows.refresh(&self.at(task))
+    }
+
+    /// How many offsets were read of all tasks', and how many there are.
     pub(super) fn progress(&self) -> (u64, u64) {
-        let span = |to: i64| u64::try_from(to - self.earliest).unwrap_or(0);
-        (span(self.position), span(self.end))
+        self.rows.progress()
     }
 
-    /// The next record; none at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Entry>, LogError> {
-        let heard = Instant::now();
-        loop {
-            if let Some((batch, index)) = self.batch.as_mut()
-                && *index < batch.len()
-            {
-                let record = batch.record(*index);
-                *index += 1;
-                self.position = record.offset + 1;
-                return Ok(Some((record.offset, JournalRecord::open(record.value.unwrap_or_default()))));
-            }
-            if self.position >= self.end {
-                return Ok(None);
-            }
-            match self.reader.poll(Duration::from_millis(20))? {
-                Polled::Batch(batch) => self.batch = Some((batch, 0)),
-                Polled::End { position, .. } => self.position = self.position.max(position),
-                _ if heard.elapsed() > Duration::from_secs(30) => {
-                    return Err(LogError::Backend {
-                        log: self.log.address().to_owned(),
-                        doing: format!("reading {} from offset {}", self.at, self.position),
-                        why: "nothing came for 30 s".into(),
-                    });
-                }
-                _ => {}
-            }
-        }
+    /// The next record of a task's; none at the end.
+    pub(super) fn next(&mut self, task: i32) -> Result<Option<Entry>, LogError> {
+        let at = self.at(task);
+        let row = self.rows.next(&at)?;
+        Ok(row.map(|row| {
+            let record = row.record();
+            let opened = JournalRecord::open(record.value.unwrap_or_default());
+            Entry { offset: record.offset, published: record.timestamp, record: opened }
+        }))
     }
 }

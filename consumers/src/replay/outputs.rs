@@ -1,9 +1,10 @@
-//! One task's outputs as they stand in the log, read along with the rerun that makes them again.
+//! Outputs as they stand in the log, read along with the reruns that make them again.
 //!
 //! A task writes its steps in order, so in each output partition its records rise by step and index. Each
-//! partition is read once, forward, with a bounded number of digests held.
+//! partition is read once for all tasks that are verified together, forward; what is held is a digest of each
+//! record between the task that is furthest and the one that is furthest behind.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,8 @@ use tapewatch_schemas::catalogue::{HEARTBEATS, WORKERS};
 
 use crate::outbox::{DETECTED, FROM};
 
-/// So many of one partition are held before its reading pauses.
-const HIGH: usize = 20_000;
+/// So many of one partition are held before its reading pauses, unless a task waits for one.
+const HIGH: usize = 2_000;
 
 /// Step and index.
 pub(super) type Place = (i64, i64);
@@ -28,27 +29,29 @@ struct Stored {
 
 #[derive(Default)]
 struct Lane {
-    held: VecDeque<Stored>,
+    /// By task.
+    held: BTreeMap<i32, VecDeque<Stored>>,
+    count: usize,
     earliest: i64,
     read_to: i64,
     end: i64,
     paused: bool,
-    /// True once one of the task's records was compared.
-    begun: bool,
+    /// The tasks of which a record was compared.
+    begun: BTreeSet<i32>,
 }
 
-/// Outputs of one task.
+/// Outputs of a worker's tasks.
 pub(super) struct Outputs {
     log: Arc<dyn Log>,
     reader: Box<dyn Reader>,
     worker: String,
-    partition: i32,
+    /// How many tasks the worker has.
     tasks: i32,
+    /// Of the tasks that are looked at: steps before this are not.
+    floors: BTreeMap<i32, i64>,
     lanes: BTreeMap<TopicPartition, Lane>,
-    /// Earlier steps are not looked at.
-    floor: i64,
-    /// Records in topics of workers alone that no worker wrote.
-    foreign: Vec<String>,
+    /// Records in topics of workers alone that no worker wrote, with the task that tells of them.
+    foreign: Vec<(i32, String)>,
 }
 
 /// How an output compares.
@@ -62,12 +65,11 @@ pub(super) enum Compared {
 }
 
 impl Outputs {
-    /// Opens the partitions that a worker writes, up to their ends as they are now.
+    /// Opens the partitions that a worker writes, up to their ends as they are now, for these of its tasks.
     pub(super) fn open(
         log: &Arc<dyn Log>,
         worker: &str,
-        partition: i32,
-        tasks: i32,
+        (of, tasks): (&[i32], i32),
         targets: impl Iterator<Item = TopicPartition>,
     ) -> Result<Self, LogError> {
         let mut reader = log.reader()?;
@@ -78,85 +80,122 @@ impl Outputs {
             let (earliest, end) = (bounds.earliest, bounds.end);
             lanes.insert(at, Lane { earliest, read_to: earliest, end, ..Lane::default() });
         }
-        let worker = worker.to_owned();
-        let log = Arc::clone(log);
-        Ok(Self { log, reader, worker, partition, tasks, lanes, floor: 0, foreign: Vec::new() })
+        let (worker, log) = (worker.to_owned(), Arc::clone(log));
+        let floors = of.iter().map(|task| (*task, 0)).collect();
+        Ok(Self { log, reader, worker, tasks, floors, lanes, foreign: Vec::new() })
     }
 
-    /// Outputs of earlier steps are passed over from now on.
-    pub(super) fn begin_at(&mut self, step: i64) {
-        self.floor = step;
+    /// Outputs of a task's earlier steps are passed over from now on.
+    pub(super) fn begin_at(&mut self, task: i32, step: i64) {
+        self.floors.insert(task, step);
+    }
+
+    fn floor(&self, task: i32) -> i64 {
+        self.floors.get(&task).copied().unwrap_or(0)
     }
 
     /// Compares an output with the one in the log. Gives what stands before it without a reason, too.
-    pub(super) fn compare(&mut self, output: &OutRecord) -> Result<(Compared, Vec<String>), LogError> {
+    pub(super) fn compare(
+        &mut self,
+        task: i32,
+        output: &OutRecord,
+    ) -> Result<(Compared, Vec<String>), LogError> {
         let mut extra = Vec::new();
         let at = &output.target;
         let Some(place) = place_of(output) else {
             return Ok((Compared::Differs(format!("{at}: an output does not say where it is from")), extra));
         };
+        let floor = self.floor(task);
         loop {
-            self.fill(at, 2)?;
+            self.fill(at, task, 1)?;
             let lane = self.lanes.entry(at.clone()).or_default();
-            let Some(found) = lane.held.front() else {
-                return Ok((missing(lane, at, place), extra));
+            let Some(found) = lane.first(task) else {
+                return Ok((missing(lane, task, at, place), extra));
             };
-            let stray = lane.held.get(1).is_some_and(|next| next.place <= place);
             if found.place == place {
                 let same = found.digest == digest_of(output);
                 let offset = found.offset;
-                lane.held.pop_front();
-                lane.begun = true;
+                lane.pop(task);
+                lane.begun.insert(task);
                 let compared =
                     if same { Compared::Same } else { Compared::Differs(changed(at, offset, place)) };
                 return Ok((compared, extra));
             }
-            if found.place > place && !stray {
-                return Ok((missing(lane, at, place), extra));
+            if found.place > place {
+                // It may be a stray that stands too early: then the one behind it is ours, or before it.
+                self.fill(at, task, 2)?;
+                let lane = self.lanes.entry(at.clone()).or_default();
+                let behind = lane.held.get(&task).and_then(|held| held.get(1));
+                if behind.is_none_or(|next| next.place > place) {
+                    return Ok((missing(lane, task, at, place), extra));
+                }
             }
-            if found.place.0 >= self.floor {
-                extra.push(unaccounted(at, found));
+            let lane = self.lanes.entry(at.clone()).or_default();
+            let Some(found) = lane.pop(task) else { continue };
+            if found.place.0 >= floor {
+                extra.push(unaccounted(at, &found));
             }
-            lane.held.pop_front();
         }
     }
 
-    /// What is left once the journal has ended: nobody accounts for it. At most `most` are told.
-    pub(super) fn leftovers(&mut self, most: usize) -> Result<Vec<String>, LogError> {
+    /// True if an output of this step of a task stands in a partition and was not asked for yet. Steps must
+    /// not be asked for again once a later one was.
+    pub(super) fn stands(&mut self, task: i32, at: &TopicPartition, step: i64) -> Result<bool, LogError> {
+        loop {
+            self.fill(at, task, 1)?;
+            let Some(lane) = self.lanes.get_mut(at) else { return Ok(false) };
+            match lane.first(task).map(|found| found.place.0) {
+                None => return Ok(false),
+                Some(found) if found > step => return Ok(false),
+                Some(found) => {
+                    lane.pop(task);
+                    if found == step {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is left of a task once its journal has ended: nobody accounts for it. At most `most` are told.
+    pub(super) fn leftovers(&mut self, task: i32, most: usize) -> Result<Vec<String>, LogError> {
+        let floor = self.floor(task);
         let targets: Vec<TopicPartition> = self.lanes.keys().cloned().collect();
         let mut left = Vec::new();
         for at in targets {
             while left.len() < most {
-                self.fill(&at, 1)?;
+                self.fill(&at, task, 1)?;
                 let lane = self.lanes.get_mut(&at).expect("its keys were just listed");
-                let Some(found) = lane.held.pop_front() else { break };
-                if found.place.0 >= self.floor {
+                let Some(found) = lane.pop(task) else { break };
+                if found.place.0 >= floor {
                     left.push(unaccounted(&at, &found));
                 }
             }
         }
-        left.append(&mut self.foreign);
+        let own = |(of, _): &mut (i32, String)| *of == task;
+        left.extend(self.foreign.extract_if(.., own).map(|(_, what)| what));
         Ok(left)
     }
 
-    /// True if an output of this step or a later one is in the log.
-    pub(super) fn reach(&mut self, step: i64) -> Result<bool, LogError> {
+    /// True if an output of a task of this step or a later one is in the log.
+    pub(super) fn reach(&mut self, task: i32, step: i64) -> Result<bool, LogError> {
         let targets: Vec<TopicPartition> = self.lanes.keys().cloned().collect();
         for at in targets {
-            self.fill(&at, 1)?;
-            if self.lanes[&at].held.front().is_some_and(|found| found.place.0 >= step) {
+            self.fill(&at, task, 1)?;
+            if self.lanes[&at].first(task).is_some_and(|found| found.place.0 >= step) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Reads until `count` of the task's records of a partition are held, or it is read to its end.
-    fn fill(&mut self, at: &TopicPartition, count: usize) -> Result<(), LogError> {
+    /// Reads until `count` of a task's records of a partition are held, or it is read to its end.
+    fn fill(&mut self, at: &TopicPartition, task: i32, count: usize) -> Result<(), LogError> {
         let mut heard = Instant::now();
         loop {
             let Some(lane) = self.lanes.get_mut(at) else { return Ok(()) };
-            if lane.held.len() >= count || lane.read_to >= lane.end {
+            let held = lane.held.get(&task).map_or(0, VecDeque::len);
+            if held >= count || lane.read_to >= lane.end {
                 return Ok(());
             }
             if std::mem::take(&mut lane.paused) {
@@ -191,26 +230,30 @@ impl Outputs {
             if record.offset >= lane.end {
                 break;
             }
-            match origin(&record) {
-                Some((worker, task, place)) if worker == self.worker && task == self.partition => {
-                    lane.held.push_back(Stored {
-                        place,
-                        offset: record.offset,
-                        digest: stored_digest(&record),
-                    });
+            match written_by(&record) {
+                Some((worker, task, place)) if worker == self.worker && (0..self.tasks).contains(&task) => {
+                    if self.floors.contains_key(&task) {
+                        let (offset, digest) = (record.offset, stored_digest(&record));
+                        lane.held.entry(task).or_default().push_back(Stored { place, offset, digest });
+                        lane.count += 1;
+                    }
                 }
-                Some((worker, task, _)) if known(worker, task, &self.worker, self.tasks) => {}
+                Some((worker, ..)) if worker != self.worker && is_listed(worker) => {}
                 None if at.topic.as_str() == HEARTBEATS => {}
-                _ if at.partition.rem_euclid(self.tasks) == self.partition && self.foreign.len() < 10 => {
-                    self.foreign.push(format!("{at} offset {}: no worker wrote it", record.offset));
+                _ => {
+                    let tells = at.partition.rem_euclid(self.tasks);
+                    let told = self.foreign.iter().filter(|(task, _)| *task == tells).count();
+                    if self.floors.contains_key(&tells) && told < 10 {
+                        let what = format!("{at} offset {}: no worker wrote it", record.offset);
+                        self.foreign.push((tells, what));
+                    }
                 }
-                _ => {}
             }
         }
         if let Some(last) = batch.len().checked_sub(1) {
             lane.read_to = batch.record(last).offset + 1;
         }
-        if lane.held.len() > HIGH && !lane.paused {
+        if lane.count > HIGH && !lane.paused {
             lane.paused = true;
             self.reader.pause(std::slice::from_ref(at))?;
         }
@@ -218,16 +261,24 @@ impl Outputs {
     }
 }
 
-fn known(worker: &str, task: i32, own: &str, tasks: i32) -> bool {
-    if worker == own {
-        (0..tasks).contains(&task)
-    } else {
-        WORKERS.iter().any(|listed| listed.name == worker)
+impl Lane {
+    fn first(&self, task: i32) -> Option<&Stored> {
+        self.held.get(&task)?.front()
+    }
+
+    fn pop(&mut self, task: i32) -> Option<Stored> {
+        let found = self.held.get_mut(&task)?.pop_front()?;
+        self.count -= 1;
+        Some(found)
     }
 }
 
-fn missing(lane: &Lane, at: &TopicPartition, (step, index): Place) -> Compared {
-    if lane.earliest > 0 && !lane.begun {
+fn is_listed(worker: &str) -> bool {
+    WORKERS.iter().any(|listed| listed.name == worker)
+}
+
+fn missing(lane: &Lane, task: i32, at: &TopicPartition, (step, index): Place) -> Compared {
+    if lane.earliest > 0 && !lane.begun.contains(&task) {
         return Compared::Gone(at.clone());
     }
     Compared::Differs(format!("{at}: the output of step {step} index {index} is missing"))
@@ -243,7 +294,7 @@ fn unaccounted(at: &TopicPartition, stored: &Stored) -> String {
 }
 
 /// Worker, task, and place of a record that a worker wrote.
-fn origin<'a>(record: &RecordRef<'a>) -> Option<(&'a str, i32, Place)> {
+pub(in crate::replay) fn written_by<'a>(record: &RecordRef<'a>) -> Option<(&'a str, i32, Place)> {
     read(std::str::from_utf8(record.headers.get(FROM)?).ok()?)
 }
 

@@ -22,8 +22,9 @@ pub(super) fn check(log: &Arc<dyn Log>, worker: &Watched, terms: &Terms) -> Resu
             found.push(Violation::new(Invariant::Replayed, text, "what was written").of(name, task).at(&at));
         }
         if !terms.other_versions {
-            for why in &report.unverifiable {
-                let violation = Violation::new(Invariant::Replayed, why, "a journal that can be replayed");
+            for gap in &report.unverifiable {
+                let text = format!("{gap}: {}", gap.why);
+                let violation = Violation::new(Invariant::Replayed, text, "a journal that can be replayed");
                 found.push(violation.of(name, task).at(&at));
             }
         }

@@ -1,0 +1,109 @@
+//! `replay --verify`: is what was published what the journal gives, byte for byte?
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread::available_parallelism;
+
+use serde_json::json;
+use tapewatch_consumers::replay::{Range, Report, Verdict, Verifier, verify_on_threads};
+use tapewatch_consumers::workers::{self, NAMES};
+
+use super::Args;
+use super::progress::Progress;
+use crate::{Access, CliError, Context, exit};
+
+/// Runs it.
+pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CliError> {
+    let settings = context.settings()?;
+    let log = context.open(&settings, Access::Existing)?;
+    let range = Range { from: args.from, to: args.to };
+    let threads = available_parallelism().map_or(1, usize::from);
+    let mut reports = Vec::new();
+    for name in NAMES.into_iter().filter(|name| args.worker.as_deref().is_none_or(|only| only == *name)) {
+        let plan = workers::plan(name, &settings, log.as_ref(), "replay")?;
+        let tasks = Verifier::new(&plan, log.clone(), range)?.tasks();
+        let of = chosen(&args.partition, tasks, name)?;
+        let progress = Mutex::new(Progress::new(name, !args.json));
+        let of_worker = verify_on_threads(&plan, &log, range, (&of, threads), &|done, total| {
+            progress.lock().unwrap_or_else(PoisonError::into_inner).tell(done, total);
+        });
+        progress.into_inner().unwrap_or_else(PoisonError::into_inner).clear();
+        for report in of_worker? {
+            if args.json {
+                print_json(&report)?;
+            } else {
+                print(&report, context)?;
+            }
+            reports.push(report);
+        }
+    }
+    if !args.json {
+        print_gaps(&reports)?;
+    }
+    Ok(ExitCode::from(match reports.iter().map(Report::verdict).max() {
+        None | Some(Verdict::Verified) => exit::OK,
+        Some(Verdict::NotVerifiable) => exit::NOT_VERIFIABLE,
+        Some(Verdict::Differs) => exit::FAILED,
+    }))
+}
+
+/// The partitions that were asked for; all if none was.
+fn chosen(asked: &[i32], tasks: i32, worker: &str) -> Result<Vec<i32>, CliError> {
+    if let Some(beyond) = asked.iter().find(|partition| !(0..tasks).contains(partition)) {
+        let last = tasks - 1;
+        let text = format!("--partition {beyond}: {worker} has the partitions 0 to {last} on this log");
+        return Err(CliError::Usage(text));
+    }
+    let all = 0..tasks;
+    Ok(all.filter(|partition| asked.is_empty() || asked.contains(partition)).collect())
+}
+
+fn print_json(report: &Report) -> Result<(), CliError> {
+    let mut line = json!(report);
+    line["verdict"] = json!(report.verdict());
+    writeln!(io::stdout().lock(), "{line}")?;
+    Ok(())
+}
+
+fn print(report: &Report, context: &Context) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    let verdict = match report.verdict() {
+        Verdict::Verified => "verified".to_owned(),
+        Verdict::NotVerifiable => context.paint.bold("not verifiable"),
+        Verdict::Differs => context.paint.red("DIFFERS"),
+    };
+    let range = match (report.first, report.last) {
+        (Some(first), Some(last)) => format!("journal {first} to {last}"),
+        _ => "no journal record".to_owned(),
+    };
+    writeln!(
+        out,
+        "{}/{}: {verdict}: {range}: {} inputs, {} outputs, {} dead letters, {} snapshots and anchors",
+        report.worker, report.partition, report.inputs, report.outputs, report.letters, report.states
+    )?;
+    for finding in &report.differs {
+        let place = finding.sequence.map_or_else(String::new, |sequence| format!("sequence {sequence}: "));
+        writeln!(out, "  {} {place}{}", context.paint.red("differs:"), finding.what)?;
+    }
+    Ok(())
+}
+
+/// What could not be verified: each reason once, with the tasks that it is about.
+fn print_gaps(reports: &[Report]) -> Result<(), CliError> {
+    let mut whys: Vec<(&str, Vec<String>)> = Vec::new();
+    for report in reports {
+        for gap in &report.unverifiable {
+            let place = format!("{}/{} {gap}", report.worker, report.partition);
+            match whys.iter_mut().find(|(why, _)| *why == gap.why) {
+                Some((_, places)) => places.push(place),
+                None => whys.push((&gap.why, vec![place])),
+            }
+        }
+    }
+    let mut out = io::stdout().lock();
+    for (why, places) in whys {
+        writeln!(out, "not verifiable: {why}\n  {}", places.join("; "))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! `replay --what-if`: which alerts another configuration would have given.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::json;
+use tapewatch_consumers::replay::what_if::{Answer, Change, Episode, Moved, Pipeline, what_if};
+use tapewatch_consumers::workers;
+use tapewatch_eventlog::{OpenOptions, open};
+use tapewatch_schemas::catalogue::{ALERTING, RISK};
+
+use super::Args;
+use super::progress::Progress;
+use crate::{Access, CliError, Context, exit};
+
+/// Runs it. What would be otherwise is the answer, not a failure.
+pub(super) fn run(args: &Args, file: &Path, context: &Context) -> Result<ExitCode, CliError> {
+    let settings = context.settings()?;
+    let log = context.open(&settings, Access::Existing)?;
+    let then = context.settings_of(Some(file))?;
+    let risk = workers::plan(RISK, &then, log.as_ref(), "replay")?;
+    let alerting = workers::plan(ALERTING, &then, log.as_ref(), "replay")?;
+
+    let folder = tempfile::tempdir().map_err(CliError::Temporary)?;
+    let url = format!("sqlite:{}", folder.path().join("what-if.db").display());
+    let scratch = open(&url, &OpenOptions::default())?;
+    let mut progress = Progress::new("what if", !args.json);
+    let pipeline = Pipeline { risk: &risk, alerting: &alerting };
+    let answer = what_if(&log, pipeline, &scratch, &mut |done, total| progress.tell(done, total));
+    progress.clear();
+    let mut answer = answer?;
+    answer.moved.retain(|moved| within(args, moved));
+    if args.json {
+        print_json(&answer)?;
+    } else {
+        print(&answer, context)?;
+    }
+    Ok(ExitCode::from(exit::OK))
+}
+
+/// True if it stood at a time that was asked about, as it was or as it would be.
+fn within(args: &Args, moved: &Moved) -> bool {
+    moved.recorded.iter().chain(&moved.then).any(|episode| {
+        args.from.is_none_or(|from| episode.resolved.is_none_or(|end| end >= from))
+            && args.to.is_none_or(|to| episode.fired <= to)
+    })
+}
+
+fn counted(answer: &Answer, change: Change) -> usize {
+    answer.moved.iter().filter(|moved| moved.change == change).count()
+}
+
+fn print_json(answer: &Answer) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    for moved in &answer.moved {
+        writeln!(out, "{}", json!(moved))?;
+    }
+    let count = |change| counted(answer, change);
+    let summary = json!({
+        "recorded": answer.recorded,
+        "then": answer.then,
+        "appear": count(Change::Appears),
+        "disappear": count(Change::Disappears),
+        "move": count(Change::Moves),
+        "change": count(Change::Changes),
+    });
+    writeln!(out, "{summary}")?;
+    Ok(())
+}
+
+fn print(answer: &Answer, context: &Context) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    if answer.moved.is_empty() {
+        writeln!(out, "no difference: {} alerts fired, and the same would have", answer.recorded)?;
+        return Ok(());
+    }
+    let head = format!(
+        "{:<10}  {:<24} {:<16} {:<24}  {:<41}  {:<41}  moved",
+        "", "rule", "scope", "about", "was", "would be"
+    );
+    writeln!(out, "{}", context.paint.bold(head.trim_end()))?;
+    for moved in &answer.moved {
+        let line = format!(
+            "{:<10}  {:<24} {:<16} {:<24}  {:<41}  {:<41}  {}",
+            word(moved.change),
+            moved.rule,
+            moved.scope,
+            moved.subject,
+            span(moved.recorded.as_ref()),
+            span(moved.then.as_ref()),
+            by(moved)
+        );
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    let count = |change| counted(answer, change);
+    writeln!(
+        out,
+        "{} alerts fired, {} would have: {} appear, {} disappear, {} move, {} have another severity",
+        answer.recorded,
+        answer.then,
+        count(Change::Appears),
+        count(Change::Disappears),
+        count(Change::Moves),
+        count(Change::Changes)
+    )?;
+    Ok(())
+}
+
+fn word(change: Change) -> &'static str {
+    match change {
+        Change::Appears => "appears",
+        Change::Disappears => "disappears",
+        Change::Moves => "moves",
+        Change::Changes => "changes",
+    }
+}
+
+fn span(episode: Option<&Episode>) -> String {
+    match episode {
+        None => "—".to_owned(),
+        Some(Episode { fired, resolved: Some(resolved), .. }) => format!("{fired} … {resolved}"),
+        Some(Episode { fired, resolved: None, .. }) => format!("{fired} …"),
+    }
+}
+
+/// How far it moves.
+fn by(moved: &Moved) -> String {
+    let severity = match (&moved.recorded, &moved.then) {
+        (Some(was), Some(will)) if was.severity != will.severity => {
+            format!("{:?} instead of {:?}", will.severity, was.severity)
+        }
+        _ => String::new(),
+    };
+    let ends = match (&moved.recorded, &moved.then) {
+        (Some(Episode { resolved: Some(_), .. }), Some(Episode { resolved: None, .. })) => {
+            "is not resolved".to_owned()
+        }
+        (Some(Episode { resolved: None, .. }), Some(Episode { resolved: Some(_), .. })) => {
+            "is resolved".to_owned()
+        }
+        _ => later("is resolved", moved.resolves_later),
+    };
+    let parts = [later("fires", moved.fires_later), ends, severity];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+fn later(what: &str, micros: Option<i64>) -> String {
+    let Some(micros) = micros.filter(|micros| *micros != 0) else { return String::new() };
+    let direction = if micros > 0 { "later" } else { "earlier" };
+    format!("{what} {} {direction}", readable(micros.unsigned_abs()))
+}
+
+fn readable(micros: u64) -> String {
+    let seconds = micros / 1_000_000;
+    match seconds {
+        0 => format!("{} ms", micros / 1_000),
+        1..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}

@@ -1,0 +1,170 @@
+//! `replay --what-if`: the recorded merge order under another configuration's limits and rules.
+//!
+//! The first worker runs over its journalled inputs again; the second over its own, with the first one's
+//! *new* outputs in the place of the recorded ones. An output of a step that had one in the same partition
+//! takes its place. Any other goes where the merge would have put it: among what was published between the
+//! same two commits of the second worker, by merge time, then topic and partition. So the same configuration
+//! gives the recorded order, and a run in lock step the order that it would have had.
+//!
+//! What is not the configuration's to say stays as it was: dead letters, breakers and seeks are followed as
+//! the journals have them, and so is what the second worker wrote to topics that it reads itself.
+//!
+//! Nothing is written to the log, and no group is joined. New outputs wait in a scratch log. Held in memory
+//! are what a journal record takes, every alert, and eight bytes for each commit of the second worker.
+
+mod alerts;
+mod follow;
+mod imagined;
+mod lead;
+mod scratch;
+
+use std::sync::Arc;
+
+use tapewatch_eventlog::{Log, LogError, TopicPartition};
+use tapewatch_schemas::catalogue::{ALERTS, journal_topic};
+use tapewatch_schemas::journal::JournalError;
+use tapewatch_schemas::{Event, Time, TopicName, WorkerName};
+
+pub use self::alerts::{Change, Episode, Moved};
+
+use self::alerts::Book;
+use self::follow::Follower;
+use self::lead::Leader;
+use self::scratch::Scratch;
+use super::outputs::written_by;
+use crate::audit::partitions;
+use crate::plan::WorkerPlan;
+use crate::rerun::RerunError;
+use crate::scan::Scanner;
+
+/// The workers under the other configuration, in the pipeline's order.
+#[derive(Clone, Copy)]
+pub struct Pipeline<'a> {
+    /// The one that writes what the other reads.
+    pub risk: &'a WorkerPlan,
+    /// The one that alerts.
+    pub alerting: &'a WorkerPlan,
+}
+
+/// What would have been otherwise.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Alerts that fired.
+    pub recorded: usize,
+    /// Alerts that would have.
+    pub then: usize,
+    /// Every one that would be another, by when.
+    pub moved: Vec<Moved>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum WhatIfError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The beginning is gone.
+    #[error(
+        "{at} begins at offset {earliest}: what came before is gone, and a what-if needs a tape from its first record"
+    )]
+    Begun {
+        /// The journal's partition.
+        at: TopicPartition,
+        /// Its first offset that is there.
+        earliest: i64,
+    },
+    /// A journal record was changed.
+    #[error("{at} offset {offset}: {why}. `tapewatch replay --verify` says what else is not as it was")]
+    Journal {
+        /// The journal's partition.
+        at: TopicPartition,
+        /// The record.
+        offset: i64,
+        /// What is wrong with it.
+        why: JournalError,
+    },
+    /// A journalled round cannot be followed.
+    #[error("{worker}/{partition}: journal sequence {sequence}: {why}")]
+    Round {
+        /// The worker.
+        worker: WorkerName,
+        /// The task.
+        partition: i32,
+        /// The record.
+        sequence: i64,
+        /// Why not.
+        why: RerunError,
+    },
+}
+
+impl WhatIfError {
+    /// True if what is needed is not there, rather than changed.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Begun { .. } | Self::Round { why: RerunError::Feed(_), .. })
+    }
+}
+
+/// Told how many journal records of how many are done.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Asks. `scratch` is an empty log that takes the first worker's new outputs; the tape's log is only read.
+///
+/// # Errors
+/// [`WhatIfError`].
+pub fn what_if(
+    log: &Arc<dyn Log>,
+    pipeline: Pipeline<'_>,
+    scratch: &Arc<dyn Log>,
+    progress: Progress<'_>,
+) -> Result<Answer, WhatIfError> {
+    let Pipeline { risk, alerting } = pipeline;
+    let tasks = partitions(log, &journal_topic(risk.worker.as_str()))?;
+    let mut between: Vec<(TopicName, i32)> = Vec::new();
+    for topic in alerting.own.iter().chain(&alerting.broadcast) {
+        if risk.blueprint.routing.partitions.contains_key(topic) {
+            between.push((topic.clone(), partitions(log, topic)?));
+        }
+    }
+    let mut scratch = Scratch::create(scratch, &between, tasks)?;
+    Leader::open(log, risk, tasks, &between)?.run(&mut scratch, progress)?;
+
+    let mut then = Book::default();
+    Follower::open(log, alerting, risk.worker.as_str(), &scratch)?.run(&mut then, progress)?;
+    let was = recorded(log, alerting)?;
+    Ok(Answer { recorded: was.len(), then: then.len(), moved: was.compare(&then) })
+}
+
+/// The alerts that the worker published.
+fn recorded(log: &Arc<dyn Log>, plan: &WorkerPlan) -> Result<Book, LogError> {
+    let mut book = Book::default();
+    let mut scanner = Scanner::new(Arc::clone(log))?;
+    for partition in 0..partitions(log, &ALERTS.into())? {
+        scanner.scan::<LogError>(&TopicPartition::new(ALERTS, partition), 0, |record| {
+            let value = record.value.unwrap_or_default();
+            if written_by(record).is_some_and(|(worker, ..)| worker == plan.worker.as_str())
+                && let Ok(Event::Alert(alert)) = plan.inspector.codec.decode(ALERTS, value)
+            {
+                book.add(alert);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(book)
+}
+
+/// When each commit of a worker was published, in order.
+fn commits(log: &Arc<dyn Log>, worker: &str) -> Result<Vec<Time>, LogError> {
+    let topic = journal_topic(worker);
+    let mut scanner = Scanner::new(Arc::clone(log))?;
+    let mut commits = Vec::new();
+    for partition in 0..partitions(log, &topic)? {
+        scanner.scan::<LogError>(&TopicPartition::new(topic.clone(), partition), 0, |record| {
+            commits.push(record.timestamp);
+            Ok(())
+        })?;
+        // All tasks of a round are published together.
+        commits.sort_unstable();
+        commits.dedup();
+    }
+    Ok(commits)
+}
