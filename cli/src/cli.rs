@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{breaker, config, demo, dlq, play, produce, replay, seek, status, tail, topics, up};
+use crate::commands::{
+    breaker, config, demo, dlq, play, produce, registry, replay, seek, status, tail, topics, up,
+};
 use crate::{CliError, Context, exit};
 
 const HEADING: &str = "Options of every command";
@@ -64,6 +66,9 @@ pub enum Command {
     /// Act on circuit breakers
     #[command(subcommand)]
     Breaker(breaker::Command),
+    /// Check or register this release's schemas in a schema registry
+    #[command(subcommand)]
+    Registry(registry::Command),
     /// Write JSON lines to a topic, checked against its schema: all of them, or none
     Produce(produce::Args),
     /// Print the last records of a topic, or those from somewhere on
@@ -96,6 +101,7 @@ impl Command {
             Self::Up(args) => up::run(args, context),
             Self::Play(args) => play::run(args, context),
             Self::Breaker(command) => breaker::run(command, context),
+            Self::Registry(command) => registry::run(command, context),
             Self::Produce(args) => produce::run(args, context),
             Self::Tail(args) => tail::run(args, context),
             Self::Topics(command) => topics::run(command, context),

@@ -1,40 +1,69 @@
 //! Values as people read them.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
-use tapewatch_config::{SchemaFile, Settings};
+use tapewatch_config::Settings;
+use tapewatch_consumers::workers;
 use tapewatch_eventlog::RecordRef;
+use tapewatch_eventlog::registry::{Registry, RegistryError};
 use tapewatch_schemas::catalogue::Pattern;
-use tapewatch_schemas::codec::{Codec, DecodeError, SchemaText};
+use tapewatch_schemas::codec::{Codec, DecodeError, GUID_HEADER, registry_id};
 use tapewatch_schemas::journal::JournalRecord;
 
 use crate::CliError;
 
 /// Decodes values of every topic.
 #[derive(Debug)]
-pub(crate) struct Decoder(Codec);
+pub(crate) struct Decoder {
+    codec: Codec,
+    registry: Option<Arc<Registry>>,
+}
 
 impl Decoder {
-    /// Knows the schemas of this release, the released ones and those of `topics.schemas_dir`.
+    /// Knows the schemas of this release, the released ones and those of `topics.schemas_dir`, and asks the
+    /// registry, if the settings name one, for the rest.
     pub(crate) fn new(settings: &Settings) -> Result<Self, CliError> {
-        let text = |file: &SchemaFile| SchemaText { name: file.name.clone(), text: file.text.clone() };
-        let texts: Vec<SchemaText> = settings.topics.schemas.iter().map(text).collect();
-        Codec::new(&texts).map(Self).map_err(|errors| {
-            let all: Vec<_> = errors.iter().map(ToString::to_string).collect();
-            CliError::Input(format!(
-                "topics.schemas_dir holds schemas that cannot be used:\n{}",
-                all.join("\n")
-            ))
-        })
+        Self::writing(settings, &[])
+    }
+
+    /// The same, and encodes events of `topics` as the registry wants it.
+    pub(crate) fn writing(settings: &Settings, topics: &[&str]) -> Result<Self, CliError> {
+        workers::codec(settings).map_err(|problems| {
+            CliError::Input(format!("topics.schemas_dir holds schemas that cannot be used:\n{problems}"))
+        })?;
+        let (codec, registry) = workers::writing_codec(settings, topics)?;
+        Ok(Self { codec, registry })
     }
 
     /// The codec.
     pub(crate) fn codec(&self) -> &Codec {
-        &self.0
+        &self.codec
     }
 
     /// The event of a topic as JSON.
     pub(crate) fn event(&self, topic: &str, value: &[u8]) -> Result<Value, DecodeError> {
-        self.0.decode(topic, value).map(|event| self.0.to_json(&event))
+        // A registry that does not answer leaves the schema unknown.
+        let _ = self.ask(value, None);
+        self.codec.decode(topic, value).map(|event| self.codec.to_json(&event))
+    }
+
+    /// The same, where a header may name the schema.
+    fn event_with(&self, topic: &str, value: &[u8], header: Option<&[u8]>) -> Result<Value, String> {
+        self.ask(value, header).map_err(|error| error.to_string())?;
+        let event = self.codec.decode_with(topic, value, header).map_err(|error| error.to_string())?;
+        Ok(self.codec.to_json(&event))
+    }
+
+    /// Asks the registry for the schema that a record names, unless it is known.
+    fn ask(&self, value: &[u8], header: Option<&[u8]>) -> Result<(), RegistryError> {
+        if let Some(registry) = &self.registry
+            && let Some(id) = registry_id(value, header).filter(|id| !self.codec.knows(*id))
+        {
+            let text = registry.schema(id)?;
+            self.codec.learn_id(id, text.as_deref());
+        }
+        Ok(())
     }
 
     /// A record of any topic as one JSON object: where it is, its key, and its value decoded, or in hex with
@@ -60,8 +89,9 @@ impl Decoder {
 
     /// A record's value as JSON, by its topic.
     pub(crate) fn value(&self, record: &RecordRef<'_>, value: &[u8]) -> Result<Value, String> {
+        let header = record.headers.get(GUID_HEADER);
         match Pattern::of(record.topic.as_str()) {
-            Some(Pattern::Fixed(topic)) => self.event(topic.name, value).map_err(|error| error.to_string()),
+            Some(Pattern::Fixed(topic)) => self.event_with(topic.name, value, header),
             Some(Pattern::Journal(_)) => {
                 let journal = JournalRecord::open(value).map_err(|error| error.to_string())?;
                 serde_json::to_value(journal).map_err(|error| error.to_string())
@@ -70,7 +100,7 @@ impl Decoder {
                 serde_json::from_slice(value).map_err(|error| error.to_string())
             }
             Some(Pattern::DeadLetters(topic) | Pattern::Redrive(topic)) => {
-                self.event(topic.name, value).map_err(|error| error.to_string())
+                self.event_with(topic.name, value, header)
             }
             Some(Pattern::Anchors(_) | Pattern::State(_)) => Err("a worker's state".into()),
             None => serde_json::from_slice(value).map_err(|_| "a topic that is not tapewatch's".into()),

@@ -127,7 +127,17 @@ impl Condition {
     }
 
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
-        match section.get("on") {
+        let on = section.get("on");
+        if section.is_described() {
+            for kind in [On::Measure, On::Limit, On::Health, On::Silence] {
+                Self::of(kind, section);
+            }
+        }
+        Self::of(on, section)
+    }
+
+    fn of(on: On, section: &mut Section<'_>) -> Self {
+        match on {
             On::Measure => measure(section),
             On::Limit => Self::Limit { limit: section.optional("limit"), status: section.get("status") },
             On::Health => Self::Health {

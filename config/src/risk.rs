@@ -5,6 +5,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use crate::instruments::{self, Instrument, refuse_doubles};
 use crate::layer::Node;
@@ -69,6 +70,9 @@ pub enum Sampling {
 impl Setting for Sampling {
     fn expected() -> String {
         "an interval such as \"15m\", or \"fill\"".into()
+    }
+    fn schema() -> Value {
+        json!({"type": "string", "description": format!("Expected: {}.", Self::expected())})
     }
     fn read(node: &Node) -> Option<Self> {
         match node {

@@ -4,6 +4,7 @@ use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -37,6 +38,9 @@ pub enum Start {
 impl Setting for Start {
     fn expected() -> String {
         "earliest, latest or a time with an offset such as \"2026-05-02T12:00:00Z\"".into()
+    }
+    fn schema() -> Value {
+        json!({"type": "string"})
     }
     fn read(node: &Node) -> Option<Self> {
         match node {

@@ -4,6 +4,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
+use crate::described::{Description, expecting};
 use crate::error::{ConfigError, Origin, nearest};
 use crate::layer::{Entry, Node, Table};
 use crate::value::Setting;
@@ -29,11 +32,50 @@ pub(crate) struct Section<'a> {
     table: Option<&'a Table>,
     known: Vec<&'static str>,
     context: &'a Context,
+    /// What is written down of the table where nothing is read, and the settings are only described.
+    description: Option<Description>,
 }
 
 impl<'a> Section<'a> {
     pub(crate) fn root(table: &'a Table, context: &'a Context) -> Self {
-        Self { path: String::new(), origin: Origin::Default, table: Some(table), known: Vec::new(), context }
+        Self {
+            path: String::new(),
+            origin: Origin::Default,
+            table: Some(table),
+            known: Vec::new(),
+            context,
+            description: None,
+        }
+    }
+
+    /// A table that is not there, to be described.
+    pub(crate) fn described(context: &'a Context) -> Self {
+        let description = Some(Description::default());
+        Self {
+            path: String::new(),
+            origin: Origin::Default,
+            table: None,
+            known: Vec::new(),
+            context,
+            description,
+        }
+    }
+
+    /// True if nothing is read, and every setting that there may be is to be asked for.
+    pub(crate) fn is_described(&self) -> bool {
+        self.description.is_some()
+    }
+
+    /// What was asked for, once all was.
+    pub(crate) fn description(&mut self) -> Option<Value> {
+        self.description.take().map(Description::schema)
+    }
+
+    /// Writes down a setting.
+    fn describe(&mut self, key: &str, schema: impl FnOnce() -> Value) {
+        if let Some(description) = &mut self.description {
+            description.add(key, schema());
+        }
     }
 
     pub(crate) fn context(&self) -> &'a Context {
@@ -68,6 +110,7 @@ impl<'a> Section<'a> {
         fits: impl Fn(&T) -> bool,
         expected: &str,
     ) -> T {
+        self.describe(key, || expecting(T::schema(), expected));
         let wanted = if expected.is_empty() { T::expected() } else { expected.into() };
         match self.entry(key) {
             Some(entry) => self.convert(key, entry, fits, &wanted).unwrap_or_default(),
@@ -91,6 +134,7 @@ impl<'a> Section<'a> {
         fits: impl Fn(&T) -> bool,
         expected: &str,
     ) -> Option<T> {
+        self.describe(key, || expecting(T::schema(), expected));
         let wanted = if expected.is_empty() { T::expected() } else { expected.into() };
         let entry = self.entry(key)?;
         Some(self.convert(key, entry, fits, &wanted).unwrap_or_default())
@@ -117,6 +161,7 @@ impl<'a> Section<'a> {
         fits: impl Fn(&T) -> bool,
         expected: &str,
     ) -> Vec<T> {
+        self.describe(key, || json!({"type": "array", "items": expecting(T::schema(), expected)}));
         let wanted = if expected.is_empty() { T::expected() } else { expected.into() };
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let Node::List(items) = &entry.node else {
@@ -140,6 +185,8 @@ impl<'a> Section<'a> {
 
     /// A table of free keys, each with a text. Keys from variables have their `_` read as `.`.
     pub(crate) fn texts(&mut self, key: &'static str) -> BTreeMap<String, (String, Origin)> {
+        let plain = json!({"type": ["string", "number", "boolean"]});
+        self.describe(key, || json!({"type": "object", "additionalProperties": plain}));
         let Some(entry) = self.entry(key) else { return BTreeMap::new() };
         let Node::Table(table) = &entry.node else {
             self.fail(key, &format!("{} does not fit", entry.node.shown()), "a table");
@@ -166,6 +213,11 @@ impl<'a> Section<'a> {
     /// A table inside this one. One that is not there is read as empty.
     pub(crate) fn group<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'a>) -> T) -> T {
         static EMPTY: Table = Table::new();
+        if self.is_described() {
+            let (value, schema) = self.described_inside(key, read);
+            self.describe(key, || schema);
+            return value;
+        }
         let (table, origin) = match self.entry(key) {
             Some(Entry { node: Node::Table(table), origin }) => (Some(table), origin.clone()),
             Some(entry) => {
@@ -184,7 +236,9 @@ impl<'a> Section<'a> {
         key: &'static str,
         read: impl FnOnce(&mut Section<'a>) -> T,
     ) -> Option<T> {
-        self.entry(key)?;
+        if !self.is_described() {
+            self.entry(key)?;
+        }
         Some(self.group(key, read))
     }
 
@@ -194,6 +248,11 @@ impl<'a> Section<'a> {
         key: &'static str,
         mut read: impl FnMut(&mut Section<'a>) -> T,
     ) -> Vec<T> {
+        if self.is_described() {
+            let (_, schema) = self.described_inside(key, &mut read);
+            self.describe(key, || json!({"type": "array", "items": schema}));
+            return Vec::new();
+        }
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let path = self.path_of(key);
         let Node::List(items) = &entry.node else {
@@ -215,6 +274,15 @@ impl<'a> Section<'a> {
         items.iter().enumerate().map(&mut read_one).collect()
     }
 
+    /// A table inside this one that is only described, and its schema.
+    fn described_inside<T>(&self, key: &str, read: impl FnOnce(&mut Section<'a>) -> T) -> (T, Value) {
+        let mut inner = Section::described(self.context);
+        inner.path = self.path_of(key);
+        let value = read(&mut inner);
+        let schema = inner.description().unwrap_or(Value::Null);
+        (value, schema)
+    }
+
     fn inside<T>(
         &self,
         path: String,
@@ -222,7 +290,8 @@ impl<'a> Section<'a> {
         table: Option<&'a Table>,
         read: impl FnOnce(&mut Section<'a>) -> T,
     ) -> T {
-        let mut section = Section { path, origin, table, known: Vec::new(), context: self.context };
+        let mut section =
+            Section { path, origin, table, known: Vec::new(), context: self.context, description: None };
         let value = read(&mut section);
         section.refuse_unknown();
         value

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{ConfigError, ConfigErrors};
 use crate::layer::{self, Node, Table};
 use crate::section::{Context, Section};
-use crate::{Alerting, Breaker, DeadLetters, Log, Risk, Runtime, Telemetry, Topics, environment, variables};
+use crate::{
+    Alerting, Breaker, DeadLetters, Log, Registry, Risk, Runtime, Telemetry, Topics, environment, variables,
+};
 
 /// The defaults, with what each setting means.
 const DEFAULTS: &str = include_str!("../tapewatch.toml");
@@ -20,6 +22,8 @@ pub struct Settings {
     pub log: Log,
     /// How topics are cut and kept.
     pub topics: Topics,
+    /// Where schemas are kept, if in a registry.
+    pub registry: Registry,
     /// How workers run.
     pub runtime: Runtime,
     /// When a bad source is left alone.
@@ -65,14 +69,7 @@ impl Settings {
             references: RefCell::default(),
         };
         let mut root = Section::root(&merged, &context);
-        let log = root.group("log", Log::read);
-        let topics = root.group("topics", Topics::read);
-        let runtime = root.group("runtime", Runtime::read);
-        let breaker = root.group("breaker", Breaker::read);
-        let dead_letters = root.group("dead_letters", DeadLetters::read);
-        let risk = root.group("risk", Risk::read);
-        let alerting = root.group("alerting", |group| Alerting::read(group, &risk.limits));
-        let telemetry = root.group("telemetry", Telemetry::read);
+        let mut settings = Self::read(&mut root);
         root.refuse_unknown();
         let errors = context.errors.into_inner();
         if !errors.is_empty() {
@@ -81,18 +78,48 @@ impl Settings {
         for path in context.secrets.into_inner() {
             layer::hide(&mut merged, &path);
         }
-        Ok(Self {
+        settings.references = context.references.into_inner();
+        settings.merged = merged;
+        Ok(settings)
+    }
+
+    fn read(root: &mut Section<'_>) -> Self {
+        let log = root.group("log", Log::read);
+        let topics = root.group("topics", Topics::read);
+        let registry = root.group("registry", Registry::read);
+        let runtime = root.group("runtime", Runtime::read);
+        let breaker = root.group("breaker", Breaker::read);
+        let dead_letters = root.group("dead_letters", DeadLetters::read);
+        let risk = root.group("risk", Risk::read);
+        let alerting = root.group("alerting", |group| Alerting::read(group, &risk.limits));
+        let telemetry = root.group("telemetry", Telemetry::read);
+        let (references, merged) = (BTreeMap::new(), Table::new());
+        Self {
             log,
             topics,
+            registry,
             runtime,
             breaker,
             dead_letters,
             risk,
             alerting,
             telemetry,
-            references: context.references.into_inner(),
+            references,
             merged,
-        })
+        }
+    }
+
+    /// What [`Settings::read`] asks for.
+    pub(crate) fn described() -> serde_json::Value {
+        let context = Context {
+            folder: PathBuf::new(),
+            errors: RefCell::default(),
+            secrets: RefCell::default(),
+            references: RefCell::default(),
+        };
+        let mut root = Section::described(&context);
+        Self::read(&mut root);
+        root.description().expect("it was described")
     }
 
     /// The built-in defaults, without file, environment or variables.

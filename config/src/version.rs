@@ -41,6 +41,9 @@ impl fmt::Debug for ConfigurationVersion {
 #[derive(Serialize)]
 struct Semantic<'a> {
     topics: &'a Topics,
+    /// How values are framed, where it is not by fingerprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    framing: Option<&'static str>,
     runtime: &'a Runtime,
     breaker: &'a Breaker,
     dead_letters: &'a DeadLetters,
@@ -55,6 +58,7 @@ impl Settings {
     pub fn canonical(&self) -> String {
         let semantic = Semantic {
             topics: &self.topics,
+            framing: self.registry.url.as_ref().map(|_| "confluent"),
             runtime: &self.runtime,
             breaker: &self.breaker,
             dead_letters: &self.dead_letters,

@@ -439,7 +439,7 @@ impl Core {
         let cause = cause.to_string();
         for (index, output) in outputs.drain(..).enumerate() {
             let record = self.record(output, step, index as u32, &cause, traceparent);
-            outbox.push(self.state.clock, record);
+            outbox.push(self.state.clock, record, &self.blueprint.codec);
         }
         self.outputs = outputs;
     }

@@ -18,7 +18,7 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// The configuration is wrong; every fault was listed.
 pub const CONFIGURATION: u8 = 3;
-/// The log is not there, does not answer, is busy, or is of a newer release.
+/// The log is not there, does not answer, is busy, or is of a newer release; or the schema registry is of no use.
 pub const LOG: u8 = 4;
 /// What came in is wrong: a missing file, a record that does not fit its schema, a topic that there is not.
 pub const INPUT: u8 = 5;
@@ -39,7 +39,8 @@ Exit codes:
      should be                          7  cannot be verified; the reason is named
   2  wrong command line                 8  a topic is missing on the log, or has
   3  wrong configuration                   another partition count
-  4  the log cannot be used           130  ended by Ctrl-C before it was done";
+  4  the log, or the schema registry, 130  ended by Ctrl-C before it was done
+     cannot be used";
 
 /// The exit code of a failure of the log.
 pub fn of_log(error: &LogError) -> u8 {
@@ -52,6 +53,7 @@ pub fn of_log(error: &LogError) -> u8 {
         | LogError::Unusable { .. }
         | LogError::Newer { .. }
         | LogError::Busy { .. }
+        | LogError::Registry { .. }
         | LogError::Backend { .. } => LOG,
     }
 }
@@ -110,7 +112,9 @@ pub fn of_seek(error: &SeekError) -> u8 {
         | SeekError::Backwards { .. }
         | SeekError::Beyond { .. }
         | SeekError::Feed(FeedError::Gone { .. } | FeedError::Short { .. }) => INPUT,
-        SeekError::Held { .. } | SeekError::Joined { .. } | SeekError::Feed(FeedError::Silent { .. }) => LOG,
+        SeekError::Held { .. }
+        | SeekError::Joined { .. }
+        | SeekError::Feed(FeedError::Silent { .. } | FeedError::Registry { .. }) => LOG,
         SeekError::Commit { why, .. } => of_commit(why),
     }
 }

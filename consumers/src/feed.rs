@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tapewatch_eventlog::{Log, LogError, Polled, Reader, TopicPartition};
+use tapewatch_eventlog::registry::RegistryError;
+use tapewatch_eventlog::{Batch, Log, LogError, Polled, Reader, TopicPartition};
 use tapewatch_schemas::{Time, TopicName};
 
 use crate::inspect::{Fetched, Inspector};
+use crate::registry;
 
 /// So many records are read ahead, over all partitions together; and at least [`LEAST`] of each.
 pub const AHEAD: usize = 20_000;
@@ -75,6 +77,14 @@ pub enum FeedError {
         /// One past the last that is there.
         end: i64,
     },
+    /// A schema that a record names could not be found out.
+    #[error("{at}: {source}")]
+    Registry {
+        /// The partition.
+        at: TopicPartition,
+        /// What the registry said.
+        source: RegistryError,
+    },
     /// The log stopped answering.
     #[error("{at}: offset {to} was not delivered within {waited:?}")]
     Silent {
@@ -112,6 +122,7 @@ impl Feed {
             self.resume(at)?;
             match self.reader.poll(Duration::from_millis(50))? {
                 Polled::Batch(batch) => {
+                    self.resolve(&batch, deadline)?;
                     let fetched = Arc::new(self.inspector.inspect(batch, Time::MAX));
                     self.hold(&fetched)?;
                 }
@@ -137,6 +148,18 @@ impl Feed {
         if let Some(lane) = self.lanes.get_mut(at) {
             lane.drop_below(floor);
         }
+    }
+
+    /// Waits until the registry, if there is one, has said what the batch's schemas are.
+    fn resolve(&self, batch: &Batch, deadline: Instant) -> Result<(), FeedError> {
+        let Some(registry) = &self.inspector.registry else { return Ok(()) };
+        while let Err(source) = registry::resolve(registry, &self.inspector.codec, batch) {
+            if !source.passes() || Instant::now() > deadline {
+                return Err(FeedError::Registry { at: batch.source().clone(), source });
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
     }
 
     /// Makes sure that the partition is being read from `from`.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tapewatch_eventlog::registry::Registry;
 use tapewatch_eventlog::{Batch, RecordRef};
 use tapewatch_schemas::checks::Arrival;
-use tapewatch_schemas::codec::Codec;
+use tapewatch_schemas::codec::{Codec, GUID_HEADER};
 use tapewatch_schemas::{Checks, Digest, Event, Reason, Time, TopicName};
 
 /// A batch with a verdict on each of its records, shared by every task that reads it.
@@ -68,6 +69,8 @@ pub const PASSED: &str = "not_concerned";
 pub struct Inspector {
     /// Knows the schemas.
     pub codec: Arc<Codec>,
+    /// Where schemas are asked for that the codec does not know, if anywhere.
+    pub registry: Option<Arc<Registry>>,
     /// What every event must satisfy.
     pub checks: Checks,
     /// How many partitions each input has.
@@ -92,7 +95,13 @@ impl Inspector {
     }
 
     fn verdict(&self, record: &RecordRef<'_>, partitions: u32, now: Time) -> Verdict {
-        let event = match self.codec.decode(record.topic.as_str(), record.value.unwrap_or_default()) {
+        let (topic, value) = (record.topic.as_str(), record.value.unwrap_or_default());
+        // Only a registry knows the schema that a header may name.
+        let decoded = match &self.registry {
+            None => self.codec.decode(topic, value),
+            Some(_) => self.codec.decode_with(topic, value, record.headers.get(GUID_HEADER)),
+        };
+        let event = match decoded {
             Ok(event) => event,
             Err(error) => {
                 return Verdict::Bad(Fault { reason: error.reason(), text: error.to_string() });

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tapewatch_eventlog::{OutRecord, TopicPartition};
 use tapewatch_schemas::catalogue::ALERTS;
 use tapewatch_schemas::partition::Partitioner;
-use tapewatch_schemas::{Digest, Time, TopicName};
+use tapewatch_schemas::{Codec, Digest, Time, TopicName};
 
 /// The header that says which task, step and index made a record: `risk/3/512/0`.
 pub const FROM: &str = "tapewatch.from";
@@ -44,9 +44,10 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Adds an output and folds it into the digest.
-    pub fn push(&mut self, event_time: Time, record: OutRecord) {
-        fold(&mut self.hasher, &record);
+    /// Adds an output and folds it into the digest: not as its value is framed, but by its schema and body.
+    pub fn push(&mut self, event_time: Time, record: OutRecord, codec: &Codec) {
+        let value = record.value.as_deref().unwrap_or_default();
+        fold(&mut self.hasher, &record, codec.unframed(record.target.topic.as_str(), value));
         self.bytes += size(&record);
         self.records.push((event_time, record));
     }
@@ -67,20 +68,20 @@ impl Outbox {
     }
 }
 
-fn fold(hasher: &mut blake3::Hasher, record: &OutRecord) {
-    let mut add = |part: &[u8]| {
+fn fold(hasher: &mut blake3::Hasher, record: &OutRecord, (fingerprint, body): ([u8; 8], &[u8])) {
+    let add = |hasher: &mut blake3::Hasher, part: &[u8]| {
         hasher.update(&(part.len() as u32).to_le_bytes());
         hasher.update(part);
     };
-    add(record.target.topic.as_str().as_bytes());
-    add(&record.target.partition.to_le_bytes());
-    add(record.key.as_deref().unwrap_or_default());
-    let value = record.value.as_deref().unwrap_or_default();
-    // Without the two marker bytes of the framing: fingerprint and body.
-    add(value.get(2..).unwrap_or_default());
+    add(hasher, record.target.topic.as_str().as_bytes());
+    add(hasher, &record.target.partition.to_le_bytes());
+    add(hasher, record.key.as_deref().unwrap_or_default());
+    hasher.update(&((fingerprint.len() + body.len()) as u32).to_le_bytes());
+    hasher.update(&fingerprint);
+    hasher.update(body);
     for (name, value) in &record.headers {
-        add(name.as_bytes());
-        add(value);
+        add(hasher, name.as_bytes());
+        add(hasher, value);
     }
 }
 

@@ -10,6 +10,7 @@ mod fetching;
 mod lock_step;
 mod rounds;
 mod states;
+mod unresolved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(crate) use rounds::journal_record;
 pub(crate) use states::{add_anchor, add_snapshot};
 
 use rounds::InFlight;
+use unresolved::Unresolved;
 
 use crate::committer::{Committer, Outcome};
 use crate::merge::{Lane, Patience};
@@ -71,6 +73,8 @@ pub struct Worker {
     task_count: i32,
     broadcast: Vec<TopicPartition>,
     paused: BTreeSet<TopicPartition>,
+    /// What waits for the schema registry.
+    unresolved: Unresolved,
     in_flight: Option<InFlight>,
     /// True once it is asked to stop: what fails now is not waited for at length.
     stopping: bool,
@@ -158,6 +162,7 @@ impl Worker {
             task_count,
             broadcast,
             paused: BTreeSet::new(),
+            unresolved: Unresolved::default(),
             in_flight: None,
             stopping: false,
             due_since: None,

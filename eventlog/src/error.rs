@@ -63,6 +63,12 @@ pub enum LogError {
         /// Which bound was met.
         why: String,
     },
+    /// The schema registry does not answer, or refuses our schemas.
+    #[error("{why}")]
+    Registry {
+        /// Everything that it says or that happened.
+        why: String,
+    },
     /// The embedded file was written by a newer release.
     #[error("{log} has format {found}, this release reads up to {known}: use a newer tapewatch")]
     Newer {

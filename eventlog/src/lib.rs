@@ -6,12 +6,14 @@
 
 mod batch;
 pub mod dead_letter;
+pub mod edge;
 mod error;
 pub mod faults;
 mod kafka;
 mod log;
 mod open;
 mod record;
+pub mod registry;
 pub mod sqlite;
 
 pub use batch::{Batch, BatchBuilder, Headers, RecordRef};

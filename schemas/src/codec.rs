@@ -10,21 +10,26 @@ mod error;
 mod json;
 mod plan;
 mod read;
+mod registered;
 mod shape;
 mod topic;
 mod write;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 pub use error::{DecodeError, EncodeError, FieldError, SchemaError, SchemaId};
+pub use registered::{GUID_HEADER, RegistryId, registry_id};
 
 use crate::events::{Event, EventKind};
 use crate::released::{RELEASED, Released};
 use body::read;
-use plan::resolve;
+use plan::{Plan, resolve};
+use registered::{Ids, Known, Readings};
 use shape::Shape;
 pub use topic::can_read;
-use topic::{Topic, parsed};
+use topic::{Topic, full_name, parsed};
 use write::Writer;
 
 /// The first bytes of Avro's single-object encoding.
@@ -45,6 +50,16 @@ pub struct SchemaText {
 #[derive(Debug)]
 pub struct Codec {
     topics: [Topic; EventKind::ALL.len()],
+    /// What a registry said; empty without one.
+    ids: Ids,
+}
+
+/// What a schema's text means for the topics.
+struct Meaning {
+    fingerprint: [u8; 8],
+    plans: Vec<(EventKind, Plan)>,
+    /// Why no topic can read it, if none can.
+    problem: Option<String>,
 }
 
 impl Codec {
@@ -54,7 +69,7 @@ impl Codec {
     /// # Errors
     /// Every text that is no schema, or whose records could not be read as any topic's event.
     pub fn new(texts: &[SchemaText]) -> Result<Self, Vec<SchemaError>> {
-        let mut codec = Self { topics: EventKind::ALL.map(Topic::current) };
+        let mut codec = Self { topics: EventKind::ALL.map(Topic::current), ids: Ids::default() };
         let mut errors = Vec::new();
         for Released { file, text, .. } in RELEASED {
             errors.extend(codec.learn(file, text).err());
@@ -67,38 +82,80 @@ impl Codec {
 
     fn learn(&mut self, name: &str, text: &str) -> Result<(), SchemaError> {
         let error = |problem: String| SchemaError { name: name.to_owned(), problem };
-        let (shape, fingerprint) = parsed(text).map_err(error)?;
+        let meaning = self.meaning(text).map_err(error)?;
+        if let Some(problem) = meaning.problem {
+            return Err(error(problem));
+        }
+        for (kind, plan) in meaning.plans {
+            self.topics[kind as usize].add(meaning.fingerprint, plan);
+        }
+        Ok(())
+    }
+
+    /// How a schema's records become events: of the topic whose record has its name, or of any that can read it.
+    fn meaning(&self, text: &str) -> Result<Meaning, String> {
+        let (shape, fingerprint) = parsed(text)?;
         let Shape::Record(record) = &shape else {
-            return Err(error(format!("a record is expected, this is {}", shape.describe())));
+            return Err(format!("a record is expected, this is {}", shape.describe()));
         };
         let namesake = self
             .topics
             .iter()
-            .position(|topic| matches!(&topic.shape, Shape::Record(r) if r.name == record.name));
+            .find(|topic| matches!(&topic.shape, Shape::Record(r) if r.name == record.name))
+            .map(|topic| topic.kind);
         let mut nearest: Option<(EventKind, Vec<String>)> = None;
-        let mut found = false;
-        for (index, topic) in self.topics.iter_mut().enumerate() {
-            if namesake.is_some_and(|namesake| namesake != index) {
+        let mut plans = Vec::new();
+        for topic in &self.topics {
+            if namesake.is_some_and(|namesake| namesake != topic.kind) {
                 continue;
             }
             match resolve(&shape, &topic.shape) {
-                Ok(resolved) => {
-                    found = true;
-                    topic.add(fingerprint, resolved.plan);
-                }
+                Ok(resolved) => plans.push((topic.kind, resolved.plan)),
                 Err(problems) if nearest.as_ref().is_none_or(|(_, least)| problems.len() < least.len()) => {
                     nearest = Some((topic.kind, problems));
                 }
                 Err(_) => {}
             }
         }
-        match nearest {
-            Some((kind, problems)) if !found => Err(error(format!(
+        let problem = nearest.filter(|_| plans.is_empty()).map(|(kind, problems)| {
+            format!(
                 "its records cannot be read as events of any topic; nearest is {}: {}",
                 kind.topic(),
                 problems.join("; ")
-            ))),
-            _ => Ok(()),
+            )
+        });
+        Ok(Meaning { fingerprint, plans, problem })
+    }
+
+    /// True if a record that names this id can be judged without asking the registry.
+    pub fn knows(&self, id: RegistryId) -> bool {
+        self.ids.get(id).is_some()
+    }
+
+    /// Takes what a registry says of an id: the schema's text, or none if it has no such id. A text that no
+    /// topic's event can be read from is remembered as such: its records are refused with the reason.
+    pub fn learn_id(&self, id: RegistryId, text: Option<&str>) {
+        let known = match text.map(|text| self.meaning(text)) {
+            None => Known::Absent,
+            Some(Ok(Meaning { plans, problem, .. })) => Known::Schema(Arc::new(Readings { plans, problem })),
+            Some(Err(problem)) => {
+                Known::Schema(Arc::new(Readings { plans: Vec::new(), problem: Some(problem) }))
+            }
+        };
+        self.ids.set(id, known);
+    }
+
+    /// Forgets which ids the registry did not have, so that they are asked for again.
+    pub fn forget_absent(&self) {
+        self.ids.forget_absent();
+    }
+
+    /// From now on writes events of `topic` in Confluent framing, with the id that a registry gave to the
+    /// topic's current schema; and reads that id as this schema.
+    pub fn frame(&mut self, topic: &str, id: u32) {
+        if let Some(kind) = EventKind::of_topic(topic) {
+            self.topics[kind as usize].id = Some(id);
+            self.learn_id(RegistryId::Number(id), Some(kind.schema_text()));
         }
     }
 
@@ -118,10 +175,48 @@ impl Codec {
                 read(entry.kind, plan, body, FRAME)
             }
             [b'{', ..] => self.decode_json(topic, value).map_err(|fields| DecodeError::BadJson { fields }),
-            [0x00, a, b, c, d, ..] => Err(DecodeError::UnknownSchema {
-                id: SchemaId::Registry(u32::from_be_bytes([*a, *b, *c, *d])),
-            }),
+            [0x00, a, b, c, d, body @ ..] => {
+                let id = RegistryId::Number(u32::from_be_bytes([*a, *b, *c, *d]));
+                self.registered(entry.kind, id, body, 5)
+            }
             other => Err(DecodeError::NotFramed { found: in_hex(&other[..other.len().min(4)]) }),
+        }
+    }
+
+    /// Decodes a record that may name its schema in a header: `header` is what [`GUID_HEADER`] holds.
+    ///
+    /// # Errors
+    /// As [`Codec::decode`].
+    pub fn decode_with(
+        &self,
+        topic: &str,
+        value: &[u8],
+        header: Option<&[u8]>,
+    ) -> Result<Event, DecodeError> {
+        match registry_id(value, header) {
+            Some(id @ RegistryId::Guid(_)) => self.registered(self.topic(topic)?.kind, id, value, 0),
+            _ => self.decode(topic, value),
+        }
+    }
+
+    fn registered(
+        &self,
+        kind: EventKind,
+        id: RegistryId,
+        body: &[u8],
+        offset: usize,
+    ) -> Result<Event, DecodeError> {
+        let unknown = || DecodeError::UnknownSchema { id: SchemaId::Registry(id) };
+        let Some(Known::Schema(readings)) = self.ids.get(id) else { return Err(unknown()) };
+        match readings.plans.iter().find(|(of, _)| *of == kind) {
+            Some((_, plan)) => read(kind, plan, body, offset),
+            None => Err(match (&readings.problem, readings.plans.first()) {
+                (Some(problem), _) => DecodeError::Unreadable { id, problem: problem.clone() },
+                (None, other) => DecodeError::WrongTopic {
+                    topic: kind.topic().to_owned(),
+                    belongs_to: other.map(|(of, _)| of.topic()),
+                },
+            }),
         }
     }
 
@@ -156,15 +251,24 @@ impl Codec {
         read(entry.kind, &entry.current, &body, 0).map_err(|error| unfit(error.to_string()))
     }
 
-    /// Appends an event in Avro's single-object encoding: `C3 01`, the schema's fingerprint, the body.
+    /// Appends an event in Avro's single-object encoding: `C3 01`, the schema's fingerprint, the body. In
+    /// Confluent framing if the topic's schema has a registry's id: `00`, the id, the body.
     ///
     /// # Errors
     /// [`EncodeError`] if the event's type and schema disagree; `out` is then as it was.
     pub fn encode(&self, event: &Event, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let topic = self.of(event.kind());
         let before = out.len();
-        out.extend_from_slice(&SINGLE_OBJECT);
-        out.extend_from_slice(&topic.fingerprint);
+        match topic.id {
+            None => {
+                out.extend_from_slice(&SINGLE_OBJECT);
+                out.extend_from_slice(&topic.fingerprint);
+            }
+            Some(id) => {
+                out.push(0);
+                out.extend_from_slice(&id.to_be_bytes());
+            }
+        }
         let writer = Writer { shape: &topic.shape, out };
         let written = match event {
             Event::MarketData(e) => e.serialize(writer),
@@ -211,6 +315,23 @@ impl Codec {
     /// Topic and fingerprint of every current schema, in the catalogue's order.
     pub fn fingerprints(&self) -> impl Iterator<Item = (&'static str, [u8; 8])> {
         self.topics.iter().map(|topic| (topic.kind.topic(), topic.fingerprint))
+    }
+
+    /// Topic, full name of the record, and text of every current schema, in the catalogue's order.
+    pub fn schemas(&self) -> impl Iterator<Item = (&'static str, String, &'static str)> {
+        self.topics.iter().map(|topic| {
+            let text = topic.kind.schema_text();
+            (topic.kind.topic(), full_name(text).expect("a test parses every built-in schema"), text)
+        })
+    }
+
+    /// A value that this codec encoded, without its framing: the fingerprint of its schema, and its body.
+    pub fn unframed<'v>(&self, topic: &str, value: &'v [u8]) -> ([u8; 8], &'v [u8]) {
+        match (split_frame(value), value) {
+            (Some(parts), _) => parts,
+            (None, [0x00, _, _, _, _, body @ ..]) => (self.fingerprint(topic).unwrap_or_default(), body),
+            (None, other) => ([0; 8], other),
+        }
     }
 
     fn of(&self, kind: EventKind) -> &Topic {

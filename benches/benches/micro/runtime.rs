@@ -21,6 +21,7 @@ pub(crate) fn run(criterion: &mut Criterion) {
     let codec = Arc::new(Codec::new(&[]).expect("the built-in schemas are tested to parse"));
     let inspector = Inspector {
         codec: Arc::clone(&codec),
+        registry: None,
         checks: Checks { partitioner: Partitioner::Murmur2, max_skew: Duration::from_secs(5) },
         partitions: BTreeMap::new(),
         upstream: Vec::new(),

@@ -1,4 +1,4 @@
-//! `tapewatch config check|show|version`.
+//! `tapewatch config check|show|version|schema`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,6 +21,8 @@ pub enum Command {
         #[arg(long)]
         default: bool,
     },
+    /// Print the JSON Schema of the settings' file: for an editor that completes and checks TOML
+    Schema,
     /// Print the configuration version: what results say that they were computed with
     Version {
         /// Print the text that it is the BLAKE3 hash of
@@ -36,6 +38,7 @@ pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
         Command::Check => check(context, &mut out)?,
         Command::Show { default: true } => out.write_all(Settings::default_file().as_bytes())?,
         Command::Show { default: false } => out.write_all(context.settings()?.show().as_bytes())?,
+        Command::Schema => out.write_all(Settings::json_schema().as_bytes())?,
         Command::Version { canonical: true } => writeln!(out, "{}", context.settings()?.canonical())?,
         Command::Version { canonical: false } => writeln!(out, "{}", context.settings()?.version())?,
     }

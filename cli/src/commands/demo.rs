@@ -30,7 +30,9 @@ pub struct Args {
 /// Runs it. Exit 0 only if all reconciles, every incident that has a monitor was found, and none was found
 /// that is not there.
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
-    let settings = context.settings_in(Some("demo"))?;
+    let mut settings = context.settings_in(Some("demo"))?;
+    // It needs nothing but itself.
+    settings.registry.url = None;
     let options = Options {
         seed: args.seed,
         incidents: !args.no_incidents,

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod dlq;
 pub mod play;
 pub mod produce;
+pub mod registry;
 pub mod replay;
 pub mod seek;
 pub mod status;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tapewatch_consumers::shutdown::Shutdown;
 use tapewatch_consumers::{WorkerError, topics, workers};
 use tapewatch_producers::{Layout, Pace, PlayError, Played, Player, PlayerOptions, Tape, play};
+use tapewatch_schemas::catalogue as c;
 
 use crate::{Access, CliError, Context};
 
@@ -29,6 +30,10 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     bars: Option<usize>,
 }
+
+/// What a tape writes.
+const INPUTS: [&str; 6] =
+    [c::MARKET_DATA, c::SIGNALS, c::EXEC_REPORTS, c::POSITIONS, c::ACCOUNTS, c::HEARTBEATS];
 
 /// Plays a tape into a log; makes its topics if they are not there.
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
@@ -55,7 +60,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
         ..PlayerOptions::default()
     };
     let player = Player::new(options, &tape).map_err(|error| CliError::Usage(error.to_string()))?;
-    let codec = Arc::new(workers::codec(&settings).map_err(CliError::Input)?);
+    let codec = Arc::new(workers::writing_codec(&settings, &INPUTS)?.0);
     let terminal = err.is_terminal();
     let show = |played: &Played| {
         if terminal {

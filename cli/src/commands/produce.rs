@@ -144,7 +144,7 @@ impl<'a> Checker<'a> {
             Configured::Unchecked => Partitioner::Unchecked,
         };
         let checks = Checks { partitioner, max_skew: settings.runtime.max_skew };
-        let decoder = Decoder::new(settings)?;
+        let decoder = Decoder::writing(settings, &[topic])?;
         Ok(Self { topic, partitions, partitioner, checks, decoder, clock: Clock::system() })
     }
 

@@ -25,6 +25,9 @@ macro_rules! choice {
             fn expected() -> String {
                 format!("one of {}", [$($word),+].join(", "))
             }
+            fn schema() -> serde_json::Value {
+                serde_json::json!({"enum": [$($word),+]})
+            }
             fn read(node: &crate::layer::Node) -> Option<Self> {
                 match node {
                     crate::layer::Node::Text(text) | crate::layer::Node::Given(text) => match text.as_str() {

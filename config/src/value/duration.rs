@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde::Serializer;
+use serde_json::{Value, json};
 
 use super::Setting;
 use crate::layer::Node;
@@ -17,6 +18,9 @@ const UNITS: [(&str, u64); 6] = [
 impl Setting for Duration {
     fn expected() -> String {
         "a duration such as \"5ms\", \"30s\", \"15m\" or \"1d12h\"".into()
+    }
+    fn schema() -> Value {
+        json!({"type": "string", "pattern": "^([0-9]+(us|ms|s|m|h|d) ?)+$"})
     }
     fn read(node: &Node) -> Option<Self> {
         match node {

@@ -12,12 +12,16 @@ pub use secret::Secret;
 pub(crate) use secret::read_secret;
 pub(crate) use size::Size;
 
+use serde_json::{Value, json};
+
 use crate::layer::Node;
 
 /// A type that a setting can have. Its default stands in where a value does not fit, until the load fails.
 pub(crate) trait Setting: Sized + Default {
     /// What a message says was expected.
     fn expected() -> String;
+    /// What fits, as a JSON Schema.
+    fn schema() -> Value;
     /// The value, or none if the node is not one.
     fn read(node: &Node) -> Option<Self>;
 }
@@ -25,6 +29,9 @@ pub(crate) trait Setting: Sized + Default {
 impl Setting for String {
     fn expected() -> String {
         "a text".into()
+    }
+    fn schema() -> Value {
+        json!({"type": "string"})
     }
     fn read(node: &Node) -> Option<Self> {
         match node {
@@ -37,6 +44,9 @@ impl Setting for String {
 impl Setting for bool {
     fn expected() -> String {
         "true or false".into()
+    }
+    fn schema() -> Value {
+        json!({"type": "boolean"})
     }
     fn read(node: &Node) -> Option<Self> {
         match node {

@@ -1,4 +1,5 @@
 use rust_decimal::Decimal;
+use serde_json::{Value, json};
 
 use super::Setting;
 use crate::layer::Node;
@@ -16,6 +17,9 @@ macro_rules! whole {
             fn expected() -> String {
                 format!("a whole number from {} to {}", <$kind>::MIN, <$kind>::MAX)
             }
+            fn schema() -> Value {
+                json!({"type": "integer", "minimum": <$kind>::MIN, "maximum": <$kind>::MAX})
+            }
             fn read(node: &Node) -> Option<Self> {
                 digits(node)?.parse().ok()
             }
@@ -28,6 +32,9 @@ impl Setting for f64 {
     fn expected() -> String {
         "a number".into()
     }
+    fn schema() -> Value {
+        json!({"type": "number"})
+    }
     fn read(node: &Node) -> Option<Self> {
         digits(node)?.parse().ok().filter(|number: &f64| number.is_finite())
     }
@@ -37,6 +44,9 @@ impl Setting for f64 {
 impl Setting for Decimal {
     fn expected() -> String {
         "a number".into()
+    }
+    fn schema() -> Value {
+        json!({"type": ["number", "string"]})
     }
     fn read(node: &Node) -> Option<Self> {
         let text = match node {

@@ -1,6 +1,9 @@
 use std::fmt;
 use std::fs;
 
+use serde_json::{Value, json};
+
+use super::Setting;
 use crate::layer::{Entry, Node};
 use crate::section::Section;
 
@@ -26,12 +29,32 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Only to be described: [`read_secret`] reads it.
+impl Setting for Secret {
+    fn expected() -> String {
+        "a text, or { file = \"PATH\" }".into()
+    }
+    fn schema() -> Value {
+        let file =
+            json!({"type": "object", "required": ["file"], "properties": {"file": {"type": "string"}}});
+        json!({"anyOf": [{"type": "string"}, file]})
+    }
+    fn read(_node: &Node) -> Option<Self> {
+        None
+    }
+}
+
 /// Reads a secret from `key` (the text itself, or `{ file = "…" }`) or from the file that `file_key` names.
 pub(crate) fn read_secret(
     section: &mut Section<'_>,
     key: &'static str,
     file_key: &'static str,
 ) -> Option<Secret> {
+    if section.is_described() {
+        section.optional::<String>(file_key);
+        section.optional::<Secret>(key);
+        return None;
+    }
     let path = section.path_of(key);
     section.context().secrets.borrow_mut().insert(path);
     let file = section.optional::<String>(file_key);

@@ -1,4 +1,5 @@
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::Setting;
 use crate::layer::Node;
@@ -20,6 +21,9 @@ const UNITS: [(&str, u64); 7] = [
 impl Setting for Size {
     fn expected() -> String {
         "a size such as \"64KiB\", \"8MiB\" or a number of bytes".into()
+    }
+    fn schema() -> Value {
+        json!({"type": ["integer", "string"], "minimum": 0, "pattern": "^[0-9]+ ?(B|kB|MB|GB|KiB|MiB|GiB)?$"})
     }
     fn read(node: &Node) -> Option<Self> {
         match node {

@@ -65,6 +65,10 @@ impl Worker {
             starts.push((at.clone(), from));
         }
         self.reader.assign(&starts)?;
+        // What waited for the registry is read again.
+        let held: Vec<_> = self.broadcast.iter().filter(|at| self.unresolved.holds(at)).cloned().collect();
+        self.unresolved.forget(|at| held.contains(at));
+        self.reader.resume(&held)?;
         Ok(())
     }
 
@@ -78,6 +82,7 @@ impl Worker {
         self.reader.unassign(&self.broadcast)?;
         self.tasks.clear();
         self.paused.clear();
+        self.unresolved.forget(|_| true);
         self.in_flight = None;
         self.stage.set(Stage::Waiting);
         Ok(())

@@ -17,6 +17,7 @@ impl Worker {
         let mut came = false;
         // First of all: what a rewound lane is given must begin where it stands.
         self.refetch()?;
+        self.ask_again()?;
         // Each side is asked several times without waiting before the other has its turn.
         for asked in 0..16 {
             let patience = if asked == 0 { wait / 2 } else { Duration::ZERO };
@@ -39,12 +40,15 @@ impl Worker {
 
     pub(super) fn take_in(&mut self, polled: Polled) -> Result<bool, WorkerError> {
         match polled {
-            Polled::Batch(batch) => self.deliver(batch),
+            Polled::Batch(batch) => {
+                let at = batch.source().clone();
+                if let Some(Polled::Batch(batch)) = self.unresolved.keep(&at, Polled::Batch(batch)) {
+                    self.receive(batch)?;
+                }
+            }
             Polled::End { at, position } => {
-                for task in self.tasks.values_mut() {
-                    if let Some(lane) = task.merge.lane_mut(&at) {
-                        lane.signal_end(position);
-                    }
+                if self.unresolved.keep(&at, Polled::End { at: at.clone(), position }).is_some() {
+                    self.ended(&at, position);
                 }
             }
             Polled::Assigned(partitions) => {
@@ -66,6 +70,14 @@ impl Worker {
             Polled::Idle => return Ok(false),
         }
         Ok(true)
+    }
+
+    pub(super) fn ended(&mut self, at: &TopicPartition, position: i64) {
+        for task in self.tasks.values_mut() {
+            if let Some(lane) = task.merge.lane_mut(at) {
+                lane.signal_end(position);
+            }
+        }
     }
 
     pub(super) fn deliver(&mut self, batch: Arc<Batch>) {
@@ -93,8 +105,10 @@ impl Worker {
             };
             let reader: &mut dyn Reader = if broadcast { &mut *self.reader } else { &mut *self.member };
             reader.assign(&[(at.clone(), from)])?;
+            let held = self.unresolved.holds(&at);
+            self.unresolved.forget(|gone| *gone == at);
             // A move does not end a pause.
-            if self.paused.remove(&at) {
+            if self.paused.remove(&at) || held {
                 reader.resume(std::slice::from_ref(&at))?;
             }
         }
@@ -116,7 +130,7 @@ impl Worker {
             let paused = self.paused.contains(at);
             if queued >= high && !paused {
                 changes.push((at.clone(), broadcast, true));
-            } else if queued < high / 2 && paused {
+            } else if queued < high / 2 && paused && !self.unresolved.holds(at) {
                 changes.push((at.clone(), broadcast, false));
             }
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tapewatch_config::{Clock, Partitioner as Spread, Settings, Start};
+use tapewatch_eventlog::registry::Registry;
 use tapewatch_eventlog::{Log, LogError, TopicSpec};
 use tapewatch_schemas::catalogue::{self, Worker as Listed};
 use tapewatch_schemas::codec::SchemaText;
@@ -21,6 +22,7 @@ use crate::letters::Letters;
 use crate::numerics;
 use crate::outbox::Routing;
 use crate::plan::{RuntimeParameters, StartAt, WorkerPlan};
+use crate::registry;
 
 /// The code version: a digest of the sources that outputs depend on.
 pub const CODE_VERSION: &str = env!("TAPEWATCH_CODE_VERSION");
@@ -56,11 +58,8 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
         catalogue::ALERTING => (alerting::factory(settings), vec![catalogue::RISK.to_owned()]),
         other => unreachable!("`{other}` is in the catalogue but is no worker of this release"),
     };
-    let codec = Arc::new(codec(settings).map_err(|why| LogError::Backend {
-        log: log.address().to_owned(),
-        doing: "reading the schemas of topics.schemas_dir".to_owned(),
-        why,
-    })?);
+    let (codec, registry) = writing_codec(settings, listed.outputs)?;
+    let codec = Arc::new(codec);
     let partitions = partitions(log)?;
     let epoch = epoch(settings, &codec);
     let breaker = breaker(settings);
@@ -77,6 +76,7 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
     };
     let inspector = Inspector {
         codec,
+        registry,
         checks: Checks { partitioner: partitioner(settings), max_skew: settings.runtime.max_skew },
         partitions,
         upstream,
@@ -104,6 +104,16 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
     })
 }
 
+/// The plan of a worker for a replay, which writes nothing: not even a schema to a registry.
+///
+/// # Errors
+/// As [`plan`].
+pub fn replay_plan(name: &str, settings: &Settings, log: &dyn Log) -> Result<WorkerPlan, LogError> {
+    let mut settings = settings.clone();
+    settings.registry.register = false;
+    plan(name, &settings, log, "replay")
+}
+
 /// The codec that knows the settings' schemas beside our own.
 ///
 /// # Errors
@@ -116,6 +126,27 @@ pub fn codec(settings: &Settings) -> Result<Codec, String> {
         .map(|file| SchemaText { name: file.name.clone(), text: file.text.clone() })
         .collect();
     Codec::new(&texts).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// The codec for a program that writes `topics`: it frames them as the settings' registry, if they name one, wants
+/// it. With the connection, for whoever reads what others wrote.
+///
+/// # Errors
+/// Every schema that cannot be used; a registry that does not answer or refuses our schemas.
+pub fn writing_codec(
+    settings: &Settings,
+    topics: &[&str],
+) -> Result<(Codec, Option<Arc<Registry>>), LogError> {
+    let mut codec = codec(settings).map_err(|why| LogError::Backend {
+        log: settings.log.url.clone(),
+        doing: "reading the schemas of topics.schemas_dir".to_owned(),
+        why,
+    })?;
+    let registry = registry::connect(settings)?;
+    if let Some(registry) = registry.as_ref().filter(|_| !topics.is_empty()) {
+        registry::frame(settings, registry, &mut codec, topics)?;
+    }
+    Ok((codec, registry))
 }
 
 /// The stable name of this process's instance of a worker.

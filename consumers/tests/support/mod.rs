@@ -165,6 +165,7 @@ pub fn worker_plan(log: &dyn Log, instance: &str) -> WorkerPlan {
         blueprint,
         inspector: Inspector {
             codec: Arc::clone(&codec),
+            registry: None,
             checks: Checks { partitioner: Partitioner::Murmur2, max_skew: Duration::from_secs(5) },
             partitions: all,
             upstream: vec![],

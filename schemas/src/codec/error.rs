@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::registered::RegistryId;
 use crate::checks::Reason;
 
 /// How a record names the schema that it was written with.
@@ -9,15 +10,15 @@ use crate::checks::Reason;
 pub enum SchemaId {
     /// Single-object encoding: the CRC-64-AVRO fingerprint, as it stands on the wire.
     Fingerprint([u8; 8]),
-    /// Confluent framing: the registry's id.
-    Registry(u32),
+    /// What a registry calls it.
+    Registry(RegistryId),
 }
 
 impl fmt::Display for SchemaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fingerprint(bytes) => write!(f, "fingerprint {:016x}", u64::from_le_bytes(*bytes)),
-            Self::Registry(id) => write!(f, "registry id {id}"),
+            Self::Registry(id) => id.fmt(f),
         }
     }
 }
@@ -34,6 +35,13 @@ pub enum DecodeError {
     UnknownSchema {
         /// How the record names it.
         id: SchemaId,
+    },
+    /// The registry has the writer's schema, and no event can be read by it.
+    Unreadable {
+        /// What the registry calls it.
+        id: RegistryId,
+        /// Why not.
+        problem: String,
     },
     /// The schema is known, but of another topic; or the topic carries no events.
     WrongTopic {
@@ -77,7 +85,7 @@ impl DecodeError {
     pub const fn reason(&self) -> Reason {
         match self {
             Self::NotFramed { .. } => Reason::NotFramed,
-            Self::UnknownSchema { .. } => Reason::UnknownSchema,
+            Self::UnknownSchema { .. } | Self::Unreadable { .. } => Reason::UnknownSchema,
             Self::WrongTopic { .. } => Reason::WrongTopic,
             Self::Truncated { .. } => Reason::Truncated,
             Self::TrailingBytes { .. } => Reason::TrailingBytes,
@@ -99,8 +107,14 @@ impl fmt::Display for DecodeError {
                 "the value begins with {found}; expected Avro single-object encoding (c3 01), Confluent \
                  framing (00) or JSON ({{)"
             ),
-            Self::UnknownSchema { id } => {
+            Self::UnknownSchema { id: id @ SchemaId::Fingerprint(_) } => {
                 write!(f, "the writer's schema ({id}) is not among the released ones nor in schemas_dir")
+            }
+            Self::UnknownSchema { id: id @ SchemaId::Registry(_) } => {
+                write!(f, "the writer's schema ({id}) is not in the registry, or no registry is configured")
+            }
+            Self::Unreadable { id, problem } => {
+                write!(f, "the writer's schema ({id}) cannot be used: {problem}")
             }
             Self::WrongTopic { topic, belongs_to: Some(other) } => {
                 write!(f, "a record of `{other}` in `{topic}`")

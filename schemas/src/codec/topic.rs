@@ -15,6 +15,8 @@ pub(super) struct Topic {
     pub(super) fingerprint: [u8; 8],
     /// For records of the current schema.
     pub(super) current: Plan,
+    /// What a registry calls the current schema, if its records are to say so.
+    pub(super) id: Option<u32>,
     /// For those of other schemas.
     others: Vec<([u8; 8], Plan)>,
 }
@@ -24,7 +26,7 @@ impl Topic {
         let (shape, fingerprint) = parsed(kind.schema_text()).expect("a test parses every built-in schema");
         let current =
             resolve(&shape, &shape).expect("a test resolves every built-in schema with itself").plan;
-        Self { kind, shape, fingerprint, current, others: Vec::new() }
+        Self { kind, shape, fingerprint, current, id: None, others: Vec::new() }
     }
 
     pub(super) fn add(&mut self, fingerprint: [u8; 8], plan: Plan) {
@@ -61,6 +63,11 @@ pub(super) fn parsed(text: &str) -> Result<(Shape, [u8; 8]), String> {
     let fingerprint = schema.fingerprint::<Rabin>().bytes;
     let fingerprint = fingerprint.try_into().expect("CRC-64 has eight bytes");
     Ok((Shape::of(&schema)?, fingerprint))
+}
+
+/// A record's name with its namespace; none if the text is no named schema.
+pub(super) fn full_name(text: &str) -> Option<String> {
+    Schema::parse_str(text).ok()?.name().map(|name| name.fullname(None))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Bytes that nobody meant to write: an error or a valid event, never a panic.
 
 use proptest::prelude::*;
-use tapewatch_schemas::codec::{FRAME, SchemaId};
+use tapewatch_schemas::codec::{FRAME, RegistryId, SchemaId};
 use tapewatch_schemas::{Codec, DecodeError, Event, EventKind, Reason};
 
 use crate::sample::{encoded, fill, framed, kinds, records, schema_of, written};
@@ -91,7 +91,7 @@ fn every_reason_has_its_error() {
     stranger[4] ^= 1;
     assert_eq!(reason(&stranger), Reason::UnknownSchema);
     let confluent = codec.decode("exec.reports.v1", &[0, 0, 0, 1, 2, 3]).unwrap_err();
-    assert_eq!(confluent, DecodeError::UnknownSchema { id: SchemaId::Registry(258) });
+    assert_eq!(confluent, DecodeError::UnknownSchema { id: SchemaId::Registry(RegistryId::Number(258)) });
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CliError> 
     let threads = available_parallelism().map_or(1, usize::from);
     let mut reports = Vec::new();
     for name in NAMES.into_iter().filter(|name| args.worker.as_deref().is_none_or(|only| only == *name)) {
-        let plan = workers::plan(name, &settings, log.as_ref(), "replay")?;
+        let plan = workers::replay_plan(name, &settings, log.as_ref())?;
         let tasks = Verifier::new(&plan, log.clone(), range)?.tasks();
         let of = chosen(&args.partition, tasks, name)?;
         let progress = Mutex::new(Progress::new(name, !args.json));

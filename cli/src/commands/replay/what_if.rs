@@ -19,8 +19,8 @@ pub(super) fn run(args: &Args, file: &Path, context: &Context) -> Result<ExitCod
     let settings = context.settings()?;
     let log = context.open(&settings, Access::Existing)?;
     let then = context.settings_of(Some(file))?;
-    let risk = workers::plan(RISK, &then, log.as_ref(), "replay")?;
-    let alerting = workers::plan(ALERTING, &then, log.as_ref(), "replay")?;
+    let risk = workers::replay_plan(RISK, &then, log.as_ref())?;
+    let alerting = workers::replay_plan(ALERTING, &then, log.as_ref())?;
 
     let folder = tempfile::tempdir().map_err(CliError::Temporary)?;
     let url = format!("sqlite:{}", folder.path().join("what-if.db").display());
