@@ -61,7 +61,12 @@ impl Worker {
                 self.drop_tasks()?;
                 self.member.release()?;
             }
-            Polled::Lost(_) => {
+            Polled::Lost(partitions) => {
+                tracing::warn!(
+                    worker = %self.plan.worker,
+                    ?partitions,
+                    "fenced: silent for longer than its session, and its tasks are others' now; what was not committed is given up"
+                );
                 self.stage.set(Stage::Draining);
                 self.abandon();
                 self.drop_tasks()?;

@@ -195,6 +195,10 @@ impl Settings {
             let why = format!("{doing}: {why}. Does a broker run there, and may this machine reach it?");
             return LogError::Unreachable { log: self.address.clone(), why };
         }
+        if error.rdkafka_error_code().is_some_and(is_moving) {
+            // It was asked for as long as an answer may take, and may be asked again.
+            return LogError::Unreachable { log: self.address.clone(), why: format!("{doing}: {error}") };
+        }
         self.failed(doing, error.to_string())
     }
 
@@ -240,6 +244,12 @@ pub(super) fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> KafkaResu
 }
 
 fn is_settling(code: RDKafkaErrorCode) -> bool {
+    is_moving(code)
+        || matches!(code, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::DestroyBroker)
+}
+
+/// True while a partition or a coordinator moves to another broker.
+fn is_moving(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         code,
@@ -247,11 +257,12 @@ fn is_settling(code: RDKafkaErrorCode) -> bool {
             | Code::NotLeaderForPartition
             | Code::FencedLeaderEpoch
             | Code::UnknownLeaderEpoch
-            | Code::UnknownTopicOrPartition
+            // A new leader does not tell an end before it knows what was replicated.
+            | Code::OffsetNotAvailable
+            | Code::ReplicaNotAvailable
             | Code::CoordinatorLoadInProgress
             | Code::CoordinatorNotAvailable
             | Code::NotCoordinator
-            | Code::DestroyBroker
     )
 }
 
@@ -327,6 +338,17 @@ mod tests {
         let error = KafkaError::MetadataFetch(RDKafkaErrorCode::DestroyBroker);
         let told = settings(&[]).error("asking", &error, &Voice::default());
         assert!(matches!(told, LogError::Unreachable { .. }), "{told:?}");
+    }
+
+    #[test]
+    fn what_moves_to_another_broker_may_be_asked_again_and_what_is_missing_is_an_error() {
+        let told = |code| settings(&[]).error("asking", &KafkaError::MetadataFetch(code), &Voice::default());
+        for code in [RDKafkaErrorCode::OffsetNotAvailable, RDKafkaErrorCode::NotLeaderForPartition] {
+            assert!(is_settling(code));
+            assert!(matches!(told(code), LogError::Unreachable { .. }), "{:?}", told(code));
+        }
+        let missing = told(RDKafkaErrorCode::UnknownTopicOrPartition);
+        assert!(matches!(missing, LogError::Backend { .. }), "{missing:?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! outcome of the other's is known, for commits are synchronous here.
 
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ use super::topics::Topics;
 
 /// How long the broker may take over a step of a transaction: as long as it keeps a transaction open.
 const STEP: Duration = Duration::from_secs(10);
+/// How long librdkafka may take over a step beyond that before it is given up.
+const GRACE: Duration = Duration::from_secs(2);
 /// How long to wait for the end of what a former writer of the id left open.
 const TAKEOVER: Duration = Duration::from_secs(30);
 /// How often delivery reports are looked for. librdkafka's own wait is in steps of 100 ms; a wait of the
@@ -36,7 +39,7 @@ pub(super) struct KafkaWriter {
     settings: Arc<Settings>,
     targets: Targets,
     /// None before the first use and after a failure that a producer does not survive.
-    producers: Option<[BaseProducer<Deliveries>; 2]>,
+    producers: Option<[Arc<BaseProducer<Deliveries>>; 2]>,
     turn: usize,
     /// Another has our id: never again.
     fenced: Option<LogError>,
@@ -73,7 +76,7 @@ impl KafkaWriter {
                 let voice = &producer.context().voice;
                 self.settings.error(format!("taking over the transactional id {id}"), &error, voice)
             })?;
-            Ok(producer)
+            Ok(Arc::new(producer))
         };
         self.producers = Some([make(0)?, make(1)?]);
         Ok(())
@@ -92,7 +95,7 @@ impl KafkaWriter {
         &mut self,
         round: &Round,
         fence: Option<&'a Fence>,
-    ) -> Result<Option<&'a ConsumerGroupMetadata>, CommitError> {
+    ) -> Result<Option<&'a Arc<ConsumerGroupMetadata>>, CommitError> {
         for record in &round.records {
             self.targets.check(record).map_err(|error| match error {
                 LogError::Unreachable { .. } => CommitError::Aborted(error),
@@ -161,7 +164,7 @@ impl Writer for KafkaWriter {
 
 /// One transaction of one producer.
 struct Transaction<'a> {
-    producer: &'a BaseProducer<Deliveries>,
+    producer: &'a Arc<BaseProducer<Deliveries>>,
     id: &'a str,
     settings: &'a Settings,
 }
@@ -177,7 +180,7 @@ struct Failed {
 }
 
 impl Transaction<'_> {
-    fn run(&self, round: &Round, proof: Option<&ConsumerGroupMetadata>) -> Result<Committed, Failed> {
+    fn run(&self, round: &Round, proof: Option<&Arc<ConsumerGroupMetadata>>) -> Result<Committed, Failed> {
         if let Err(error) = self.producer.begin_transaction() {
             // Nothing has begun, so there is nothing that could have been written.
             let (outcome, why) =
@@ -236,7 +239,11 @@ impl Transaction<'_> {
 
     /// Sends the group's positions. An empty list would succeed without asking the broker, and fence
     /// nothing.
-    fn send_positions(&self, round: &Round, proof: &ConsumerGroupMetadata) -> Result<(), Failed> {
+    ///
+    /// librdkafka does not keep to its own bound where the group's coordinator has left the cluster: it waits,
+    /// perhaps for ever, for some connection to come or go. So it is asked on a thread of its own, which is left
+    /// behind if it does not come back, with the producer; whoever takes the id over makes both void.
+    fn send_positions(&self, round: &Round, proof: &Arc<ConsumerGroupMetadata>) -> Result<(), Failed> {
         let mut list = TopicPartitionList::with_capacity(round.offsets.len());
         for (at, offset) in &round.offsets {
             assert!(*offset >= 0, "{at}: checked before the transaction began");
@@ -244,9 +251,19 @@ impl Transaction<'_> {
                 .expect("it is no negative offset");
         }
         assert!(list.count() > 0, "an empty list of positions fences nothing");
-        self.producer
-            .send_offsets_to_transaction(&list, proof, STEP)
-            .map_err(|error| self.abort_for(&error, "sending the group's positions"))
+        let doing = "sending the group's positions";
+        let (answer, answered) = sync_channel(1);
+        let (producer, proof) = (Arc::clone(self.producer), Arc::clone(proof));
+        thread::spawn(move || {
+            // Nobody listens any more if it took too long.
+            let _ = answer.send(producer.send_offsets_to_transaction(&list, &proof, STEP));
+        });
+        let Ok(result) = answered.recv_timeout(STEP + GRACE) else {
+            // Without the word to commit nothing of it can be committed.
+            let why = self.unanswered(doing);
+            return Err(Failed { outcome: Outcome::Abort, why, usable: false, replaced: false });
+        };
+        result.map_err(|error| self.abort_for(&error, doing))
     }
 
     fn end(&self) -> Result<(), Failed> {
