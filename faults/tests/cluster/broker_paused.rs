@@ -10,7 +10,7 @@ use crate::stage::{SESSION, Stage, everything, injected};
 #[test]
 fn a_broker_that_was_away_for_longer_than_a_session_does_no_harm_when_it_comes_back() {
     let Some(stage) = Stage::with_brokers("broker-paused") else { return };
-    let (feeder, expected) = stage.load(600);
+    let (feeder, expected) = stage.load(400);
     let mut journals = stage.journals();
     let mut worker = stage.risk("survivor");
     let pause = SESSION * 3;

@@ -6,9 +6,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, its helpers too")]
 
+mod broker_killed;
 mod broker_paused;
+mod new_version;
+mod offsets_reset;
+mod rolling_bounce;
 mod scaling;
 mod stage;
+mod topics_gone;
 mod torn_transaction;
 mod unknown_outcome;
 mod worker_killed;
+mod worker_paused;

@@ -18,7 +18,7 @@ fn shared_by(journals: &mut Journals, workers: &mut [&mut Process]) {
 #[test]
 fn tasks_move_between_two_three_and_one_worker_under_load() {
     let Some(stage) = Stage::open("scaling") else { return };
-    let (feeder, expected) = stage.load(600);
+    let (feeder, expected) = stage.load(400);
     let mut journals = stage.journals();
     let mut first = stage.risk("a");
     shared_by(&mut journals, &mut [&mut first]);

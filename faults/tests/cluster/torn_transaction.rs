@@ -13,7 +13,7 @@ const AWAY: Duration = Duration::from_secs(12);
 #[test]
 fn a_transaction_torn_between_positions_and_commit_is_written_whole_later() {
     let Some(stage) = Stage::open("torn-transaction") else { return };
-    let (feeder, expected) = stage.load(600);
+    let (feeder, expected) = stage.load(400);
     let proxy = stage.proxy();
     let mut journals = stage.journals();
     let mut worker = stage.risk_behind(&proxy, "torn");

@@ -21,7 +21,7 @@ fn leave_in_doubt(proxy: &Proxy, worker: &mut Process, moment: Moment) {
 #[test]
 fn the_journal_decides_what_nobody_answered() {
     let Some(stage) = Stage::open("unknown-outcome") else { return };
-    let (feeder, expected) = stage.load(600);
+    let (feeder, expected) = stage.load(400);
     let proxy = stage.proxy();
     let mut journals = stage.journals();
     let mut worker = stage.risk_behind(&proxy, "doubtful");

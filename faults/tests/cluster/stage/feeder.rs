@@ -11,8 +11,10 @@ use super::PATIENCE;
 
 /// A thread that publishes slices of a tape, each acknowledged before the next.
 pub(crate) struct Feeder {
-    thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
     hurry: Arc<AtomicBool>,
+    /// No more of the tape is wanted.
+    over: Arc<AtomicBool>,
 }
 
 impl Feeder {
@@ -20,11 +22,15 @@ impl Feeder {
     /// scenario. The last slice waits for the end.
     pub(crate) fn start(log: &Arc<dyn Log>, tape: Vec<Vec<OutRecord>>, every: Duration) -> Self {
         let hurry = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&hurry);
+        let over = Arc::new(AtomicBool::new(false));
+        let (asked, ended) = (Arc::clone(&hurry), Arc::clone(&over));
         let mut publisher = log.publisher().unwrap();
         let thread = thread::spawn(move || {
             let all = tape.len() as u32;
             for (left, slice) in (0..all).rev().zip(tape) {
+                if ended.load(Ordering::SeqCst) {
+                    return;
+                }
                 queue(&mut *publisher, slice);
                 // In a hurry it is enough that all are acknowledged in the end.
                 if !asked.load(Ordering::SeqCst) || left == 0 {
@@ -37,13 +43,25 @@ impl Feeder {
                 }
             }
         });
-        Self { thread, hurry }
+        Self { thread: Some(thread), hurry, over }
     }
 
     /// The rest of the tape at once.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(mut self) {
         self.hurry.store(true, Ordering::SeqCst);
-        self.thread.join().expect("it has not failed");
+        self.thread.take().expect("taken here alone").join().expect("it has not failed");
+    }
+}
+
+impl Drop for Feeder {
+    /// The rest of the tape stays unplayed.
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.hurry.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            // A panic there was reported where it happened.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What must hold at the end, whatever went wrong before.
 
+use std::collections::BTreeSet;
+
 use tapewatch_consumers::audit::{Subject, audit};
 use tapewatch_faults::invariants::{Terms, Watched, check_all};
 use tapewatch_schemas::Codec;
@@ -38,10 +40,11 @@ impl Stage {
 
 fn same(expected: &Outputs, found: &Outputs) {
     let codec = Codec::new(&[]).unwrap();
-    let keys = |outputs: &Outputs| outputs.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(expected), keys(found), "topics and tasks that have outputs, undisturbed left");
-    for ((topic, task), expected) in expected {
-        let found = &found[&(topic.clone(), task.clone())];
+    let all: BTreeSet<_> = expected.keys().chain(found.keys()).collect();
+    for at in all {
+        let (topic, task) = at;
+        let of = |outputs: &Outputs| outputs.get(at).cloned().unwrap_or_default();
+        let (expected, found) = (of(expected), of(found));
         let first = (0..expected.len().max(found.len())).find(|&at| expected.get(at) != found.get(at));
         if let Some(at) = first {
             let shown = |outputs: &[(Vec<u8>, Vec<u8>)]| {
@@ -51,8 +54,8 @@ fn same(expected: &Outputs, found: &Outputs) {
                 "{topic}: output {at} of task {task} is another ({} undisturbed, {} here):\n  {:?}\n  {:?}",
                 expected.len(),
                 found.len(),
-                shown(expected),
-                shown(found)
+                shown(&expected),
+                shown(&found)
             );
         }
     }

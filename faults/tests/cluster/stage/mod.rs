@@ -6,22 +6,23 @@ pub(crate) mod journals;
 mod judge;
 pub(crate) mod process;
 pub(crate) mod proxy;
-mod sweep;
+pub(crate) mod sweep;
 pub(crate) mod tape;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tapewatch_config::Settings;
 use tapewatch_consumers::workers;
-use tapewatch_eventlog::{Log, OpenOptions, open};
-use tapewatch_schemas::catalogue::RISK;
+use tapewatch_eventlog::{Log, OpenOptions, TopicPartition, open};
+use tapewatch_schemas::catalogue::{EXEC_REPORTS, RISK};
 use tempfile::TempDir;
 
 use feeder::Feeder;
 use journals::Journals;
-use process::{Process, command};
+use process::{Process, command, program};
 use proxy::Proxy;
 use tape::{Outputs, tape, undisturbed};
 
@@ -136,8 +137,17 @@ impl Stage {
     /// Starts an instance of a worker. Names are the scenario's own: no membership or transaction of an earlier
     /// one is in the way.
     pub(crate) fn worker(&self, worker: &str, instance: &str, address: &str) -> Process {
+        let program = program(&format!("tapewatch-{worker}"));
+        self.start(command(&program, self.folder.path(), &self.settings), worker, instance, address)
+    }
+
+    /// Starts a program as an instance of risk.
+    pub(crate) fn program(&self, program: &Path, instance: &str) -> Process {
+        self.start(command(program, self.folder.path(), &self.settings), RISK, instance, &self.address)
+    }
+
+    fn start(&self, mut command: Command, worker: &str, instance: &str, address: &str) -> Process {
         let instance = self.instance(instance);
-        let mut command = command(&format!("tapewatch-{worker}"), self.folder.path(), &self.settings);
         command.args(["--log", address, "--instance", &instance]);
         Process::start(command, &instance, self.path(&format!("{worker}-{instance}.log")))
     }
@@ -145,6 +155,25 @@ impl Stage {
     /// The full name of an instance.
     pub(crate) fn instance(&self, name: &str) -> String {
         format!("{}-{name}", self.hazard)
+    }
+
+    /// Runs the command `tapewatch` to its end.
+    pub(crate) fn tapewatch(&self, arguments: &[&str]) -> Output {
+        let mut command = command(&program("tapewatch"), self.folder.path(), &self.settings);
+        command.env("TAPEWATCH_LOG", &self.address).args(arguments).output().unwrap()
+    }
+
+    /// Waits until risk has taken execution reports and committed that: where from.
+    pub(crate) fn taken(&self, worker: &mut Process) -> TopicPartition {
+        let all: Vec<_> = (0..TASKS).map(|task| TopicPartition::new(EXEC_REPORTS, task)).collect();
+        let mut found = None;
+        until("execution reports to be taken", || {
+            worker.lives();
+            let offsets = self.log.group_offsets("tapewatch.risk", &all).unwrap();
+            found = offsets.iter().position(|offset| offset.is_some_and(|offset| offset > 20));
+            found.is_some()
+        });
+        all[found.expect("it was waited for")].clone()
     }
 
     /// Risk's journal from its beginning.

@@ -17,9 +17,9 @@ pub(crate) fn program(name: &str) -> PathBuf {
     program
 }
 
-/// A command of tapewatch's with no settings but these.
-pub(crate) fn command(name: &str, folder: &Path, settings: &[(String, String)]) -> Command {
-    let mut command = Command::new(program(name));
+/// A program of tapewatch's with no settings but these.
+pub(crate) fn command(program: &Path, folder: &Path, settings: &[(String, String)]) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TAPEWATCH_")) {
         command.env_remove(name);
     }

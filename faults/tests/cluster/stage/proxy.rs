@@ -39,6 +39,12 @@ pub(crate) enum Moment {
 pub(crate) struct Held(Sender<bool>);
 
 impl Held {
+    /// It goes on its way.
+    pub(crate) fn forward(self) {
+        // The connection may have ended meanwhile.
+        let _ = self.0.send(true);
+    }
+
     /// Its connection is cut, both ways, and it is lost.
     pub(crate) fn cut(self) {
         let _ = self.0.send(false);
