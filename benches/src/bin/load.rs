@@ -94,7 +94,7 @@ struct Kills {
     #[arg(long, default_value_t = 3)]
     seconds: u64,
     /// How often.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 20)]
     repetitions: u32,
 }
 

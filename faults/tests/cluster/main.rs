@@ -8,10 +8,14 @@
 
 mod broker_killed;
 mod broker_paused;
+mod clock_jumps;
+mod disk;
 mod new_version;
 mod offsets_reset;
+mod poison;
 mod rolling_bounce;
 mod scaling;
+mod schema_midstream;
 mod stage;
 mod topics_gone;
 mod torn_transaction;

@@ -30,11 +30,17 @@ impl Stage {
     /// As [`Stage::judge`], of risk, which has nothing left to take; and what it wrote is to the byte what comes
     /// out undisturbed.
     pub(crate) fn judge_risk(&self, undisturbed: &Outputs) {
+        self.judge_dead(0);
+        same(undisturbed, &outputs(&self.log));
+    }
+
+    /// As [`Stage::judge`], of risk, which has nothing left to take; and so many records are dead letters.
+    pub(crate) fn judge_dead(&self, dead: usize) {
         self.judge(&[RISK]);
         let found = audit(&self.log, &Subject::of(RISK), &mut |_| {}).unwrap();
         let left: Vec<_> = found.lines.iter().filter(|line| line.lag > 0).collect();
         assert!(left.is_empty(), "not all was taken: {left:#?}");
-        same(undisturbed, &outputs(&self.log));
+        assert_eq!(found.lines.iter().map(|line| line.dead).sum::<i64>(), dead as i64, "dead letters");
     }
 }
 

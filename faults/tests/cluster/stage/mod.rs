@@ -9,6 +9,7 @@ pub(crate) mod proxy;
 pub(crate) mod sweep;
 pub(crate) mod tape;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use tapewatch_config::Settings;
 use tapewatch_consumers::workers;
-use tapewatch_eventlog::{Log, OpenOptions, TopicPartition, open};
-use tapewatch_schemas::catalogue::{EXEC_REPORTS, RISK};
+use tapewatch_eventlog::{Log, OpenOptions, OutRecord, TopicPartition, open};
+use tapewatch_schemas::catalogue::{self, EXEC_REPORTS, RISK};
 use tempfile::TempDir;
 
 use feeder::Feeder;
@@ -85,6 +86,28 @@ impl Stage {
         let own_brokers = brokers::healed(&address);
         let log = open(&address, &OpenOptions::default()).expect("the cluster answers");
         sweep::sweep(&address, &log);
+        Some(Self::set(hazard, settings, address, log, own_brokers, alone))
+    }
+
+    /// A stage over an embedded log; none, and it says so, unless `scripts/faults` runs this.
+    pub(crate) fn embedded(hazard: &str, url: &str) -> Option<Self> {
+        if std::env::var_os("TAPEWATCH_TEST_KAFKA").is_none() {
+            eprintln!("skipped: scripts/faults builds the programs for it");
+            return None;
+        }
+        let alone = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = open(url, &OpenOptions::default()).expect("a file");
+        Some(Self::set(hazard, &[], url.to_owned(), log, false, alone))
+    }
+
+    fn set(
+        hazard: &str,
+        settings: &[(&str, &str)],
+        address: String,
+        log: Arc<dyn Log>,
+        own_brokers: bool,
+        alone: MutexGuard<'static, ()>,
+    ) -> Self {
         let mut all: Vec<(String, String)> =
             SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         for (name, value) in settings {
@@ -101,7 +124,7 @@ impl Stage {
             _alone: alone,
         };
         stage.log.create(&workers::topic_specs(&stage.loaded())).expect("fresh topics");
-        Some(stage)
+        stage
     }
 
     /// The settings as a program reads them.
@@ -163,6 +186,13 @@ impl Stage {
         command.env("TAPEWATCH_LOG", &self.address).args(arguments).output().unwrap()
     }
 
+    /// Where the co-partitioned inputs of risk end.
+    pub(crate) fn ends(&self) -> BTreeMap<TopicPartition, i64> {
+        let inputs = catalogue::worker(RISK).expect("a worker").inputs.iter();
+        let all = inputs.flat_map(|topic| (0..TASKS).map(|task| TopicPartition::new(*topic, task)));
+        all.map(|at| (at.clone(), self.log.bounds(&at).unwrap().end)).collect()
+    }
+
     /// Waits until risk has taken execution reports and committed that: where from.
     pub(crate) fn taken(&self, worker: &mut Process) -> TopicPartition {
         let all: Vec<_> = (0..TASKS).map(|task| TopicPartition::new(EXEC_REPORTS, task)).collect();
@@ -190,7 +220,12 @@ impl Stage {
     pub(crate) fn load(&self, bars: usize) -> (Feeder, Outputs) {
         let tape = tape(&*self.log, bars);
         let expected = undisturbed(&self.loaded(), &tape);
-        (Feeder::start(&self.log, tape, Duration::from_millis(50)), expected)
+        (self.feed(tape), expected)
+    }
+
+    /// A tape on its way that is not as the player made it.
+    pub(crate) fn feed(&self, tape: Vec<Vec<OutRecord>>) -> Feeder {
+        Feeder::start(&self.log, tape, Duration::from_millis(50))
     }
 
     /// The rest of the tape, the end of the worker, the judgement.
