@@ -52,7 +52,12 @@ fn verify(path: &Path, range: Range) -> Vec<Report> {
     let log = at(path);
     let plan = worker_plan(&*log, "a");
     let mut verifier = Verifier::new(&plan, Arc::clone(&log), range).unwrap();
-    (0..verifier.tasks()).map(|task| verifier.verify(task, &mut |_, _| {}).unwrap()).collect()
+    let of: Vec<i32> = (0..verifier.tasks()).collect();
+    let reports = verifier.verify_all(&of, &mut |_, _| {}).unwrap();
+    // Side by side or alone, the same.
+    let alone = of.iter().map(|task| verifier.verify(*task, &mut |_, _| {}).unwrap());
+    assert_eq!(format!("{reports:?}"), format!("{:?}", alone.collect::<Vec<_>>()));
+    reports
 }
 
 /// What the tampering of a fresh copy makes replay say: task, sequence, text of the first difference.

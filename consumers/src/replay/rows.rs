@@ -20,6 +20,8 @@ struct Lane {
     earliest: i64,
     begun: i64,
     position: i64,
+    /// The reader has said that there is nothing between what was delivered and this.
+    read_to: i64,
     end: i64,
     batches: VecDeque<(Arc<Batch>, usize)>,
     paused: bool,
@@ -51,7 +53,8 @@ impl Rows {
         self.reader.assign(&[(at.clone(), position)])?;
         self.reader.resume(std::slice::from_ref(at))?;
         let (earliest, end, begun) = (bounds.earliest, bounds.end, position);
-        let fresh = Lane { earliest, begun, position, end, batches: VecDeque::new(), paused: false };
+        let read_to = position;
+        let fresh = Lane { earliest, begun, position, read_to, end, batches: VecDeque::new(), paused: false };
         self.lanes.insert(at.clone(), fresh);
         Ok(())
     }
@@ -93,6 +96,8 @@ impl Rows {
                 }
                 return Ok(Some(row));
             }
+            // Markers of transactions stand behind the last record.
+            lane.position = lane.position.max(lane.read_to);
             if lane.position >= lane.end {
                 return Ok(None);
             }
@@ -102,10 +107,8 @@ impl Rows {
             match self.reader.poll(Duration::from_millis(20))? {
                 Polled::Batch(batch) => self.hold(batch)?,
                 Polled::End { at, position } => {
-                    if let Some(lane) = self.lanes.get_mut(&at)
-                        && lane.batches.is_empty()
-                    {
-                        lane.position = lane.position.max(position);
+                    if let Some(lane) = self.lanes.get_mut(&at) {
+                        lane.read_to = lane.read_to.max(position);
                     }
                 }
                 _ if heard.elapsed() > Duration::from_secs(30) => {
