@@ -4,6 +4,7 @@ use std::io;
 
 use tapewatch_config::ConfigErrors;
 use tapewatch_consumers::WorkerError;
+use tapewatch_consumers::replay::rebuild::RebuildError;
 use tapewatch_consumers::replay::what_if::WhatIfError;
 use tapewatch_consumers::seek::SeekError;
 use tapewatch_eventlog::{CommitError, LogError};
@@ -33,6 +34,9 @@ pub enum CliError {
     /// A tape was not replayed under another configuration.
     #[error(transparent)]
     WhatIf(WhatIfError),
+    /// A log was not rebuilt.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
     /// A transaction was not acknowledged.
     #[error("{doing}: {source}")]
     Commit {
@@ -98,7 +102,10 @@ impl CliError {
             Self::Worker(error) => exit::of_worker(error),
             Self::Seek(error) => exit::of_seek(error),
             Self::Commit { source, .. } => exit::of_commit(source),
-            Self::Input(_) => exit::INPUT,
+            Self::Rebuild(RebuildError::Log(error)) => exit::of_log(error),
+            Self::Rebuild(RebuildError::Commit { why, .. }) => exit::of_commit(why),
+            Self::Input(_) | Self::Rebuild(RebuildError::NotEmpty { .. }) => exit::INPUT,
+            Self::Rebuild(RebuildError::Written { .. } | RebuildError::Moved { .. }) => exit::LOG,
             Self::Topics(_) => exit::TOPICS,
             Self::NotVerifiable(_) => exit::NOT_VERIFIABLE,
             Self::Interrupted(_) => exit::INTERRUPTED,

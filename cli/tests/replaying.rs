@@ -217,3 +217,58 @@ fn would_be_as_it_is(configuration: &str) -> Value {
     assert_eq!((&summary["recorded"], &summary["then"]), (&json!(was.len()), &json!(live.len())));
     summary
 }
+
+#[test]
+fn a_log_is_rebuilt_offset_for_offset_and_stands_by_itself() {
+    let folder = demo();
+    let source = format!("sqlite:{}", folder.path("log/tape.db").display());
+    let target = format!("sqlite:{}", folder.path("audit.db").display());
+    let rebuild = ["replay", "--into", &target, "--env", "demo"];
+    let done = reading(&folder, &rebuild);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    assert!(done.out.contains("verified again, from there alone:"), "{}", done.out);
+
+    let at = ["--env", "demo", "--log", &target];
+    let verified = folder.run(&[&["replay", "--verify", "--json"][..], &at].concat());
+    assert_eq!(verified.code, 0, "{}", verified.out);
+    let status = folder.run(&[&["status"][..], &at].concat());
+    assert_eq!(status.code, 0, "{}", status.out);
+    assert_eq!(records(&source), records(&target));
+
+    // Never over something, and nothing of a log that does not verify.
+    let again = reading(&folder, &rebuild);
+    assert_eq!(again.code, 5, "{}", again.err);
+    assert!(again.err.contains("has records already"), "{}", again.err);
+    let kafka = reading(&folder, &["replay", "--into", "kafka:127.0.0.1:9", "--env", "demo"]);
+    assert_eq!(kafka.code, 2, "{}", kafka.err);
+    let elsewhere = format!("sqlite:{}", folder.path("other.db").display());
+    let unverified = reading(&folder, &["replay", "--into", &elsewhere]);
+    assert_eq!(unverified.code, 7, "{}", unverified.out);
+    assert!(unverified.err.contains("nothing was written to") && !folder.path("other.db").exists());
+}
+
+/// Offset, time, key, value and headers of every record of every topic but snapshots, by partition.
+type Records = BTreeMap<String, Vec<(i64, i64, Vec<u8>, Vec<u8>, Vec<u8>)>>;
+
+fn records(url: &str) -> Records {
+    let log = open(url, &OpenOptions::default()).unwrap();
+    let mut scanner = Scanner::new(log.clone()).unwrap();
+    let mut found = Records::new();
+    for topic in log.topics().unwrap().into_iter().filter(|topic| !topic.name.as_str().starts_with("state."))
+    {
+        for number in 0..topic.partitions {
+            let at = TopicPartition::new(topic.name.clone(), number);
+            let records = found.entry(at.to_string()).or_default();
+            scanner
+                .scan::<LogError>(&at, 0, |record| {
+                    let bytes = |part: Option<&[u8]>| part.unwrap_or_default().to_vec();
+                    let headers = record.headers.encoded().to_vec();
+                    let time = record.timestamp.micros();
+                    records.push((record.offset, time, bytes(record.key), bytes(record.value), headers));
+                    Ok(())
+                })
+                .unwrap();
+        }
+    }
+    found
+}

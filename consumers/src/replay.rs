@@ -10,6 +10,7 @@
 mod journal;
 mod letters;
 mod outputs;
+pub mod rebuild;
 mod rows;
 mod run;
 mod states;

@@ -295,3 +295,37 @@ fn what_has_expired_is_pruned_when_asked() {
         outcome => panic!("{outcome:?}"),
     }
 }
+
+#[test]
+fn a_gap_is_left_where_one_is_wanted() {
+    let folder = folder();
+    let log = SqliteLog::open(&url(folder.path()), &OpenOptions::default()).unwrap();
+    let spec =
+        TopicSpec { name: "t".into(), partitions: 2, replication: 1, retention: None, compacted: false };
+    log.create(&[spec]).unwrap();
+    let at = TopicPartition::new("t", 0);
+    let mut writer = log.writer("w").unwrap();
+    let mut write = |value: &str| writer.commit(&round(0, value), None).unwrap().offsets[0];
+    log.leave_gap(&at, 3).unwrap();
+    assert_eq!(write("a"), 3);
+    assert_eq!(write("b"), 4);
+    log.leave_gap(&at, 1_500).unwrap();
+    log.leave_gap(&at, 7).unwrap();
+    assert_eq!(write("c"), 1_500);
+    log.leave_gap(&at, 2_000).unwrap();
+    // In this process, and in one that has only the file.
+    for log in [log, SqliteLog::open(&url(folder.path()), &OpenOptions::default()).unwrap()] {
+        assert_eq!(log.bounds(&at).unwrap().end, 2_000);
+        let mut reader = log.reader().unwrap();
+        reader.assign(&[(at.clone(), 0)]).unwrap();
+        let mut offsets = Vec::new();
+        loop {
+            match reader.poll(Duration::from_secs(1)).unwrap() {
+                Polled::Batch(batch) => offsets.extend(batch.iter().map(|record| record.offset)),
+                Polled::End { position, .. } => break assert_eq!(position, 2_000),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(offsets, [3, 4, 1_500]);
+    }
+}

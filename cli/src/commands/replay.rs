@@ -1,5 +1,6 @@
 //! `tapewatch replay`: what the journals give, again.
 
+mod into;
 mod progress;
 mod verify;
 mod what_if;
@@ -19,14 +20,20 @@ Examples:
   tapewatch replay --verify --worker risk --partition 3 --partition 5 --json
   tapewatch replay --verify --from 2021-06-01T00:00:00Z --to 2021-06-02T00:00:00Z
   tapewatch replay --what-if tighter.toml            yesterday's tape under tomorrow's limits
+  tapewatch replay --into sqlite:audit.db            a log of one's own, built anew from this one
 
 --verify needs the configuration that the workers ran with. --what-if takes the one named, and the journals say
 all else: the merge's order, dead letters, breakers and seeks; ticks are derived anew. Risk's new outputs take the
 place of the recorded ones, through a scratch log among the temporary files (TMPDIR names another place).
+--into computes every output again from the journals and compares it with what is published, as --verify does;
+if all of it is the same, inputs, outputs, dead letters, journals and anchors are written to the other log, each
+record at its offset and with its time, and all is computed and compared once more from there. Nothing is copied
+of a log that does not verify. Snapshots and groups' positions are left out: they only mirror the journals. Its
+workers must not write meanwhile.
 
 Exit code of --verify 0: every byte is what the journal gives. 1: something differs; the first difference is named.
 7: something cannot be verified here (other code or configuration, or gone from the log); which and why is
-named. Of --what-if 0: it has an answer. The log is read, never written, no group is joined, nobody is told.";
+named. --into ends likewise. Of --what-if 0: it has an answer. The log is read, never written, no group is joined, nobody is told.";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -40,6 +47,10 @@ pub struct Args {
     /// order of the tape under its limits and rules
     #[arg(long, group = "what", value_name = "CONFIG", conflicts_with_all = ["worker", "partition"])]
     what_if: Option<PathBuf>,
+    /// Rebuild the log in another, which must be empty: sqlite:PATH. It is verified first, and only then copied;
+    /// then the copy is verified by itself
+    #[arg(long, group = "what", value_name = "URL", conflicts_with_all = ["worker", "partition", "from", "to"])]
+    into: Option<String>,
     /// Of this worker alone
     #[arg(long, value_name = "WORKER", value_parser = clap::builder::PossibleValuesParser::new(NAMES))]
     worker: Option<String>,
@@ -61,10 +72,11 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
-    // Nothing is written, so nothing is left half done.
+    // The log is never written; what is left half done by --into is a file of its own.
     Interrupt::at_once()?;
-    match &args.what_if {
-        Some(file) => what_if::run(&args, file, context),
-        None => verify::run(&args, context),
+    match (&args.what_if, &args.into) {
+        (Some(file), _) => what_if::run(&args, file, context),
+        (None, Some(url)) => into::run(&args, url, context),
+        (None, None) => verify::run(&args, context),
     }
 }

@@ -46,6 +46,7 @@ use self::reader::SqliteReader;
 use self::schema::Place;
 pub use self::schema::{APPLICATION_ID, FORMAT};
 use self::shared::Shared;
+use self::store::Failed;
 use self::writer::SqliteWriter;
 use crate::{
     Bounds, GroupSpec, Log, LogError, Member, OpenOptions, Publisher, Reader, TopicInfo, TopicPartition,
@@ -83,6 +84,13 @@ impl SqliteLog {
             deleted += self.prune(&at, young)?;
         }
         Ok(deleted)
+    }
+
+    /// The partition's next record gets the offset `to`: none is between. For copies of logs whose offsets have
+    /// gaps. Does nothing if the partition is there already, or further.
+    pub fn leave_gap(&self, at: &TopicPartition, to: i64) -> Result<(), LogError> {
+        let stream = self.shared().stream(at)?;
+        self.handle.run(move |store| store.leave_gap(&stream, to))?.map_err(Failed::into_error)
     }
 
     fn shared(&self) -> &Shared {

@@ -13,6 +13,7 @@ use super::group;
 use super::job::WriteJob;
 use super::pending::{AT_COMMIT, Part};
 use super::shared::{Shared, partitions};
+use super::stream::Stream;
 use crate::{CommitError, Committed, LogError};
 
 /// A mark in `time_marks` stands every so many offsets.
@@ -174,6 +175,20 @@ impl Store {
                 Err(Failed::Definite(error))
             }
         }
+    }
+
+    /// Moves on to where a partition's next record is to stand.
+    pub(super) fn leave_gap(&mut self, stream: &Stream, to: i64) -> Result<(), Failed> {
+        let shared = Arc::clone(&self.shared);
+        let doing = "leaving a gap";
+        self.transact(doing, |conn, _| {
+            let sql = "UPDATE partitions SET next = ?2 WHERE id = ?1 AND next < ?2";
+            conn.execute(sql, [stream.id, to]).map_err(|error| shared.failure(doing, &error))
+        })?;
+        self.heads.clear();
+        stream.raise_head(to);
+        self.shared.news.publish();
+        Ok(())
     }
 
     /// Reads the groups again after a change of our own, and tells the members.

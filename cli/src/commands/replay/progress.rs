@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 pub(super) struct Progress {
     on: bool,
     what: &'static str,
+    of: &'static str,
     begun: Instant,
     told: Instant,
 }
 
 impl Progress {
-    pub(super) fn new(what: &'static str, on: bool) -> Self {
+    pub(super) fn new(what: &'static str, of: &'static str, on: bool) -> Self {
         let now = Instant::now();
-        Self { on: on && io::stderr().is_terminal(), what, begun: now, told: now }
+        Self { on: on && io::stderr().is_terminal(), what, of, begun: now, told: now }
     }
 
     pub(super) fn tell(&mut self, done: u64, total: u64) {
@@ -27,8 +28,9 @@ impl Progress {
         // It is a courtesy: that it cannot be written changes nothing.
         let _ = write!(
             io::stderr(),
-            "\r\x1b[K{}: {done} of {total} journal records, about {rest:.0} s more",
-            self.what
+            "\r\x1b[K{}: {done} of {total} {}, about {rest:.0} s more",
+            self.what,
+            self.of
         );
     }
 

@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use serde_json::json;
+use tapewatch_config::Settings;
 use tapewatch_consumers::replay::{Range, Report, Verdict, Verifier, verify_on_threads};
 use tapewatch_consumers::workers::{self, NAMES};
+use tapewatch_eventlog::Log;
 
 use super::Args;
 use super::progress::Progress;
@@ -17,15 +19,34 @@ use crate::{Access, CliError, Context, exit};
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CliError> {
     let settings = context.settings()?;
     let log = context.open(&settings, Access::Existing)?;
+    Ok(code(all(args, context, &settings, &log)?))
+}
+
+/// The exit code of a verdict.
+pub(super) fn code(verdict: Verdict) -> ExitCode {
+    ExitCode::from(match verdict {
+        Verdict::Verified => exit::OK,
+        Verdict::NotVerifiable => exit::NOT_VERIFIABLE,
+        Verdict::Differs => exit::FAILED,
+    })
+}
+
+/// Verifies every task that was asked for, and says how it came out.
+pub(super) fn all(
+    args: &Args,
+    context: &Context,
+    settings: &Settings,
+    log: &Arc<dyn Log>,
+) -> Result<Verdict, CliError> {
     let range = Range { from: args.from, to: args.to };
     let threads = available_parallelism().map_or(1, usize::from);
     let mut reports = Vec::new();
     for name in NAMES.into_iter().filter(|name| args.worker.as_deref().is_none_or(|only| only == *name)) {
-        let plan = workers::replay_plan(name, &settings, log.as_ref())?;
-        let tasks = Verifier::new(&plan, log.clone(), range)?.tasks();
+        let plan = workers::replay_plan(name, settings, log.as_ref())?;
+        let tasks = Verifier::new(&plan, Arc::clone(log), range)?.tasks();
         let of = chosen(&args.partition, tasks, name)?;
-        let progress = Mutex::new(Progress::new(name, !args.json));
-        let of_worker = verify_on_threads(&plan, &log, range, (&of, threads), &|done, total| {
+        let progress = Mutex::new(Progress::new(name, "journal records", !args.json));
+        let of_worker = verify_on_threads(&plan, log, range, (&of, threads), &|done, total| {
             progress.lock().unwrap_or_else(PoisonError::into_inner).tell(done, total);
         });
         progress.into_inner().unwrap_or_else(PoisonError::into_inner).clear();
@@ -41,11 +62,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CliError> 
     if !args.json {
         print_gaps(&reports)?;
     }
-    Ok(ExitCode::from(match reports.iter().map(Report::verdict).max() {
-        None | Some(Verdict::Verified) => exit::OK,
-        Some(Verdict::NotVerifiable) => exit::NOT_VERIFIABLE,
-        Some(Verdict::Differs) => exit::FAILED,
-    }))
+    Ok(reports.iter().map(Report::verdict).max().unwrap_or(Verdict::Verified))
 }
 
 /// The partitions that were asked for; all if none was.

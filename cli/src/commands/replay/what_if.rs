@@ -25,7 +25,7 @@ pub(super) fn run(args: &Args, file: &Path, context: &Context) -> Result<ExitCod
     let folder = tempfile::tempdir().map_err(CliError::Temporary)?;
     let url = format!("sqlite:{}", folder.path().join("what-if.db").display());
     let scratch = open(&url, &OpenOptions::default())?;
-    let mut progress = Progress::new("what if", !args.json);
+    let mut progress = Progress::new("what if", "journal records", !args.json);
     let pipeline = Pipeline { risk: &risk, alerting: &alerting };
     let answer = what_if(&log, pipeline, &scratch, &mut |done, total| progress.tell(done, total));
     progress.clear();
