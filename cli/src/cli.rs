@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    breaker, config, demo, dlq, play, produce, registry, replay, seek, status, tail, topics, up,
+    breaker, config, demo, dlq, journal, play, produce, registry, replay, seek, status, tail, topics, up,
+    verify_journal,
 };
 use crate::{CliError, Context, exit};
 
@@ -78,8 +79,14 @@ pub enum Command {
     Topics(topics::Command),
     /// Reconcile: is nothing lost, how far behind is it, what is open
     Status(status::Args),
-    /// Replay the journals, and compare every byte with what was published
+    /// Replay the journals: compare every byte with what was published, ask what other limits would have
+    /// given, or build the log anew
     Replay(replay::Args),
+    /// Export journals, and sign where they end
+    #[command(subcommand)]
+    Journal(journal::Command),
+    /// Check the hash chains of journals, from an export alone: what was removed, changed, reordered or cut off
+    VerifyJournal(verify_journal::Args),
     /// Move a stopped worker forward in an input: what lies between is journalled as skipped on purpose
     Seek(seek::Args),
     /// List or show dead letters: what could not be used, and why
@@ -107,6 +114,8 @@ impl Command {
             Self::Topics(command) => topics::run(command, context),
             Self::Status(args) => status::run(args, context),
             Self::Replay(args) => replay::run(args, context),
+            Self::Journal(command) => journal::run(command, context),
+            Self::VerifyJournal(args) => verify_journal::run(args, context),
             Self::Seek(args) => seek::run(args, context),
             Self::Dlq(command) => dlq::run(command, context),
             Self::Config(command) => config::run(command, context),

@@ -98,11 +98,10 @@ impl CliError {
         match self {
             Self::Usage(_) => exit::USAGE,
             Self::Config(_) => exit::CONFIGURATION,
-            Self::Log(error) => exit::of_log(error),
+            Self::Log(error) | Self::Rebuild(RebuildError::Log(error)) => exit::of_log(error),
             Self::Worker(error) => exit::of_worker(error),
             Self::Seek(error) => exit::of_seek(error),
             Self::Commit { source, .. } => exit::of_commit(source),
-            Self::Rebuild(RebuildError::Log(error)) => exit::of_log(error),
             Self::Rebuild(RebuildError::Commit { why, .. }) => exit::of_commit(why),
             Self::Input(_) | Self::Rebuild(RebuildError::NotEmpty { .. }) => exit::INPUT,
             Self::Rebuild(RebuildError::Written { .. } | RebuildError::Moved { .. }) => exit::LOG,

@@ -8,6 +8,7 @@ pub mod demo;
 mod error;
 mod hex_dump;
 mod interrupt;
+mod journal;
 mod json_lines;
 mod paint;
 mod scan;

@@ -30,7 +30,7 @@ pub use self::alerts::{Change, Episode, Moved};
 use self::alerts::Book;
 use self::follow::Follower;
 use self::lead::Leader;
-use self::scratch::Scratch;
+use self::scratch::{Scratch, unreadable};
 use super::outputs::written_by;
 use crate::audit::partitions;
 use crate::plan::WorkerPlan;
@@ -139,11 +139,13 @@ fn recorded(log: &Arc<dyn Log>, plan: &WorkerPlan) -> Result<Book, LogError> {
     let mut book = Book::default();
     let mut scanner = Scanner::new(Arc::clone(log))?;
     for partition in 0..partitions(log, &ALERTS.into())? {
-        scanner.scan::<LogError>(&TopicPartition::new(ALERTS, partition), 0, |record| {
-            let value = record.value.unwrap_or_default();
-            if written_by(record).is_some_and(|(worker, ..)| worker == plan.worker.as_str())
-                && let Ok(Event::Alert(alert)) = plan.inspector.codec.decode(ALERTS, value)
-            {
+        let at = TopicPartition::new(ALERTS, partition);
+        scanner.scan::<LogError>(&at, 0, |record| {
+            if written_by(record).is_none_or(|(worker, ..)| worker != plan.worker.as_str()) {
+                return Ok(());
+            }
+            let event = plan.inspector.codec.decode(ALERTS, record.value.unwrap_or_default());
+            if let Event::Alert(alert) = event.map_err(|why| unreadable(&at, record.offset, &why))? {
                 book.add(alert);
             }
             Ok(())

@@ -9,7 +9,7 @@ use tapewatch_schemas::{Event, Time};
 use super::alerts::Book;
 use super::imagined::Imagined;
 use super::lead::{broken, open_whole, read};
-use super::scratch::{Fresh, Scratch, Streams};
+use super::scratch::{Fresh, Scratch, Streams, unreadable};
 use super::{Progress, WhatIfError, commits};
 use crate::audit::partitions;
 use crate::feed::{Feed, Located};
@@ -68,12 +68,12 @@ impl<'a> Follower<'a> {
                 let steps = turn.imagined.read(&record, &mut turn.feed);
                 let steps = steps.map_err(|why| broken(self.plan, task, sequence, why))?;
                 turn.round(published, steps)?;
-                self.collect(&mut turn.outbox, book);
+                self.collect(&mut turn.outbox, book)?;
                 let (done, total) = journals.progress();
                 progress(done, total);
             }
             turn.finish()?;
-            self.collect(&mut turn.outbox, book);
+            self.collect(&mut turn.outbox, book)?;
         }
         Ok(())
     }
@@ -89,15 +89,17 @@ impl<'a> Follower<'a> {
         self.scratch.streams(&of, &self.plan.inspector.codec)
     }
 
-    fn collect(&self, outbox: &mut Outbox, book: &mut Book) {
+    fn collect(&self, outbox: &mut Outbox, book: &mut Book) -> Result<(), LogError> {
         for (_, output) in std::mem::take(outbox).records {
-            let value = output.value.as_deref().unwrap_or_default();
-            if output.target.topic.as_str() == ALERTS
-                && let Ok(Event::Alert(alert)) = self.plan.inspector.codec.decode(ALERTS, value)
-            {
+            if output.target.topic.as_str() != ALERTS {
+                continue;
+            }
+            let event = self.plan.inspector.codec.decode(ALERTS, output.value.as_deref().unwrap_or_default());
+            if let Event::Alert(alert) = event.map_err(|why| unreadable(&output.target, -1, &why))? {
                 book.add(alert);
             }
         }
+        Ok(())
     }
 
     /// How many commits of the worker were published at or before this.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tapewatch_eventlog::{
     CommitError, Log, LogError, OutRecord, RecordRef, Round, TopicPartition, TopicSpec, Writer,
 };
-use tapewatch_schemas::codec::Codec;
+use tapewatch_schemas::codec::{Codec, DecodeError};
 use tapewatch_schemas::{Event, Time, TopicName};
 
 use crate::replay::rows::{Row, Rows};
@@ -152,7 +152,7 @@ impl Streams {
         let record = row.record();
         let place = record.headers.get(PLACE).and_then(place).expect("the scratch writes its places");
         let event = self.codec.decode(record.topic.as_str(), record.value.unwrap_or_default());
-        let event = event.expect("our own events fit their own schemas");
+        let event = event.map_err(|why| unreadable(&head.at, record.offset, &why))?;
         head.next = Some(Fresh { place, event, row });
         Ok(())
     }
@@ -163,4 +163,10 @@ fn place(bytes: &[u8]) -> Option<Place> {
     let step = parts.next()?.parse().ok()?;
     let recorded = parts.next()? == "1";
     Some(Place { step, recorded, published: Time(parts.next()?.parse().ok()?) })
+}
+
+/// An output of ours that cannot be read: its schema is not known here.
+pub(super) fn unreadable(at: &TopicPartition, offset: i64, why: &DecodeError) -> LogError {
+    let doing = format!("reading {at} offset {offset}");
+    LogError::Backend { log: "replay --what-if".to_owned(), doing, why: why.to_string() }
 }
