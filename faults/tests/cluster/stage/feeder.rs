@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tapewatch_eventlog::{Log, OutRecord, Publisher};
+use tapewatch_schemas::catalogue::HEARTBEATS;
 
 use super::PATIENCE;
 
@@ -27,20 +28,20 @@ impl Feeder {
         let mut publisher = log.publisher().unwrap();
         let thread = thread::spawn(move || {
             let all = tape.len() as u32;
-            for (left, slice) in (0..all).rev().zip(tape) {
-                if ended.load(Ordering::SeqCst) {
-                    return;
-                }
-                queue(&mut *publisher, slice);
-                // In a hurry it is enough that all are acknowledged in the end.
-                if !asked.load(Ordering::SeqCst) || left == 0 {
-                    publisher.flush(PATIENCE).expect("the brokers take it");
-                }
+            let mut slices = (0..all).rev().zip(tape);
+            for (left, slice) in slices.by_ref() {
+                publish(&mut *publisher, slice);
                 let begun = Instant::now();
                 let is_due = || left > 1 && begun.elapsed() > every * all / left;
                 while left > 0 && !is_due() && !asked.load(Ordering::SeqCst) {
                     thread::sleep(Duration::from_millis(2));
                 }
+                if asked.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+            if !ended.load(Ordering::SeqCst) {
+                publish(&mut *publisher, slices.flat_map(|(_, slice)| slice).collect());
             }
         });
         Self { thread: Some(thread), hurry, over }
@@ -65,14 +66,14 @@ impl Drop for Feeder {
     }
 }
 
-/// Publishes records and waits until all are acknowledged.
+/// Publishes records, those first that heartbeats make promises about, and waits until all are acknowledged.
 pub(crate) fn publish(publisher: &mut dyn Publisher, records: Vec<OutRecord>) {
-    queue(publisher, records);
-    publisher.flush(PATIENCE).expect("the brokers take it");
-}
-
-fn queue(publisher: &mut dyn Publisher, records: Vec<OutRecord>) {
-    for record in records {
-        publisher.send(record).expect("the queue has room for a slice");
+    let (beats, others): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|record| record.target.topic.as_str() == HEARTBEATS);
+    for records in [others, beats] {
+        for record in records {
+            publisher.send(record).expect("the queue has room for a tape");
+        }
+        publisher.flush(PATIENCE).expect("the brokers take it");
     }
 }
