@@ -231,6 +231,7 @@ pub(super) fn leave(
 /// Removes members whose lease has run out, and those that have kept their tasks for a session after they
 /// were asked for them.
 fn expire(conn: &Connection, group: &str, now: Time) -> rusqlite::Result<bool> {
+    set_back(conn, group, now)?;
     let gone = conn
         .prepare_cached(
             "DELETE FROM members WHERE group_id = ?1 AND (lease_us < ?2 OR (tasks > 0 AND
@@ -241,6 +242,18 @@ fn expire(conn: &Connection, group: &str, now: Time) -> rusqlite::Result<bool> {
         drain(conn, group, now)?;
     }
     Ok(gone > 0)
+}
+
+/// No lease is longer than a session, and no drain begins in the future: where one is, the clock was set back,
+/// and the dead would keep their tasks until it is there again.
+fn set_back(conn: &Connection, group: &str, now: Time) -> rusqlite::Result<()> {
+    conn.prepare_cached(
+        "UPDATE members SET lease_us = ?2 + session_us WHERE group_id = ?1 AND lease_us > ?2 + session_us",
+    )?
+    .execute(params![group, now.micros()])?;
+    conn.prepare_cached("UPDATE groups SET draining_us = ?2 WHERE id = ?1 AND draining_us > ?2")?
+        .execute(params![group, now.micros()])?;
+    Ok(())
 }
 
 fn drain(conn: &Connection, group: &str, now: Time) -> rusqlite::Result<()> {
