@@ -49,9 +49,17 @@ pub struct Fault {
     pub reason: Reason,
     /// For people: where and what was expected.
     pub text: String,
+    /// True if it is so now and may not be so later: the wall's clock alone puts the event in the future.
+    pub passing: bool,
 }
 
 impl Inspected {
+    /// True if it is bad whenever it is read: only then may a range letter list it, which is written before
+    /// the record is read again and taken.
+    pub fn is_bad_for_good(&self) -> bool {
+        matches!(&self.verdict, Verdict::Bad(fault) if !fault.passing)
+    }
+
     /// The record's own event time, if it will be taken.
     pub fn event_time(&self) -> Option<Time> {
         match &self.verdict {
@@ -104,7 +112,11 @@ impl Inspector {
         let event = match decoded {
             Ok(event) => event,
             Err(error) => {
-                return Verdict::Bad(Fault { reason: error.reason(), text: error.to_string() });
+                return Verdict::Bad(Fault {
+                    reason: error.reason(),
+                    text: error.to_string(),
+                    passing: false,
+                });
             }
         };
         let arrival = Arrival {
@@ -115,7 +127,11 @@ impl Inspector {
             fetched: now,
         };
         match self.checks.check(&event, &arrival) {
-            Err(error) => Verdict::Bad(Fault { reason: error.reason(), text: error.to_string() }),
+            Err(error) => {
+                let published = record.timestamp + self.checks.max_skew;
+                let passing = error.reason() == Reason::FromTheFuture && event.event_time() <= published;
+                Verdict::Bad(Fault { reason: error.reason(), text: error.to_string(), passing })
+            }
             Ok(()) if self.concerns(&event) => Verdict::Take(event),
             Ok(()) => Verdict::Pass,
         }

@@ -61,6 +61,8 @@ pub struct Lane {
     fresh: bool,
     headless_since: Time,
     writers: BTreeMap<SourceId, Promise>,
+    /// True once something was not held for want of room: from `fetched_to` on it must be fetched again.
+    cut: bool,
 }
 
 /// A run of records in a shared batch.
@@ -88,6 +90,25 @@ impl Lane {
             fresh: false,
             headless_since: Time::MIN,
             writers: BTreeMap::new(),
+            cut: false,
+        }
+    }
+
+    /// Takes in what was fetched, unless so many records wait already: then that, and all after it, must be
+    /// fetched again once there is room. True if it was taken in.
+    pub fn push_within(&mut self, fetched: &Arc<Fetched>, now: Time, bound: usize) -> bool {
+        self.cut |= self.queued >= bound;
+        if !self.cut {
+            self.push(fetched, now);
+        }
+        !self.cut
+    }
+
+    /// True if there is room again for what was not held: it is to be fetched from [`Lane::fetched_to`].
+    pub fn has_room_again(&mut self, bound: usize) -> bool {
+        self.cut && self.queued < bound.div_ceil(2) && {
+            self.cut = false;
+            true
         }
     }
 
@@ -145,7 +166,7 @@ impl Lane {
 
     /// The partition was read to its end, which is `position`.
     pub fn signal_end(&mut self, position: i64) {
-        if position >= self.fetched_to {
+        if position >= self.fetched_to && !self.cut {
             self.fetched_to = position;
             self.signalled_end = true;
         }
@@ -184,6 +205,7 @@ impl Lane {
         self.queued = 0;
         self.fetched_to = self.position;
         self.signalled_end = false;
+        self.cut = false;
         self.writers.values_mut().for_each(Promise::doubt);
     }
 
@@ -234,7 +256,7 @@ impl Lane {
 
     /// True if every source that is known to write here has said that nothing more comes.
     pub fn closed(&self) -> bool {
-        !self.writers.is_empty() && self.writers.values().all(|promise| promise.closed)
+        !self.cut && !self.writers.is_empty() && self.writers.values().all(|promise| promise.closed)
     }
 
     /// True if what comes is known to be young: it is at its end, or near it.

@@ -31,7 +31,11 @@ impl Probe {
         self.to = record.offset + 1;
         if let Verdict::Bad(fault) = &inspected.verdict {
             self.good_in_a_row = 0;
-            self.range.add(record, fault.reason);
+            if inspected.is_bad_for_good() {
+                self.range.add(record, fault.reason);
+            } else {
+                self.range.pass();
+            }
             return false;
         }
         self.range.pass();

@@ -8,7 +8,7 @@ use tapewatch_schemas::catalogue::{anchors_topic, journal_topic, state_topic};
 use tapewatch_schemas::journal::{JournalError, JournalRecord};
 use tapewatch_schemas::{Digest, Time, TopicName};
 
-use crate::feed::Feed;
+use crate::feed::{Feed, FeedError};
 use crate::injected::{Injected, Start};
 use crate::merge::{Lane, Merge};
 use crate::plan::{StartAt, WorkerPlan};
@@ -137,11 +137,15 @@ impl<'a> Restorer<'a> {
         let mut journal_offset = from;
         for (offset, record) in &records {
             keep_alive()?;
-            rerun.run(record, &mut self.feed, record.epoch == own).map_err(|why| RestoreError::Differs {
-                worker: worker.to_owned(),
-                partition,
-                sequence: record.sequence,
-                why,
+            rerun.run(record, &mut self.feed, record.epoch == own).map_err(|why| match why {
+                // A log that does not answer says nothing of what is on it.
+                RerunError::Feed(FeedError::Log(error)) => RestoreError::Log(error),
+                why => RestoreError::Differs {
+                    worker: worker.to_owned(),
+                    partition,
+                    sequence: record.sequence,
+                    why,
+                },
             })?;
             journal_offset = *offset;
             epoch = Some(record.epoch);

@@ -45,6 +45,8 @@ pub struct Task {
     tasks: i32,
     probes: BTreeMap<TopicPartition, Probe>,
     refetch: Vec<TopicPartition>,
+    /// Up to where heartbeats were heard, by partition.
+    heard: BTreeMap<TopicPartition, i64>,
     letter_bytes: usize,
     carried_since: Option<Time>,
     oldest: Option<Time>,
@@ -92,6 +94,7 @@ impl Task {
             tasks,
             probes: BTreeMap::new(),
             refetch: Vec::new(),
+            heard: BTreeMap::new(),
             letter_bytes: 0,
             carried_since: None,
             oldest: None,
@@ -106,33 +109,44 @@ impl Task {
         task
     }
 
-    /// Takes in what was fetched, and what heartbeats in it promise about the other inputs.
-    pub fn push(&mut self, fetched: &Arc<Fetched>, now: Time) {
+    /// Takes in what was fetched, and what heartbeats in it promise about the other inputs. At `bound` records
+    /// that wait heartbeats are heard and not held: what other inputs wait for may be said behind them.
+    pub fn push(&mut self, fetched: &Arc<Fetched>, now: Time, bound: usize) {
         let source = fetched.batch.source();
-        if let Some(lane) = self.merge.lane_mut(source) {
-            lane.push(fetched, now);
-        }
+        let Some(lane) = self.merge.lane_mut(source) else { return };
         if source.topic.as_str() != HEARTBEATS {
+            lane.push(fetched, now);
             return;
         }
-        for inspected in &fetched.verdicts {
-            if let Verdict::Take(Event::Heartbeat(beat)) = &inspected.verdict {
-                self.heed(source, beat);
+        let held = lane.push_within(fetched, now, bound);
+        let heard_to = *self.heard.get(source).unwrap_or(&0);
+        for (record, inspected) in fetched.batch.iter().zip(&fetched.verdicts) {
+            let Verdict::Take(Event::Heartbeat(beat)) = &inspected.verdict else { continue };
+            if held {
+                self.expect_no_earlier(source, beat);
+            }
+            // What is fetched again was heard before: what has been said since then holds.
+            if record.offset >= heard_to {
+                self.heed(beat);
+                self.heard.insert(source.clone(), record.offset + 1);
             }
         }
     }
 
-    /// A source that is alive promises how far it has written each partition; and its next heartbeat, in the
-    /// partition of this one, comes no earlier than this one.
-    fn heed(&mut self, heard: &TopicPartition, beat: &Heartbeat) {
+    /// A source that is alive promises how far it has written each partition.
+    fn heed(&mut self, beat: &Heartbeat) {
         for progress in &beat.progress {
             let at = TopicPartition::new(progress.topic.clone(), progress.partition);
             if let Some(lane) = self.merge.lane_mut(&at) {
                 lane.promise(&beat.source, progress.last_sequence, progress.complete_to, progress.closed);
             }
         }
+    }
+
+    /// The next heartbeat of a source, in the partition of this one, comes no earlier than this one.
+    fn expect_no_earlier(&mut self, held: &TopicPartition, beat: &Heartbeat) {
         let closed = !beat.progress.is_empty() && beat.progress.iter().all(|progress| progress.closed);
-        if let Some(lane) = self.merge.lane_mut(heard) {
+        if let Some(lane) = self.merge.lane_mut(held) {
             lane.promise(&beat.source, i64::MIN, beat.event_time, closed);
         }
     }
@@ -216,7 +230,7 @@ impl Task {
             Verdict::Take(event) => match self.core.observe(&record, event, &mut self.pending.outbox) {
                 Ok(()) => (Fate::Processed, None),
                 Err(error) => {
-                    refusal = Fault { reason: Reason::Refused, text: error.to_string() };
+                    refusal = Fault { reason: Reason::Refused, text: error.to_string(), passing: false };
                     // What one task's monitor refuses another's may take: each answers for its own refusals.
                     (Fate::Dead(refusal.reason.as_str()), Some(&refusal))
                 }
@@ -229,9 +243,9 @@ impl Task {
         let merge_time = if fault.is_some() { taken.merge_time } else { time };
         taken.pop(merge_time);
         let Some(fault) = fault else { return };
-        // A range letter lists what cannot be decoded; what a monitor refuses has a letter of its own.
-        let listed = matches!(inspected.verdict, Verdict::Bad(_));
-        let excused = listed && self.core.breaker(&at).excuses(record.offset);
+        // A range letter lists what cannot be decoded; what a monitor refuses has a letter of its own, and so
+        // has what may have been good when the probe looked at it.
+        let excused = inspected.is_bad_for_good() && self.core.breaker(&at).excuses(record.offset);
         if matches!(fate, Fate::Dead(_)) && !excused {
             let letter = letters.letter(self.core.partition(), &record, fault);
             self.letter_bytes += size(&letter);
@@ -326,9 +340,16 @@ impl Task {
         }));
     }
 
-    /// Partitions that must be fetched again from their lane's position.
-    pub fn take_refetch(&mut self) -> Vec<TopicPartition> {
-        std::mem::take(&mut self.refetch)
+    /// Partitions that must be fetched again from where their lane has them to. `bound` is that of
+    /// [`Task::push`].
+    pub fn take_refetch(&mut self, bound: usize) -> Vec<TopicPartition> {
+        let mut again = std::mem::take(&mut self.refetch);
+        for lane in &mut self.merge.lanes {
+            if lane.has_room_again(bound) {
+                again.push(lane.at.clone());
+            }
+        }
+        again
     }
 
     /// True if a journal record is due: for a record of its own, an output, a deadline, because there is room

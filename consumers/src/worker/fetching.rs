@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapewatch_eventlog::{Batch, Polled, Reader, TopicPartition};
+use tapewatch_schemas::catalogue::HEARTBEATS;
 
 use super::{Worker, WorkerError};
 use crate::inspect::Fetched;
 use crate::stage::Stage;
-use crate::task::Task;
 
 impl Worker {
     /// Fetches what is there. True if something came.
@@ -86,22 +86,24 @@ impl Worker {
     }
 
     pub(super) fn deliver(&mut self, batch: Arc<Batch>) {
-        let now = self.time.wall();
+        let (now, bound) = (self.time.wall(), self.plan.runtime.lane_records);
         let fetched: Arc<Fetched> = Arc::new(self.plan.inspector.inspect(batch, now));
         let at = fetched.batch.source();
         if self.plan.own.contains(&at.topic) {
             if let Some(task) = self.tasks.get_mut(&at.partition) {
-                task.push(&fetched, now);
+                task.push(&fetched, now, bound);
             }
         } else {
             for task in self.tasks.values_mut() {
-                task.push(&fetched, now);
+                task.push(&fetched, now, bound);
             }
         }
     }
 
     pub(super) fn refetch(&mut self) -> Result<(), WorkerError> {
-        let again: BTreeSet<TopicPartition> = self.tasks.values_mut().flat_map(Task::take_refetch).collect();
+        let bound = self.plan.runtime.lane_records;
+        let tasks = self.tasks.values_mut();
+        let again: BTreeSet<TopicPartition> = tasks.flat_map(|task| task.take_refetch(bound)).collect();
         for at in again {
             // A broadcast partition is read once for all tasks: from where the one furthest behind needs it.
             let lanes = self.tasks.values().filter_map(|task| task.merge.lane(&at));
@@ -120,11 +122,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Pauses what is held in plenty, resumes what is not.
+    /// Pauses what is held in plenty, resumes what is not. Heartbeats are heard on and not held: a task may
+    /// wait for what one behind those that wait promises.
     pub(super) fn throttle(&mut self) -> Result<(), WorkerError> {
         let high = self.plan.runtime.lane_records;
         let mut held: BTreeMap<&TopicPartition, (usize, bool)> = BTreeMap::new();
-        for lane in self.tasks.values().flat_map(|task| &task.merge.lanes) {
+        let lanes = self.tasks.values().flat_map(|task| &task.merge.lanes);
+        for lane in lanes.filter(|lane| lane.at.topic.as_str() != HEARTBEATS) {
             if lane.queued() >= high || self.paused.contains(&lane.at) {
                 let most = held.entry(&lane.at).or_insert((0, lane.broadcast));
                 most.0 = most.0.max(lane.queued());
