@@ -21,6 +21,7 @@ use std::time::Duration;
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::{Log, LogError};
 
+pub(crate) use self::outputs::from;
 pub use self::violation::{Invariant, Violation};
 pub use self::watched::Watched;
 

@@ -178,7 +178,7 @@ fn named(cause: &str) -> Option<(TopicPartition, i64)> {
 }
 
 /// Task, step and index of an output of this worker.
-fn from(record: &RecordRef<'_>, worker: &str) -> Option<(i32, u64, u32)> {
+pub(crate) fn from(record: &RecordRef<'_>, worker: &str) -> Option<(i32, u64, u32)> {
     let from = std::str::from_utf8(record.headers.get(FROM)?).ok()?;
     let mut parts = from.strip_prefix(worker)?.strip_prefix('/')?.split('/');
     let task = parts.next()?.parse().ok()?;

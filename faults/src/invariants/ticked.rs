@@ -60,34 +60,36 @@ impl Checking<'_> {
         let mut clock: Option<Time> = None;
         let mut next = 0;
         let mut last: Option<Time> = None;
-        for made in made {
-            if let Kind::Beat { sequence, closed } = made.kind {
+        for step in made.chunk_by(|one, other| one.step == other.step) {
+            for made in step {
+                let Kind::Beat { sequence, closed } = made.kind else { continue };
                 if sequence != next {
                     self.tell(made, format!("beat {sequence}"), format!("beat {next}"));
                 }
                 next = sequence + 1;
+                // One at the end of a tape stands where the tape ends, and is no interval's.
+                if closed {
+                    continue;
+                }
                 let boundary = made.clock.floor_to(every);
-                if let Some(before) = last.filter(|before| !closed && *before >= boundary) {
+                if let Some(before) = last.filter(|before| *before >= boundary) {
                     self.tell(
                         made,
                         format!("a beat at {} after one at {before}", made.clock),
                         "one an interval",
                     );
                 }
-                // One at the end of a tape stands where the tape ends, and is no interval's.
-                if !closed {
-                    last = Some(boundary);
-                }
-            } else {
-                let passed = Time(made.clock.0.saturating_sub(1)).floor_to(every);
-                let owed = clock.is_some_and(|clock| clock.floor_to(every) < passed);
-                if owed && last < Some(passed) {
-                    self.tell(
-                        made,
-                        format!("an output at {} and no beat at {passed}", made.clock),
-                        "the beat before it",
-                    );
-                }
+                last = Some(boundary);
+            }
+            let Some(made) = step.first() else { continue };
+            let passed = Time(made.clock.0.saturating_sub(1)).floor_to(every);
+            let owed = clock.is_some_and(|clock| clock.floor_to(every) < passed);
+            if owed && last < Some(passed) {
+                self.tell(
+                    made,
+                    format!("an output at {} and no beat at {passed}", made.clock),
+                    "the beat before it",
+                );
             }
             clock = clock.max(Some(made.clock));
         }

@@ -1,0 +1,135 @@
+//! After all heals: the workers come to the end of their inputs, within a bound.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tapewatch_consumers::Worker;
+use tapewatch_eventlog::{LogError, TopicPartition};
+use tapewatch_schemas::catalogue::HEARTBEATS;
+
+use super::finding::Finding;
+use super::world::{FIRST, World};
+
+/// Turns of each process between two looks.
+const TURNS: usize = 4;
+/// So much time may pass until all is taken: more than every session, wait and idle time together.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+impl World<'_> {
+    /// Faults end, and what is left of the input comes: first the whole input is taken by who reads it, then
+    /// everything else.
+    pub(super) fn settle(&mut self) -> Result<(), LogError> {
+        self.heal();
+        if self.scenario.tape {
+            while self.supply.given < self.scenario.slices {
+                let slice = self.supply.next(self.clockwork.wall());
+                self.feed(slice)?;
+            }
+            let last = self.supply.good(self.clockwork.wall(), true);
+            self.feed(last)?;
+        } else {
+            self.good_seconds(10)?;
+            self.run_until_taken(FIRST, true)?;
+            // Clocks that were ahead were right before their time: it comes.
+            self.clockwork.pass(self.clockwork.behind() + Duration::from_secs(1));
+            self.good_seconds(10)?;
+        }
+        for worker in 0..self.scenario.instances.len() {
+            self.run_until_taken(worker, false)?;
+            for index in 0..self.instances.len() {
+                if self.instances[index].worker == worker && self.found.is_empty() {
+                    self.stop(index);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Some seconds with a good slice in each, so that breakers close.
+    fn good_seconds(&mut self, seconds: u64) -> Result<(), LogError> {
+        for _ in 0..seconds {
+            let slice = self.supply.good(self.clockwork.wall(), false);
+            self.feed(slice)?;
+            for _ in 0..5 {
+                self.turns(TURNS);
+                self.clockwork.pass(Duration::from_millis(200));
+            }
+        }
+        Ok(())
+    }
+
+    /// Turns until a worker has taken all that there is.
+    fn run_until_taken(&mut self, worker: usize, first: bool) -> Result<(), LogError> {
+        let deadline = self.clockwork.elapsed() + PATIENCE;
+        while self.found.is_empty() {
+            let busy = self.turns(TURNS);
+            self.clockwork.pass(Duration::from_millis(if busy { 2 } else { 100 }));
+            let Some(left) = self.left_to(worker, first)? else { return Ok(()) };
+            if self.clockwork.elapsed() > deadline {
+                let when = if first { "with the clocks as they are" } else { "at the end" };
+                let text = format!("{when}, {PATIENCE:?} later: {left}");
+                self.trace.line(format_args!("{text}"));
+                self.found.push(Finding::Stuck(text));
+            }
+        }
+        Ok(())
+    }
+
+    fn turns(&mut self, count: usize) -> bool {
+        let mut busy = false;
+        self.revive();
+        for _ in 0..count {
+            for index in 0..self.instances.len() {
+                if self.found.is_empty() && self.instances[index].is_up() {
+                    busy |= self.turn(index);
+                }
+            }
+        }
+        busy
+    }
+
+    /// What a worker has not taken yet; none if that is nothing.
+    fn left_to(&self, worker: usize, first: bool) -> Result<Option<String>, LogError> {
+        let of = self.instances.iter().find(|instance| instance.worker == worker);
+        let name = of.map_or("", |instance| instance.plan.worker.as_str());
+        let running = self.instances.iter().filter(|instance| instance.worker == worker);
+        let tasks: Vec<_> = running.filter_map(|one| one.worker()).flat_map(Worker::tasks).collect();
+        let mut ends: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+        for number in 0..self.scenario.partitions as i32 {
+            let Some(task) = tasks.iter().find(|task| task.core.partition() == number) else {
+                return Ok(Some(format!("{name}/{number} runs nowhere")));
+            };
+            for lane in &task.merge.lanes {
+                // Under the wall's clock heartbeats never end.
+                if !self.scenario.tape && lane.broadcast && lane.at.topic.as_str() == HEARTBEATS {
+                    continue;
+                }
+                let end = match ends.get(&lane.at) {
+                    Some(end) => *end,
+                    None => *ends.entry(lane.at.clone()).or_insert(self.log.bounds(&lane.at)?.end),
+                };
+                // A breaker waits on its task's clock, which stands where clocks were once ahead.
+                if lane.position < end && !(first && lane.down) {
+                    let empty = task.merge.lanes.iter().filter(|lane| lane.queued() == 0);
+                    let empty: Vec<String> = empty.map(|lane| lane.at.to_string()).collect();
+                    return Ok(Some(format!(
+                        "{name}/{number} stands at offset {} of {}, which ends at {end} ({} wait; its breaker is {}); \
+                         nothing is there of {}",
+                        lane.position,
+                        lane.at,
+                        lane.queued(),
+                        if lane.down { "open" } else { "closed" },
+                        empty.join(", ")
+                    )));
+                }
+            }
+            if !task.pending.is_empty() && self.scenario.tape {
+                return Ok(Some(format!("{name}/{number} has not written what it has taken")));
+            }
+            if self.scenario.tape && !task.core.is_closed() {
+                return Ok(Some(format!("{name}/{number} does not see that the tape has ended")));
+            }
+        }
+        Ok(None)
+    }
+}
