@@ -33,6 +33,9 @@ fn the_journal_decides_what_nobody_answered() {
             proxy.catch(moment).wait(PATIENCE).expect("rounds go on").cut();
         }
         for (moment, written) in [(Moment::Before(Api::EndTxn), false), (Moment::After(Api::EndTxn), true)] {
+            // Twice: the journal shows a round whose answer was cut before the worker knows of it, and its word,
+            // said again, would be the one that is cut.
+            journals.all_go_on(&mut worker);
             journals.all_go_on(&mut worker);
             leave_in_doubt(&proxy, &mut worker, moment);
             let said = worker.said();
