@@ -220,9 +220,7 @@ fn partitions<'a>(log: &dyn Log, topics: impl IntoIterator<Item = &'a str>) -> V
 fn position(log: &dyn Log) -> i64 {
     let own = catalogue::worker(RISK).expect("a worker").inputs;
     let positions = log.group_offsets("tapewatch.risk", &partitions(log, own.iter().copied()));
-    // The first who ask after a group wait for its coordinator to be made, longer than one answer may take: whoever
-    // asks here asks again, up to a bound.
-    positions.unwrap_or_default().into_iter().flatten().sum()
+    positions.expect("the group's positions").into_iter().flatten().sum()
 }
 
 /// `tapewatch status --json`, whose reader counts for itself.

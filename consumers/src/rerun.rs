@@ -16,7 +16,7 @@ use crate::injected::Injected;
 use crate::outbox::Outbox;
 use crate::snapshot::{LanePosition, SavedTask};
 
-pub(crate) use self::intake::{Fate, Scripted, script};
+pub(crate) use self::intake::{Fate, Scripted, covers, script};
 use self::intake::{Intake, dead_of, inconsistent, injected, inputs};
 
 /// A task being run again.

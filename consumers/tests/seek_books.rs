@@ -7,13 +7,14 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use support::{Tape, dump, memory};
 use tapewatch_config::{Clock, Settings};
 use tapewatch_consumers::plan::WorkerPlan;
 use tapewatch_consumers::replay::{Range, Verdict, Verifier};
 use tapewatch_consumers::seek::{Request, Target, seek};
 use tapewatch_consumers::{Worker, workers};
-use tapewatch_eventlog::{Log, Round, TopicPartition};
+use tapewatch_eventlog::{Log, OutRecord, Round, TopicPartition};
 use tapewatch_schemas::catalogue as c;
 use tapewatch_schemas::events::{Holdings, Position, PositionLine, RiskMetrics, Unknown};
 use tapewatch_schemas::{Amount, Codec, Event};
@@ -60,6 +61,43 @@ fn level(log: &Arc<dyn Log>, tape: &mut Tape) -> (RiskMetrics, Holdings) {
 fn gross(metrics: &RiskMetrics) -> (Option<f64>, Option<Unknown>) {
     let measure = metrics.measures.iter().find(|measure| measure.name == "gross_exposure").unwrap();
     (measure.value, measure.unknown)
+}
+
+/// A breaker that closed has listed in a range letter what it is about to read again; whoever seeks past that
+/// skips it.
+#[test]
+fn records_of_a_range_letter_that_a_seek_passes_over_are_skipped_once() {
+    let log = memory();
+    let mut tape = Tape::new();
+    let (mark, fill) = (tape.mark("BTC-USD"), tape.fill("p0"));
+    let good = tape.record(&*log, &fill);
+    let at = good.target.clone();
+    write(&log, &tape, &[mark, fill]);
+    let bad = OutRecord { value: Some(Bytes::from_static(b"{no")), ..good };
+    let mut records = vec![bad; 25];
+    tape.now = tape.now + Duration::from_secs(3600);
+    let fills = [tape.fill("p0"), tape.fill("p0"), tape.mark("BTC-USD")];
+    records.extend(fills.iter().map(|event| tape.record(&*log, event)));
+    log.writer("tape").unwrap().commit(&Round { records, offsets: vec![] }, None).unwrap();
+
+    let mut worker = Worker::join(plan(&log), Arc::clone(&log)).unwrap();
+    worker.run_to_end().unwrap();
+    assert!(worker.resume_breaker(&at, "ada", "the producer is well again"));
+    worker.flush().unwrap();
+    let stands = worker.task_mut(at.partition).unwrap().merge.lane(&at).unwrap().position;
+    drop(worker);
+    let end = log.bounds(&at).unwrap().end;
+    assert!(stands < end - 2, "what the letter lists is not read again yet");
+    let request = Request {
+        at: at.clone(),
+        target: Target::Offset(end),
+        who: "ada".into(),
+        why: "they are of no use".into(),
+    };
+    assert_eq!(seek(&plan(&log), &log, &request).unwrap().skipped, end - stands);
+
+    level(&log, &mut tape);
+    support::holds(&log, &plan(&log));
 }
 
 #[test]

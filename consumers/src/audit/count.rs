@@ -9,6 +9,7 @@ use tapewatch_schemas::journal::OffsetRun;
 
 use super::walk::{Draft, Runs};
 use super::{Line, Subject};
+use crate::pending::SOUGHT;
 use crate::scan::Scanner;
 
 /// The dead letters of one worker about one source partition.
@@ -129,7 +130,9 @@ impl<'a> Tally<'a> {
                 *self.skipped.entry(reason.clone()).or_default() += 1;
             }
         }
-        let lettered = self.written.is_some_and(|written| written.runs.cover(offset));
+        // A range letter is written before what it lists is read again: a seek between the two passes that over.
+        let sought = self.draft.skipped.get(SOUGHT).is_some_and(|runs| runs.cover(offset));
+        let lettered = !sought && self.written.is_some_and(|written| written.runs.cover(offset));
         self.letters += i64::from(lettered);
         if dead && !lettered {
             self.unlettered.get_or_insert(offset);

@@ -6,13 +6,18 @@ use std::collections::BTreeMap;
 use tapewatch_eventlog::dead_letter::{HEAD_BYTES, Letter, RangeBody};
 use tapewatch_eventlog::{LogError, OutRecord, RecordRef, TopicPartition};
 use tapewatch_schemas::catalogue::dlq_topic;
-use tapewatch_schemas::journal::OffsetRun;
+use tapewatch_schemas::journal::{Excluded, OffsetRun};
 use tapewatch_schemas::{Digest, Reason};
 
+use crate::feed::{Feed, FeedError};
 use crate::inspect::Verdict;
 use crate::letters::Letters;
-use crate::rerun::DeadRecord;
+use crate::pending::SOUGHT;
+use crate::rerun::{DeadRecord, covers};
 use crate::scan::Scanner;
+
+/// So many offsets that a seek passed over are read together.
+const PART: i64 = 10_000;
 
 /// Header prefixes that a letter has and its record has not.
 const OURS: [&str; 4] = ["tapewatch.", "__connect.errors.", "__streams.errors.", "kafka_dlt-"];
@@ -105,15 +110,42 @@ impl LetterBook {
             });
         }
         let range = shelf.ranges.iter_mut().find(|range| range.covers(record.offset, &dead.reason));
-        let range = range.ok_or_else(missing)?;
-        range.fold(&record);
-        if range.seen == range.body.count && !range.agrees() {
-            let (partition, offset) = (source.partition, range.offset);
-            return Err(format!(
-                "{at}/{partition} offset {offset}: the range letter's digest is not that of the records it is about"
-            ));
+        range.ok_or_else(missing)?.fold(&record, source)
+    }
+
+    /// Follows range letters through what a seek passed over: they are written before what they list is read
+    /// again, and a seek may come between the two. The outer error is the log's, the inner ones are findings.
+    pub(super) fn pass_over(
+        &mut self,
+        skipped: &[Excluded],
+        feed: &mut Feed,
+    ) -> Result<Vec<String>, FeedError> {
+        let mut found = Vec::new();
+        for excluded in skipped.iter().filter(|excluded| excluded.reason == SOUGHT) {
+            let source = TopicPartition::new(excluded.topic.clone(), excluded.partition);
+            let Some(shelf) = self.shelves.get_mut(&source) else { continue };
+            for range in shelf.ranges.iter_mut().filter(|range| range.seen < range.body.count) {
+                let (Some(first), Some(last)) =
+                    (range.runs().map(|run| run.first).min(), range.runs().map(|run| run.last).max())
+                else {
+                    continue;
+                };
+                for run in &excluded.runs {
+                    let (mut from, end) = (run.first.max(first), run.last.min(last) + 1);
+                    while from < end {
+                        let to = end.min(from + PART);
+                        for (fetched, index) in feed.range(&source, from, to)? {
+                            let record = fetched.batch.record(index);
+                            if range.lists(record.offset) {
+                                found.extend(range.fold(&record, &source).err());
+                            }
+                        }
+                        from = to;
+                    }
+                }
+            }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Letters about what no journal record says was dead-lettered, between these positions.
@@ -140,7 +172,7 @@ impl LetterBook {
             };
             for range in shelf.ranges.iter().filter(ended) {
                 left.push(format!(
-                    "{at}/{} offset {}: the range letter is about {} records, the journal dead-lettered {} of them",
+                    "{at}/{} offset {}: the range letter is about {} records, the journal dead-lettered or passed over {} of them",
                     source.partition, range.offset, range.body.count, range.seen
                 ));
             }
@@ -215,14 +247,28 @@ impl RangeCheck {
     }
 
     fn covers(&self, offset: i64, reason: &str) -> bool {
-        self.body.reasons.iter().filter(|entry| entry.reason == reason).any(|entry| {
-            let after = entry.runs.partition_point(|run| run.first <= offset);
-            after > 0 && entry.runs[after - 1].last >= offset
-        })
+        self.body.reasons.iter().any(|entry| entry.reason == reason && covers(&entry.runs, offset))
+    }
+
+    /// True if it lists the offset, whatever the reason.
+    fn lists(&self, offset: i64) -> bool {
+        self.body.reasons.iter().any(|entry| covers(&entry.runs, offset))
+    }
+
+    /// Takes the next record that it is about, in offset order; after the last its digest must be theirs.
+    fn fold(&mut self, record: &RecordRef<'_>, source: &TopicPartition) -> Result<(), String> {
+        self.add(record);
+        if self.seen < self.body.count || self.agrees() {
+            return Ok(());
+        }
+        let (at, partition, offset) = (dlq_topic(source.topic.as_str()), source.partition, self.offset);
+        Err(format!(
+            "{at}/{partition} offset {offset}: the range letter's digest is not that of the records it is about"
+        ))
     }
 
     /// As [`RangeBody::digest`] says.
-    fn fold(&mut self, record: &RecordRef<'_>) {
+    fn add(&mut self, record: &RecordRef<'_>) {
         self.seen += 1;
         self.hasher.update(&record.offset.to_le_bytes());
         for part in [record.key, record.value, Some(record.headers.encoded())] {

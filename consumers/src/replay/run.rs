@@ -349,6 +349,10 @@ impl Run {
                 Err(what) => self.report.differ(record.sequence, what),
             }
         }
+        match self.letters.pass_over(&record.skipped, &mut shared.feed) {
+            Ok(found) => found.into_iter().for_each(|what| self.report.differ(record.sequence, what)),
+            Err(why) => self.report.unverifiable.push(Gap::after(record.sequence, why.to_string())),
+        }
         for states in [&self.anchors, &self.snapshots] {
             match states.check(rerun, record) {
                 Some(Ok(())) => self.report.states += 1,

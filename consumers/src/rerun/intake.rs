@@ -205,7 +205,7 @@ fn takes_no_step(reason: &str) -> bool {
 }
 
 /// True if a run covers the offset; runs are sorted and do not overlap.
-fn covers(runs: &[OffsetRun], offset: i64) -> bool {
+pub(crate) fn covers(runs: &[OffsetRun], offset: i64) -> bool {
     let after = runs.partition_point(|run| run.first <= offset);
     after > 0 && runs[after - 1].last >= offset
 }

@@ -76,6 +76,10 @@ impl Settings {
         config
             .set("group.id", group)
             .set("isolation.level", "read_committed")
+            // Positions are not told while a transaction on them is open, and a busy worker nearly always has one: it
+            // takes many quick questions to meet the moment between two.
+            .set("retry.backoff.ms", "5")
+            .set("retry.backoff.max.ms", "10")
             .set("enable.auto.commit", "false");
         config
     }
