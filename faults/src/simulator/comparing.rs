@@ -27,25 +27,39 @@ const TURNS: u32 = 100_000;
 /// offset of a heartbeat. Workers' own heartbeats stand between the sources', where rounds were cut.
 type Written = BTreeMap<(i32, u64, u32), String>;
 
+/// What a comparison came to.
+pub(super) enum Compared {
+    /// They are the same.
+    Same,
+    /// They are not; or the run without faults failed.
+    Differs(Finding),
+    /// A breaker opened. When it closes is up to how far the log had been read then, so the merge does not rest
+    /// on promises alone.
+    Broken,
+}
+
 /// Compares the first worker's outputs with those of a run without faults.
 pub(super) fn compare(
     scenario: &Scenario,
     variant: &Variant,
     log: &Arc<dyn Log>,
-) -> Result<Option<Finding>, LogError> {
+) -> Result<Compared, LogError> {
     let alone = match without_faults(scenario, variant)? {
         Ok(alone) => alone,
-        Err(finding) => return Ok(Some(finding)),
+        Err(finding) => return Ok(Compared::Differs(finding)),
     };
     let (expected, found) = (written(&alone, variant)?, written(log, variant)?);
+    if expected.values().any(|output| output.contains("\"cause\":\"source_down@")) {
+        return Ok(Compared::Broken);
+    }
     let steps: BTreeSet<_> = expected.keys().chain(found.keys()).collect();
     let differs = steps.into_iter().find(|step| expected.get(step) != found.get(step));
-    Ok(differs.map(|step| {
+    Ok(differs.map_or(Compared::Same, |step| {
         let (task, number, index) = step;
         let shown = |written: &Written| written.get(step).map_or("nothing", String::as_str).to_owned();
         let (found, expected) = (shown(&found), shown(&expected));
         let text = format!("task {task} step {number} output {index}:\n  {found}\n  {expected}");
-        Finding::Differs(text)
+        Compared::Differs(Finding::Differs(text))
     }))
 }
 
