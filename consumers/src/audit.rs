@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tapewatch_config::Settings;
 use tapewatch_eventlog::{Log, LogError, TopicPartition};
-use tapewatch_schemas::catalogue::{self, journal_topic};
+use tapewatch_schemas::catalogue::{self, is_redrive, journal_topic};
 use tapewatch_schemas::{TopicName, WorkerName};
 
 pub use self::outputs::Doubled;
@@ -145,13 +145,12 @@ impl Subject {
     /// If the name is not one of [`NAMES`].
     pub fn of(name: &str) -> Self {
         let listed = catalogue::worker(name).expect("the catalogue lists every worker");
-        let named = |topics: &[&str]| topics.iter().map(|topic| TopicName::from(*topic)).collect();
         Self {
             worker: name.into(),
             group: format!("tapewatch.{name}"),
-            own: named(listed.inputs),
-            broadcast: named(listed.broadcast),
-            outputs: named(listed.outputs),
+            own: listed.own_inputs(),
+            broadcast: listed.broadcast_inputs(),
+            outputs: listed.outputs.iter().map(|topic| TopicName::from(*topic)).collect(),
         }
     }
 }
@@ -200,6 +199,10 @@ pub fn audit(log: &Arc<dyn Log>, subject: &Subject, progress: Progress<'_>) -> R
     }
     let mut lines = Vec::new();
     for (at, drafts) in drafts {
+        // Where nothing ever came back there is nothing to say.
+        if is_redrive(at.topic.as_str()) && !comes_back(log, &at, &drafts)? {
+            continue;
+        }
         progress(&format!("{}: {at}", subject.worker));
         let letters = Letters::of(&mut scanner, subject, &at)?;
         lines.extend(count::count(&mut scanner, &at, drafts, &letters, tasks)?);
@@ -215,6 +218,12 @@ pub fn audit(log: &Arc<dyn Log>, subject: &Subject, progress: Progress<'_>) -> R
     progress(&format!("{}: outputs", subject.worker));
     let doubled = outputs::doubled(log, &mut scanner, subject)?;
     Ok(Audit { worker: subject.worker.clone(), heads, lines, doubled })
+}
+
+/// True if something was read there, or can be.
+fn comes_back(log: &Arc<dyn Log>, at: &TopicPartition, drafts: &[Draft]) -> Result<bool, LogError> {
+    let bounds = log.bounds(at)?;
+    Ok(bounds.earliest < bounds.end || drafts.iter().any(|draft| draft.position > draft.from))
 }
 
 fn place(line: &Line) -> TopicPartition {

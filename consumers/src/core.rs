@@ -194,13 +194,14 @@ impl Core {
         (due <= target && due < Time::MAX).then(|| due.max(self.state.clock))
     }
 
-    /// Shows one good record to the monitor.
+    /// Shows one good record, an event of `topic`, to the monitor.
     ///
     /// # Errors
     /// The monitor's refusal: the caller dead-letters the record with [`Core::fail`], which takes the step.
     pub fn observe(
         &mut self,
         record: &RecordRef<'_>,
+        topic: &TopicName,
         event: &Event,
         outbox: &mut Outbox,
     ) -> Result<(), Refusal> {
@@ -215,7 +216,7 @@ impl Core {
             },
         };
         let clock = before.max(event.event_time());
-        let seen = Seen { event, topic: record.topic, partition: record.partition, cause: &cause, clock };
+        let seen = Seen { event, topic, partition: record.partition, cause: &cause, clock };
         self.monitor.observe(&seen, &mut self.outputs)?;
         self.advance_clock(clock);
         self.state.counts.processed += 1;
@@ -245,6 +246,11 @@ impl Core {
         self.state.counts.dead += u64::from(own);
         let key = (at.topic.clone(), at.partition);
         self.state.breakers.entry(key).or_default().count(true, offset, &self.blueprint.breaker)
+    }
+
+    /// Takes the step of a dead letter that a person has given up.
+    pub fn discard(&mut self) {
+        self.state.step += 1;
     }
 
     /// Takes an injected event.

@@ -6,6 +6,7 @@ use tapewatch_eventlog::{CommitError, LogError};
 
 use crate::WorkerError;
 use crate::feed::FeedError;
+use crate::redrive::RedriveError;
 use crate::restore::RestoreError;
 use crate::seek::SeekError;
 use crate::topics::TopicsError;
@@ -55,6 +56,16 @@ pub fn of_log(error: &LogError) -> u8 {
         | LogError::Busy { .. }
         | LogError::Registry { .. }
         | LogError::Backend { .. } => LOG,
+    }
+}
+
+/// The exit code of a redrive that ended early.
+pub fn of_redrive(error: &RedriveError) -> u8 {
+    match error {
+        RedriveError::Log(error) => of_log(error),
+        RedriveError::Commit { source, .. } => of_commit(source),
+        RedriveError::NoPartition { .. } => INPUT,
+        RedriveError::Ledger { .. } => FAILED,
     }
 }
 

@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tapewatch_eventlog::dead_letter::Redriven;
 use tapewatch_eventlog::registry::Registry;
 use tapewatch_eventlog::{Batch, RecordRef};
+use tapewatch_schemas::catalogue::{is_redrive, source_of as source_topic};
 use tapewatch_schemas::checks::Arrival;
 use tapewatch_schemas::codec::{Codec, GUID_HEADER};
-use tapewatch_schemas::{Checks, Digest, Event, Reason, Time, TopicName};
+use tapewatch_schemas::{Checks, Digest, Event, Reason, Time, TopicName, WorkerName};
 
 /// A batch with a verdict on each of its records, shared by every task that reads it.
 #[derive(Debug)]
 pub struct Fetched {
     /// The records.
     pub batch: Arc<Batch>,
+    /// The topic whose events they are: of redriven records that in which they were published first.
+    pub topic: TopicName,
     /// A verdict each, in the batch's order.
     pub verdicts: Vec<Inspected>,
 }
@@ -25,6 +29,8 @@ pub struct Inspected {
     pub verdict: Verdict,
     /// Over offset, key, value and headers.
     pub digest: Digest,
+    /// What a redriven record says of itself; none of any other.
+    pub redriven: Option<Box<Redriven>>,
 }
 
 /// What to do with a record.
@@ -75,6 +81,8 @@ pub const PASSED: &str = "not_concerned";
 /// Decodes and checks.
 #[derive(Clone, Debug)]
 pub struct Inspector {
+    /// The worker: it passes over redriven records that are for others.
+    pub worker: WorkerName,
     /// Knows the schemas.
     pub codec: Arc<Codec>,
     /// Where schemas are asked for that the codec does not know, if anywhere.
@@ -91,19 +99,45 @@ pub struct Inspector {
 impl Inspector {
     /// Inspects every record of a batch. `now` is the wall time at fetch.
     pub fn inspect(&self, batch: Arc<Batch>, now: Time) -> Fetched {
-        let partitions = self.partitions.get(&batch.source().topic).copied().unwrap_or(1);
-        let verdicts = batch
-            .iter()
-            .map(|record| Inspected {
-                verdict: self.verdict(&record, partitions, now),
+        let read = &batch.source().topic;
+        let partitions = self.partitions.get(read).copied().unwrap_or(1);
+        let verdicts;
+        let topic;
+        if is_redrive(read.as_str()) {
+            topic = TopicName::from(source_topic(read.as_str()));
+            verdicts =
+                batch.iter().map(|record| self.returned(&record, topic.as_str(), partitions, now)).collect();
+        } else {
+            topic = read.clone();
+            let inspected = |record: RecordRef<'_>| Inspected {
+                verdict: self.verdict(&record, topic.as_str(), partitions, now),
                 digest: digest(&record),
-            })
-            .collect();
-        Fetched { batch, verdicts }
+                redriven: None,
+            };
+            verdicts = batch.iter().map(inspected).collect();
+        }
+        Fetched { batch, topic, verdicts }
     }
 
-    fn verdict(&self, record: &RecordRef<'_>, partitions: u32, now: Time) -> Verdict {
-        let (topic, value) = (record.topic.as_str(), record.value.unwrap_or_default());
+    /// A record of a redrive topic: it says whose it is.
+    fn returned(&self, record: &RecordRef<'_>, topic: &str, partitions: u32, now: Time) -> Inspected {
+        let redriven = Redriven::read(record);
+        let verdict = match &redriven {
+            Some(redriven) if redriven.worker != self.worker.as_str() => Verdict::Pass,
+            Some(_) => self.verdict(record, topic, partitions, now),
+            None => Verdict::Bad(Fault {
+                reason: Reason::Misrouted,
+                text: "its headers do not say which worker it is for: records come here by `tapewatch dlq redrive` \
+                       or `import`"
+                    .to_owned(),
+                passing: false,
+            }),
+        };
+        Inspected { verdict, digest: digest(record), redriven: redriven.map(Box::new) }
+    }
+
+    fn verdict(&self, record: &RecordRef<'_>, topic: &str, partitions: u32, now: Time) -> Verdict {
+        let value = record.value.unwrap_or_default();
         // Only a registry knows the schema that a header may name.
         let decoded = match &self.registry {
             None => self.codec.decode(topic, value),

@@ -1,6 +1,6 @@
 //! A worker's dead letters.
 
-use tapewatch_eventlog::dead_letter::{DeadLetter, RangeLetter};
+use tapewatch_eventlog::dead_letter::{DeadLetter, RangeLetter, Redriven};
 use tapewatch_eventlog::{OutRecord, RecordRef};
 use tapewatch_schemas::{Reason, WorkerName};
 
@@ -21,9 +21,17 @@ pub struct Letters {
 }
 
 impl Letters {
-    /// The letter of a task about one record.
-    pub fn letter(&self, task: i32, record: &RecordRef<'_>, fault: &Fault) -> OutRecord {
-        self.about(task, fault.reason, &fault.text).of(record, self.max_bytes)
+    /// The letter of a task about one record; `redriven` if it had come back.
+    pub fn letter(
+        &self,
+        task: i32,
+        record: &RecordRef<'_>,
+        fault: &Fault,
+        redriven: Option<&Redriven>,
+    ) -> OutRecord {
+        let before = redriven.map_or(0, |redriven| redriven.attempts);
+        let attempts = before + u32::from(fault.reason != Reason::HeldBehind);
+        DeadLetter { attempts, ..self.about(task, fault.reason, &fault.text) }.of(record, self.max_bytes)
     }
 
     /// The letter of a task about a run of bad records behind an open breaker; none if there are none.

@@ -24,6 +24,7 @@ pub mod pending;
 pub mod plan;
 pub mod probe;
 pub mod program;
+pub mod redrive;
 pub mod registry;
 pub mod replay;
 pub mod rerun;

@@ -2,7 +2,8 @@
 //!
 //! A record's merge time is max(its event time, the previous merge time of its partition); one that cannot
 //! be decoded takes the previous. The least (merge time, topic, partition) goes first, once no other
-//! partition can still deliver something before it, or need not be waited for.
+//! partition can still deliver something before it, or need not be waited for. Dead letters that come back
+//! are merged in the same way, and never waited for: behind the frontier as they are, they go at once.
 
 mod promise;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapewatch_eventlog::{RecordRef, TopicPartition};
+use tapewatch_schemas::catalogue::is_redrive;
 use tapewatch_schemas::{SourceId, Time};
 
 use promise::{Promise, Said};
@@ -53,6 +55,8 @@ pub struct Lane {
     pub down: bool,
     /// True if nothing is known about who writes here, it need not be waited for on the tape's clock.
     pub optional: bool,
+    /// True if dead letters come back here: nobody says when, so it is never waited for.
+    pub redrive: bool,
     queue: VecDeque<Segment>,
     queued: usize,
     fetched_to: i64,
@@ -76,6 +80,7 @@ impl Lane {
     /// A lane that continues at `position`.
     pub fn new(at: TopicPartition, broadcast: bool, optional: bool, position: i64, merge_time: Time) -> Self {
         Self {
+            redrive: is_redrive(at.topic.as_str()),
             at,
             broadcast,
             position,
@@ -301,8 +306,12 @@ fn sequence_of(event: &tapewatch_schemas::Event) -> Option<(SourceId, i64)> {
 /// All inputs of a task, by topic and partition.
 #[derive(Debug, Default)]
 pub struct Merge {
-    /// The lanes, sorted by topic and partition.
+    /// The lanes, sorted by topic and partition, those of redriven records behind all others.
     pub lanes: Vec<Lane>,
+    /// How many of them are not of redriven records.
+    ordinary: usize,
+    /// True if one of the others may have something to take, or is down: mostly there is nothing to look for.
+    redriven: bool,
 }
 
 /// What the merge says.
@@ -327,27 +336,47 @@ pub enum Choice {
 impl Merge {
     /// The lanes, put in order.
     pub fn new(mut lanes: Vec<Lane>) -> Self {
-        lanes.sort_by(|a, b| a.at.cmp(&b.at));
-        Self { lanes }
+        lanes.sort_by(|a, b| (a.redrive, &a.at).cmp(&(b.redrive, &b.at)));
+        let ordinary = lanes.partition_point(|lane| !lane.redrive);
+        Self { lanes, ordinary, redriven: true }
+    }
+
+    fn index(&self, at: &TopicPartition) -> Option<usize> {
+        let redrive = is_redrive(at.topic.as_str());
+        self.lanes.binary_search_by(|lane| (lane.redrive, &lane.at).cmp(&(redrive, at))).ok()
     }
 
     /// The lane of a partition.
     pub fn lane_mut(&mut self, at: &TopicPartition) -> Option<&mut Lane> {
-        let index = self.lanes.binary_search_by(|lane| lane.at.cmp(at)).ok()?;
-        Some(&mut self.lanes[index])
+        self.index(at).map(|index| &mut self.lanes[index])
     }
 
     /// The lane of a partition.
     pub fn lane(&self, at: &TopicPartition) -> Option<&Lane> {
-        let index = self.lanes.binary_search_by(|lane| lane.at.cmp(at)).ok()?;
-        Some(&self.lanes[index])
+        self.index(at).map(|index| &self.lanes[index])
+    }
+
+    /// Takes in what was fetched, if it is of one of the lanes.
+    pub fn push(&mut self, fetched: &Arc<Fetched>, now: Time) {
+        let Some(index) = self.index(fetched.batch.source()) else { return };
+        self.lanes[index].push(fetched, now);
+        self.redriven |= index >= self.ordinary;
+    }
+
+    /// So many lanes, from the first, may have something to take or be down.
+    pub fn active(&self) -> usize {
+        if self.redriven { self.lanes.len() } else { self.ordinary }
     }
 
     /// Which record goes next.
     pub fn choose(&mut self, patience: Patience) -> Choice {
+        if self.redriven {
+            self.redriven = self.lanes[self.ordinary..].iter().any(|lane| lane.queued > 0 || lane.down);
+        }
         let mut best: Option<(Time, usize)> = None;
         let mut limit = (Time::MAX, usize::MAX);
-        for (index, lane) in self.lanes.iter().enumerate().filter(|(_, lane)| !lane.down) {
+        let active = &self.lanes[..self.active()];
+        for (index, lane) in active.iter().enumerate().filter(|(_, lane)| !lane.down) {
             let Some(time) = lane.head_time() else { continue };
             let key = (time, index);
             match best {
@@ -361,7 +390,7 @@ impl Merge {
             }
         }
         if let Patience::Wall { now, .. } = patience {
-            for lane in &mut self.lanes {
+            for lane in &mut self.lanes[..self.ordinary] {
                 let headless = !lane.down && lane.queued == 0;
                 if !headless {
                     lane.headless_since = Time::MIN;
@@ -372,7 +401,7 @@ impl Merge {
         }
         let Some(best) = best else { return Choice::Empty };
         let mut until = Some(Time::MIN);
-        for (index, lane) in self.lanes.iter().enumerate() {
+        for (index, lane) in self.lanes[..self.ordinary].iter().enumerate() {
             if lane.down || lane.queued > 0 {
                 continue;
             }
@@ -415,13 +444,13 @@ impl Merge {
     }
 
     fn are_closed(&self, of: impl Fn(&Lane) -> bool) -> bool {
-        let told = |lane: &Lane| lane.closed() || (lane.optional && lane.writers.is_empty());
+        let told = |lane: &Lane| lane.redrive || lane.closed() || (lane.optional && lane.writers.is_empty());
         self.lanes.iter().any(Lane::closed)
             && self.lanes.iter().filter(|lane| of(lane)).all(|lane| told(lane) && lane.queued == 0)
     }
 
     /// True if every lane that is up is at its end or near it.
     pub fn caught_up(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.down || lane.caught_up())
+        self.lanes[..self.ordinary].iter().all(|lane| lane.down || lane.caught_up())
     }
 }

@@ -49,6 +49,8 @@ pub enum Fate {
     Passed,
     /// It takes no step: a person moved the position past it.
     Sought,
+    /// It came back to be settled, not to be processed: a person has given it up.
+    Discarded,
 }
 
 /// The reason under which the journal lists bad broadcast records whose letter another task writes.
@@ -56,6 +58,9 @@ pub const ELSEWHERE: &str = "dead_lettered_elsewhere";
 
 /// The reason under which the journal lists records that a person skipped.
 pub const SOUGHT: &str = "seek";
+
+/// The reason under which the journal lists dead letters that a person has given up.
+pub const DISCARDED: &str = "discarded";
 
 impl Pending {
     /// Nothing yet; the next step is `first_step`.
@@ -99,6 +104,7 @@ impl Pending {
             Fate::DeadElsewhere => Some((&mut self.skipped, ELSEWHERE)),
             Fate::Passed => Some((&mut self.skipped, crate::inspect::PASSED)),
             Fate::Sought => Some((&mut self.skipped, SOUGHT)),
+            Fate::Discarded => Some((&mut self.skipped, DISCARDED)),
         };
         if let Some((list, reason)) = list {
             extend(list.entry((index, reason)).or_default(), previous, offset);

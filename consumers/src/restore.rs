@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tapewatch_eventlog::{Log, LogError, TopicPartition};
-use tapewatch_schemas::catalogue::{anchors_topic, journal_topic, state_topic};
+use tapewatch_schemas::catalogue::{anchors_topic, is_redrive, journal_topic, state_topic};
 use tapewatch_schemas::journal::{JournalError, JournalRecord};
 use tapewatch_schemas::{Digest, Time, TopicName};
 
@@ -213,7 +213,7 @@ impl<'a> Restorer<'a> {
                 StartAt::Latest => bounds.end,
                 StartAt::Time(time) => self.log.offset_at(&at, time)?,
             };
-            from_zero &= !is_own || position == 0;
+            from_zero &= !is_own || is_redrive(at.topic.as_str()) || position == 0;
             positions.insert(at, (position, Time::MIN));
         }
         let listed = positions.iter().map(|(at, (position, _))| (at.topic.clone(), at.partition, *position));

@@ -28,30 +28,48 @@ impl Scanner {
         &mut self,
         at: &TopicPartition,
         from: i64,
+        show: impl FnMut(&RecordRef<'_>) -> Result<(), E>,
+    ) -> Result<i64, E> {
+        self.span(at, from, i64::MAX, show)
+    }
+
+    /// As [`Scanner::scan`], of the records below offset `to` alone. Gives where it ended.
+    ///
+    /// # Errors
+    /// The log's, or the closure's.
+    pub fn span<E: From<LogError>>(
+        &mut self,
+        at: &TopicPartition,
+        from: i64,
+        to: i64,
         mut show: impl FnMut(&RecordRef<'_>) -> Result<(), E>,
     ) -> Result<i64, E> {
         let bounds = self.log.bounds(at)?;
-        let from = from.max(bounds.earliest);
-        if from >= bounds.end {
-            return Ok(bounds.end);
+        let (from, end) = (from.max(bounds.earliest), to.min(bounds.end));
+        if from >= end {
+            return Ok(end);
         }
         self.reader.assign(&[(at.clone(), from)])?;
         let mut position = from;
         let mut heard = Instant::now();
-        while position < bounds.end {
+        while position < end {
             match self.reader.poll(Duration::from_millis(20))? {
                 Polled::Batch(batch) if batch.source() == at => {
                     for record in batch.iter() {
+                        position = record.offset;
+                        if position >= end {
+                            break;
+                        }
                         show(&record)?;
                         position = record.offset + 1;
                     }
                     heard = Instant::now();
                 }
-                Polled::End { at: ended, position: end } if ended == *at => position = position.max(end),
+                Polled::End { at: ended, position: last } if ended == *at => position = position.max(last),
                 _ if heard.elapsed() > self.patience => {
                     return Err(LogError::Backend {
                         log: self.log.address().to_owned(),
-                        doing: format!("reading {at} from offset {position} to {}", bounds.end),
+                        doing: format!("reading {at} from offset {position} to {end}"),
                         why: format!("nothing came for {:?}", self.patience),
                     }
                     .into());
@@ -60,6 +78,6 @@ impl Scanner {
             }
         }
         self.reader.unassign(std::slice::from_ref(at))?;
-        Ok(bounds.end)
+        Ok(end)
     }
 }

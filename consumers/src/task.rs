@@ -113,11 +113,11 @@ impl Task {
     /// that wait heartbeats are heard and not held: what other inputs wait for may be said behind them.
     pub fn push(&mut self, fetched: &Arc<Fetched>, now: Time, bound: usize) {
         let source = fetched.batch.source();
-        let Some(lane) = self.merge.lane_mut(source) else { return };
         if source.topic.as_str() != HEARTBEATS {
-            lane.push(fetched, now);
+            self.merge.push(fetched, now);
             return;
         }
+        let Some(lane) = self.merge.lane_mut(source) else { return };
         let held = lane.push_within(fetched, now, bound);
         let heard_to = *self.heard.get(source).unwrap_or(&0);
         for (record, inspected) in fetched.batch.iter().zip(&fetched.verdicts) {
@@ -223,18 +223,28 @@ impl Task {
         self.oldest = Some(self.oldest.map_or(record.timestamp, |oldest| oldest.min(record.timestamp)));
         let broadcast = self.merge.lanes[lane].broadcast;
         let before = self.merge.lanes[lane].position;
+        let redriven = inspected.redriven.as_deref();
         let refusal;
         let (fate, fault) = match &inspected.verdict {
             Verdict::Pass => (Fate::Passed, None),
+            _ if redriven.is_some_and(|back| !back.is_for(self.core.partition(), broadcast)) => {
+                (Fate::Passed, None)
+            }
+            _ if redriven.is_some_and(|back| back.discarded) => {
+                self.core.discard();
+                (Fate::Discarded, None)
+            }
             Verdict::Bad(fault) => (self.dead(broadcast, record.partition, fault), Some(fault)),
-            Verdict::Take(event) => match self.core.observe(&record, event, &mut self.pending.outbox) {
-                Ok(()) => (Fate::Processed, None),
-                Err(error) => {
-                    refusal = Fault { reason: Reason::Refused, text: error.to_string(), passing: false };
-                    // What one task's monitor refuses another's may take: each answers for its own refusals.
-                    (Fate::Dead(refusal.reason.as_str()), Some(&refusal))
+            Verdict::Take(event) => {
+                match self.core.observe(&record, &fetched.topic, event, &mut self.pending.outbox) {
+                    Ok(()) => (Fate::Processed, None),
+                    Err(error) => {
+                        refusal = Fault { reason: Reason::Refused, text: error.to_string(), passing: false };
+                        // What one task's monitor refuses another's may take: each answers for its own refusals.
+                        (Fate::Dead(refusal.reason.as_str()), Some(&refusal))
+                    }
                 }
-            },
+            }
         };
         let at = self.merge.lanes[lane].at.clone();
         self.pending.take(lane, &at, before, record.offset, &inspected.digest, fate);
@@ -247,7 +257,7 @@ impl Task {
         // has what may have been good when the probe looked at it.
         let excused = inspected.is_bad_for_good() && self.core.breaker(&at).excuses(record.offset);
         if matches!(fate, Fate::Dead(_)) && !excused {
-            let letter = letters.letter(self.core.partition(), &record, fault);
+            let letter = letters.letter(self.core.partition(), &record, fault, redriven);
             self.letter_bytes += size(&letter);
             self.letters.push(letter);
             self.pending.due = true;
@@ -285,7 +295,7 @@ impl Task {
 
     /// Looks ahead at sources that have been down for long enough.
     fn probe(&mut self, patience: Patience, letters: &Letters) {
-        for index in 0..self.merge.lanes.len() {
+        for index in 0..self.merge.active() {
             if !self.merge.lanes[index].down {
                 continue;
             }
@@ -416,7 +426,10 @@ impl Task {
             position: lane.position,
             merge_time: lane.merge_time,
         });
-        SavedTask { core: self.core.save(), lanes: lanes.collect() }
+        // As a replay has them: by topic and partition alone.
+        let mut lanes: Vec<LanePosition> = lanes.collect();
+        lanes.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        SavedTask { core: self.core.save(), lanes }
     }
 
     /// The group's positions: a line for each co-partitioned input.

@@ -115,14 +115,16 @@ pub fn of_worker(name: &str, log: &dyn Log) -> Result<Counts, TopicsError> {
     let listed = worker(name).expect("the catalogue lists every worker");
     let all = counts(log)?;
     let mut found = Counts::new();
-    for topic in listed.inputs.iter().chain(listed.broadcast).chain(listed.outputs) {
-        let Some((topic, count)) = all.get_key_value(*topic) else {
-            let (topic, log) = ((*topic).to_owned(), log.address().to_owned());
+    let inputs = listed.own_inputs();
+    let outputs = listed.outputs.iter().map(|topic| TopicName::from(*topic));
+    for topic in inputs.iter().cloned().chain(listed.broadcast_inputs()).chain(outputs) {
+        let Some(count) = all.get(&topic) else {
+            let (topic, log) = (topic.to_string(), log.address().to_owned());
             return Err(LogError::NoTopic { topic, log }.into());
         };
-        found.insert(topic.clone(), *count);
+        found.insert(topic, *count);
     }
-    let own: Vec<(&str, i32)> = listed.inputs.iter().map(|topic| (*topic, found[*topic])).collect();
+    let own: Vec<(&str, i32)> = inputs.iter().map(|topic| (topic.as_str(), found[topic])).collect();
     if own.iter().any(|(_, count)| *count != own[0].1) {
         let shown: Vec<String> = own.iter().map(|(topic, count)| format!("{topic} {count}")).collect();
         let log = log.address().to_owned();

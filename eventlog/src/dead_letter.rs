@@ -6,12 +6,14 @@
 //! their tools show our dead letters; and our own `tapewatch.*`, which [`Letter::read`] reads back.
 
 mod range;
+mod redriven;
 
 use bytes::Bytes;
-use tapewatch_schemas::catalogue::dlq_topic;
+use tapewatch_schemas::catalogue::{dlq_topic, is_redrive, redrive_topic};
 use tapewatch_schemas::{Digest, Reason, Time};
 
 pub use range::{MAX_RUNS, RangeBody, RangeLetter, ReasonRuns};
+pub use redriven::Redriven;
 
 use crate::{OutRecord, RecordRef, TopicPartition};
 
@@ -35,7 +37,7 @@ pub struct DeadLetter<'a> {
     pub task: i32,
     /// Why.
     pub reason: Reason,
-    /// How often it was tried.
+    /// How often it was tried, this time included; 0 if it was not even tried.
     pub attempts: u32,
     /// What was wrong with it; cut after [`MAX_ERROR_BYTES`].
     pub error: &'a str,
@@ -46,6 +48,8 @@ impl DeadLetter<'_> {
     /// key, value and headers, and why. If that is larger than `max_bytes`, the value's first
     /// [`HEAD_BYTES`] with its size and digest in headers; then also without the key and the original
     /// headers if they do not fit.
+    ///
+    /// Of a redriven record the letter tells where it was published first, and where it was read this time.
     pub fn of(&self, record: &RecordRef<'_>, max_bytes: usize) -> OutRecord {
         let mut letter = OutRecord {
             target: TopicPartition::new(dlq_topic(record.topic.as_str()), record.partition),
@@ -76,8 +80,12 @@ impl DeadLetter<'_> {
     fn headers(&self, record: &RecordRef<'_>, kind: &str) -> Vec<(String, Bytes)> {
         let error = cut(self.error, MAX_ERROR_BYTES);
         let class = format!("tapewatch.{:?}", self.reason);
-        let (topic, partition, offset) = (record.topic, record.partition, record.offset);
-        vec![
+        let again = if is_redrive(record.topic.as_str()) { Redriven::read(record) } else { None };
+        let (topic, partition, offset, timestamp) = match &again {
+            Some(first) => (&first.source.topic, first.source.partition, first.offset, first.timestamp),
+            None => (record.topic, record.partition, record.offset, record.timestamp),
+        };
+        let mut headers = vec![
             text("tapewatch.kind", kind),
             text("tapewatch.worker", self.worker),
             text("tapewatch.task", self.task),
@@ -87,7 +95,7 @@ impl DeadLetter<'_> {
             text("tapewatch.topic", topic),
             text("tapewatch.partition", partition),
             text("tapewatch.offset", offset),
-            text("tapewatch.timestamp", record.timestamp.micros()),
+            text("tapewatch.timestamp", timestamp.micros()),
             text("__connect.errors.topic", topic),
             text("__connect.errors.partition", partition),
             text("__connect.errors.offset", offset),
@@ -107,10 +115,15 @@ impl DeadLetter<'_> {
             text("kafka_dlt-original-topic", topic),
             bytes("kafka_dlt-original-partition", &partition.to_be_bytes()),
             bytes("kafka_dlt-original-offset", &offset.to_be_bytes()),
-            bytes("kafka_dlt-original-timestamp", &record.timestamp.millis().to_be_bytes()),
+            bytes("kafka_dlt-original-timestamp", &timestamp.millis().to_be_bytes()),
             text("kafka_dlt-original-timestamp-type", "CreateTime"),
             text("kafka_dlt-original-consumer-group", self.group),
-        ]
+        ];
+        if again.is_some() {
+            headers.push(text("tapewatch.redrive.partition", record.partition));
+            headers.push(text("tapewatch.redrive.offset", record.offset));
+        }
+        headers
     }
 
     /// Connect's `Stage`: where the record failed.
@@ -168,12 +181,14 @@ pub struct Letter {
     pub attempts: u32,
     /// What was wrong.
     pub error: String,
-    /// The partition it comes from.
+    /// The partition where it was published first; of a range letter, where its records are.
     pub source: TopicPartition,
     /// Its offset there; of a range letter, the first.
     pub offset: i64,
     /// Its publication time there.
     pub timestamp: Time,
+    /// If it had come back: partition and offset in the redrive topic, where the worker read it.
+    pub redriven: Option<(i32, i64)>,
     /// If only the head of the value was kept: the whole value's size and digest (hex).
     pub cut: Option<(usize, String)>,
     /// True if it stands for a range: the value is a [`RangeBody`].
@@ -195,9 +210,21 @@ impl Letter {
             source: TopicPartition::new(get("tapewatch.topic")?, get("tapewatch.partition")?.parse().ok()?),
             offset: get("tapewatch.offset")?.parse().ok()?,
             timestamp: Time(get("tapewatch.timestamp")?.parse().ok()?),
+            redriven: get("tapewatch.redrive.partition")
+                .and_then(|at| Some((at.parse().ok()?, get("tapewatch.redrive.offset")?.parse().ok()?))),
             cut,
             range: get("tapewatch.kind")? == "range",
         })
+    }
+
+    /// Where the worker read it: the partition, and the offset there.
+    pub fn input(&self) -> (TopicPartition, i64) {
+        match self.redriven {
+            Some((partition, offset)) => {
+                (TopicPartition::new(redrive_topic(self.source.topic.as_str()), partition), offset)
+            }
+            None => (self.source.clone(), self.offset),
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub const ALERTS: &str = "alerts.v1";
 pub const CONTROL: &str = "control.v1";
 /// Requests to halt or resume, and acknowledgements. Key: scope.
 pub const CONTROL_REQUESTS: &str = "control.requests.v1";
+/// Which dead letters were sent back, by whom and why. No key.
+pub const REDRIVES: &str = "journal.redrive.v1";
 
 /// The worker that measures risk.
 pub const RISK: &str = "risk";
@@ -166,7 +168,7 @@ const fn derived(name: &'static str, key: Key, by: &'static str, what: &'static 
 }
 
 /// Every topic with a fixed name. Those named after a worker or another topic are in [`Pattern`].
-pub const TOPICS: [Topic; 15] = [
+pub const TOPICS: [Topic; 16] = [
     Topic {
         key: Key::Symbol,
         partitions: Partitions::Own(4),
@@ -234,6 +236,14 @@ pub const TOPICS: [Topic; 15] = [
         "requests to halt or resume; acknowledgements",
         false,
     ),
+    Topic {
+        key: Key::None,
+        written_by: "people (by the command line)",
+        partitions: Partitions::Own(1),
+        retention: Retention::FiveYears,
+        group: None,
+        ..input(REDRIVES, "which dead letters were sent back, by whom and why, hash-chained")
+    },
 ];
 
 /// The topic of this name, if it has a fixed one.
@@ -255,9 +265,19 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Everything it reads.
+    /// Everything it reads, but for what comes back from the dead letters of these.
     pub fn reads(&self) -> impl Iterator<Item = &'static str> {
         self.inputs.iter().chain(self.broadcast).copied()
+    }
+
+    /// Its co-partitioned inputs, and after them what comes back from their dead letters.
+    pub fn own_inputs(&self) -> Vec<TopicName> {
+        with_redrive(self.inputs)
+    }
+
+    /// What it reads in full, and after that what comes back from the dead letters of it.
+    pub fn broadcast_inputs(&self) -> Vec<TopicName> {
+        with_redrive(self.broadcast)
     }
 }
 
@@ -285,8 +305,15 @@ pub fn worker(name: &str) -> Option<&'static Worker> {
 mod patterns;
 mod plan;
 
-pub use patterns::{Pattern, anchors_topic, dlq_topic, journal_topic, redrive_topic, state_topic};
+pub use patterns::{
+    Pattern, anchors_topic, dlq_topic, is_redrive, journal_topic, redrive_topic, source_of, state_topic,
+};
 pub use plan::{TopicPlan, plan};
+
+fn with_redrive(topics: &[&str]) -> Vec<TopicName> {
+    let sources = topics.iter().map(|topic| TopicName::from(*topic));
+    sources.chain(topics.iter().map(|topic| redrive_topic(topic))).collect()
+}
 
 /// A topic's name as the other rooms carry it.
 fn named(text: String) -> TopicName {

@@ -20,6 +20,7 @@ const NOW: Time = Time(1_700_000_000_000_000);
 pub(crate) fn run(criterion: &mut Criterion) {
     let codec = Arc::new(Codec::new(&[]).expect("the built-in schemas are tested to parse"));
     let inspector = Inspector {
+        worker: c::RISK.into(),
         codec: Arc::clone(&codec),
         registry: None,
         checks: Checks { partitioner: Partitioner::Murmur2, max_skew: Duration::from_secs(5) },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tapewatch_eventlog::dead_letter::{Letter, RangeBody};
 use tapewatch_eventlog::{LogError, TopicPartition};
-use tapewatch_schemas::catalogue::dlq_topic;
+use tapewatch_schemas::catalogue::{dlq_topic, is_redrive};
 use tapewatch_schemas::journal::OffsetRun;
 
 use super::walk::{Draft, Runs};
@@ -40,15 +40,21 @@ impl Letters {
         let mut found = Self::default();
         scanner.scan::<LogError>(&at, 0, |record| {
             let Some(letter) = Letter::read(record) else {
-                found.problems.push(format!("{at} offset {}: no dead letter of tapewatch's", record.offset));
+                // Told once, not again with what comes back.
+                if !is_redrive(source.topic.as_str()) {
+                    found
+                        .problems
+                        .push(format!("{at} offset {}: no dead letter of tapewatch's", record.offset));
+                }
                 return Ok(());
             };
-            if letter.worker != subject.worker.as_str() || letter.source != *source {
+            let (input, offset) = letter.input();
+            if letter.worker != subject.worker.as_str() || input != *source {
                 return Ok(());
             }
             let runs = &mut found.of_tasks.entry(letter.task).or_default().runs.0;
             if !letter.range {
-                runs.push(OffsetRun { first: letter.offset, last: letter.offset });
+                runs.push(OffsetRun { first: offset, last: offset });
                 return Ok(());
             }
             match RangeBody::read(record.value.unwrap_or_default()) {

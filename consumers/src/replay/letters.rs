@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use tapewatch_eventlog::dead_letter::{HEAD_BYTES, Letter, RangeBody};
 use tapewatch_eventlog::{LogError, OutRecord, RecordRef, TopicPartition};
-use tapewatch_schemas::catalogue::dlq_topic;
+use tapewatch_schemas::catalogue::{dlq_topic, source_of};
 use tapewatch_schemas::journal::{Excluded, OffsetRun};
 use tapewatch_schemas::{Digest, Reason};
 
 use crate::feed::{Feed, FeedError};
-use crate::inspect::Verdict;
+use crate::inspect::{Inspected, Verdict};
 use crate::letters::Letters;
 use crate::pending::SOUGHT;
 use crate::rerun::{DeadRecord, covers};
@@ -72,11 +72,13 @@ impl LetterBook {
             scanner.scan::<LogError>(&at, 0, |record| {
                 match Letter::read(record) {
                     Some(letter) if letter.worker != worker || letter.task != task => {}
-                    Some(letter) if letter.source == source => {
+                    Some(letter) if letter.input().0 == source => {
                         if let Err(why) = shelf.add(letter, record) {
                             book.problems.push(format!("{at} offset {}: {why}", record.offset));
                         }
                     }
+                    // One about what came back stands beside those about its source.
+                    Some(letter) if is_beside(&letter.input().0, &source) => {}
                     _ if !tells => {}
                     _ => {
                         let text = "it is no dead letter of tapewatch's about this partition";
@@ -100,8 +102,8 @@ impl LetterBook {
         let shelf = self.shelves.get_mut(source).ok_or_else(missing)?;
         let at = dlq_topic(source.topic.as_str());
         if let Some(single) = shelf.singles.remove(&record.offset) {
-            let verdict = &fetched.verdicts[*index].verdict;
-            return single.check(dead, &record, verdict, (self.task, letters)).map_err(|why| {
+            let inspected = &fetched.verdicts[*index];
+            return single.check(dead, &record, inspected, (self.task, letters)).map_err(|why| {
                 let (partition, offset) = (source.partition, single.offset);
                 format!(
                     "{at}/{partition} offset {offset}: the letter about {source} offset {}: {why}",
@@ -189,6 +191,7 @@ impl Shelf {
             self.ranges.push(RangeCheck { offset, body, seen: 0, hasher: blake3::Hasher::new() });
             return Ok(());
         }
+        let (_, read_at) = letter.input();
         let single = Single {
             offset,
             reason: letter.reason,
@@ -197,9 +200,9 @@ impl Shelf {
             value: Digest::of(record.value.unwrap_or_default()),
             cut: letter.cut,
         };
-        match self.singles.insert(letter.offset, single) {
+        match self.singles.insert(read_at, single) {
             None => Ok(()),
-            Some(_) => Err(format!("a second letter about offset {}", letter.offset)),
+            Some(_) => Err(format!("a second letter about offset {read_at}")),
         }
     }
 }
@@ -209,7 +212,7 @@ impl Single {
         &self,
         dead: &DeadRecord,
         record: &RecordRef<'_>,
-        verdict: &Verdict,
+        inspected: &Inspected,
         (task, letters): (i32, &Letters),
     ) -> Result<(), String> {
         if self.reason.as_str() != dead.reason {
@@ -217,11 +220,12 @@ impl Single {
         }
         // What is wrong with a record's bytes is found again, and with it every byte of the letter. What
         // rested on the wall clock or on a monitor's state is not.
-        if let Verdict::Bad(fault) = verdict
+        let redriven = inspected.redriven.as_deref();
+        if let Verdict::Bad(fault) = &inspected.verdict
             && fault.reason == self.reason
             && fault.reason != Reason::FromTheFuture
         {
-            let expected = written(&letters.letter(task, record, fault));
+            let expected = written(&letters.letter(task, record, fault, redriven));
             return if expected == self.whole {
                 Ok(())
             } else {
@@ -280,6 +284,11 @@ impl RangeCheck {
     fn agrees(&self) -> bool {
         Digest::from(self.hasher.finalize()).to_string() == self.body.digest
     }
+}
+
+/// True of a source and what comes back to it: their letters are in one partition.
+fn is_beside(one: &TopicPartition, other: &TopicPartition) -> bool {
+    one.partition == other.partition && source_of(one.topic.as_str()) == source_of(other.topic.as_str())
 }
 
 /// Over key, value and the headers that are not ours.

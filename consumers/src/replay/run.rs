@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tapewatch_eventlog::{Log, LogError, OutRecord, TopicPartition};
-use tapewatch_schemas::Digest;
-use tapewatch_schemas::catalogue::{anchors_topic, state_topic};
+use tapewatch_schemas::catalogue::{anchors_topic, is_redrive, state_topic};
 use tapewatch_schemas::journal::{Epoch, JournalRecord};
+use tapewatch_schemas::{Digest, TopicName};
 
 use super::journal::{Entry, Journals};
 use super::letters::LetterBook;
@@ -93,10 +93,13 @@ impl Run {
         let at = |topic| TopicPartition::new(topic, partition);
         let anchors = States::of(&mut shared.scanner, at(anchors_topic(worker)), Kind::Anchor)?;
         let snapshots = States::of(&mut shared.scanner, at(state_topic(worker)), Kind::Snapshot)?;
-        let mut sources: Vec<_> = plan.own.iter().map(|topic| (at(topic.clone()), true)).collect();
+        // Letters that are nobody's are told once, not again with what comes back.
+        let tells = |topic: &TopicName| !is_redrive(topic.as_str());
+        let mut sources: Vec<_> = plan.own.iter().map(|topic| (at(topic.clone()), tells(topic))).collect();
         for topic in &plan.broadcast {
             let place = |number: i32| {
-                (TopicPartition::new(topic.clone(), number), number.rem_euclid(tasks) == partition)
+                let own = number.rem_euclid(tasks) == partition;
+                (TopicPartition::new(topic.clone(), number), own && tells(topic))
             };
             sources.extend((0..partitions(&shared.log, topic)?).map(place));
         }

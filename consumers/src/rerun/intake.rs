@@ -12,7 +12,7 @@ use crate::feed::{Feed, Located};
 use crate::injected::Injected;
 use crate::inspect::{PASSED, Verdict};
 use crate::outbox::Outbox;
-use crate::pending::SOUGHT;
+use crate::pending::{DISCARDED, ELSEWHERE, SOUGHT};
 
 /// So many offsets of a range are looked at together.
 const PART: i64 = 10_000;
@@ -39,6 +39,8 @@ pub(crate) enum Fate {
     Dead,
     /// It is a dead letter of another task.
     DeadElsewhere,
+    /// It came back to be settled, not to be processed.
+    Discarded,
 }
 
 /// A journalled round step by step, in the merge's order; its inputs must be what they were.
@@ -64,6 +66,7 @@ pub(crate) fn script(
             let fate = match (covers(&intake.dead, offset), covers(&intake.elsewhere, offset)) {
                 (true, _) => Fate::Dead,
                 (false, true) => Fate::DeadElsewhere,
+                (false, false) if covers(&intake.discarded, offset) => Fate::Discarded,
                 (false, false) => Fate::Taken,
             };
             steps.push(Scripted::Record { located: located.clone(), fate });
@@ -87,17 +90,15 @@ pub(super) fn inputs(
         {
             return Err(Difference::Position { at, found: range.from, expected: *expected }.into());
         }
-        let excluded = |list: &[Excluded], stepless: bool| -> Vec<OffsetRun> {
-            let of_range = list.iter().filter(|e| {
-                e.topic == range.topic
-                    && e.partition == range.partition
-                    && takes_no_step(&e.reason) == stepless
-            });
+        let excluded = |list: &[Excluded], listed: &dyn Fn(&str) -> bool| -> Vec<OffsetRun> {
+            let of_range = list
+                .iter()
+                .filter(|e| e.topic == range.topic && e.partition == range.partition && listed(&e.reason));
             let mut runs: Vec<OffsetRun> = of_range.flat_map(|e| e.runs.iter().copied()).collect();
             runs.sort_by_key(|run| run.first);
             runs
         };
-        let passed = excluded(&record.skipped, true);
+        let passed = excluded(&record.skipped, &takes_no_step);
         let mut hasher = blake3::Hasher::new();
         let mut count = 0;
         let mut records = Vec::new();
@@ -123,9 +124,10 @@ pub(super) fn inputs(
             let (said_count, said, from, to) = (range.count, range.digest, range.from, range.to);
             return Err(Difference::Input { at, from, to, count, said_count, found, said }.into());
         }
-        let dead = excluded(&record.dead_letters, false);
-        let elsewhere = excluded(&record.skipped, false);
-        inputs.push(Intake { at, dead, elsewhere, steps: records, merge_time: Time::MIN });
+        let dead = excluded(&record.dead_letters, &|_| true);
+        let elsewhere = excluded(&record.skipped, &|reason| reason == ELSEWHERE);
+        let discarded = excluded(&record.skipped, &|reason| reason == DISCARDED);
+        inputs.push(Intake { at, dead, elsewhere, discarded, steps: records, merge_time: Time::MIN });
     }
     for intake in &mut inputs {
         let good = intake.steps.iter().filter_map(|(fetched, index)| {
@@ -143,6 +145,8 @@ pub(super) struct Intake {
     /// Dead letters of the task's own, and those that another task writes.
     dead: Vec<OffsetRun>,
     elsewhere: Vec<OffsetRun>,
+    /// What a person has given up.
+    discarded: Vec<OffsetRun>,
     /// The records that take a step.
     pub(super) steps: Vec<Located>,
     /// The latest event time among those that were taken.
@@ -166,8 +170,12 @@ impl Intake {
             core.fail(&self.at, record.offset, covers(&self.dead, record.offset));
             return Ok(());
         }
+        if covers(&self.discarded, record.offset) {
+            core.discard();
+            return Ok(());
+        }
         let why = match &fetched.verdicts[*index].verdict {
-            Verdict::Take(event) => match core.observe(&record, event, outbox) {
+            Verdict::Take(event) => match core.observe(&record, &fetched.topic, event, outbox) {
                 Ok(()) => return Ok(()),
                 Err(refusal) => refusal.to_string(),
             },

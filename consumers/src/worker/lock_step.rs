@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Worker, WorkerError};
-use crate::merge::Patience;
+use crate::merge::{Lane, Patience};
 
 impl Worker {
     /// Takes everything that the log has up to its present end, and commits it: for lock step.
@@ -15,6 +15,8 @@ impl Worker {
         while (self.tasks.len() as i32) < self.task_count {
             self.fetch(Duration::from_millis(5))?;
         }
+        // Nobody sends dead letters back within a step: it is enough to look once.
+        self.know_ends_of(|lane| lane.redrive)?;
         loop {
             let ends = self.know_ends()?;
             while !self.fetched_to_ends() {
@@ -48,10 +50,15 @@ impl Worker {
         }
     }
 
+    /// Where the inputs end that are waited for.
     pub(super) fn know_ends(&mut self) -> Result<Vec<i64>, WorkerError> {
+        self.know_ends_of(|lane| !lane.redrive)
+    }
+
+    fn know_ends_of(&mut self, which: fn(&Lane) -> bool) -> Result<Vec<i64>, WorkerError> {
         let mut ends = BTreeMap::new();
         for task in self.tasks.values_mut() {
-            for lane in &mut task.merge.lanes {
+            for lane in task.merge.lanes.iter_mut().filter(|lane| which(lane)) {
                 let end = match ends.get(&lane.at) {
                     Some(end) => *end,
                     None => *ends.entry(lane.at.clone()).or_insert(self.log.bounds(&lane.at)?.end),

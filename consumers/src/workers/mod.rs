@@ -75,6 +75,7 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
         monitor,
     };
     let inspector = Inspector {
+        worker: name.into(),
         codec,
         registry,
         checks: Checks { partitioner: partitioner(settings), max_skew: settings.runtime.max_skew },
@@ -92,8 +93,8 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
         worker: name.into(),
         group,
         instance: instance.to_owned(),
-        own: listed.inputs.iter().map(|topic| TopicName::from(*topic)).collect(),
-        broadcast: listed.broadcast.iter().map(|topic| TopicName::from(*topic)).collect(),
+        own: listed.own_inputs(),
+        broadcast: listed.broadcast_inputs(),
         optional: [catalogue::HEARTBEATS, catalogue::SYSTEM_HEALTH].map(TopicName::from).to_vec(),
         blueprint,
         inspector,

@@ -24,6 +24,8 @@ use tapewatch_schemas::partition::Partitioner;
 use tapewatch_schemas::{Amount, Checks, Codec, Event, RecordId, Time, TopicName};
 
 pub const PARTITIONS: u32 = 2;
+/// The text of a fill that is refused until three others of its portfolio were taken.
+pub const TOO_SOON: &str = "too soon";
 pub const MINUTE: Duration = Duration::from_secs(60);
 
 /// Counts records per portfolio; publishes at every fill and once a minute of its clock.
@@ -66,6 +68,14 @@ impl Monitor for Counter {
                     field: "text",
                     problem: "it asks for it".into(),
                     expected: "no such text",
+                });
+            }
+            let count = self.counts.get(report.portfolio.as_str()).copied().unwrap_or(0.0);
+            if report.text.as_deref() == Some(TOO_SOON) && count < 3.0 {
+                return Err(Refusal {
+                    field: "text",
+                    problem: "it comes before the third".into(),
+                    expected: "three others before it",
                 });
             }
             *self.counts.entry(report.portfolio.to_string()).or_default() += 1.0;
@@ -126,6 +136,10 @@ pub fn partitions(log: &dyn Log) -> BTreeMap<TopicName, u32> {
     topics.into_iter().map(|topic| (topic.name, topic.partitions as u32)).collect()
 }
 
+fn with_redrive(topics: [&str; 2]) -> Vec<TopicName> {
+    topics.into_iter().map(TopicName::from).chain(topics.map(c::redrive_topic)).collect()
+}
+
 /// The counting worker. It takes the place of risk.
 pub fn worker_plan(log: &dyn Log, instance: &str) -> WorkerPlan {
     let codec = Arc::new(Codec::new(&[]).expect("the built-in schemas"));
@@ -159,11 +173,12 @@ pub fn worker_plan(log: &dyn Log, instance: &str) -> WorkerPlan {
         worker: "risk".into(),
         group: "tapewatch.risk".into(),
         instance: instance.into(),
-        own: [c::EXEC_REPORTS, c::ACCOUNTS].map(TopicName::from).to_vec(),
-        broadcast: [c::MARKET_DATA, c::HEARTBEATS].map(TopicName::from).to_vec(),
+        own: with_redrive([c::EXEC_REPORTS, c::ACCOUNTS]),
+        broadcast: with_redrive([c::MARKET_DATA, c::HEARTBEATS]),
         optional: vec![c::HEARTBEATS.into()],
         blueprint,
         inspector: Inspector {
+            worker: "risk".into(),
             codec: Arc::clone(&codec),
             registry: None,
             checks: Checks { partitioner: Partitioner::Murmur2, max_skew: Duration::from_secs(5) },

@@ -78,6 +78,7 @@ fn a_letter_has_the_original_and_every_convention() {
             source: TopicPartition::new("exec.reports.v1", 3),
             offset: 42,
             timestamp: Time(1_700_000_000_123_456),
+            redriven: None,
             cut: None,
             range: false,
         }
@@ -148,4 +149,33 @@ fn the_digest_sees_every_byte() {
     };
     assert_eq!(digest(b"one"), digest(b"one"));
     assert_ne!(digest(b"one"), digest(b"onf"));
+}
+
+#[test]
+fn what_comes_back_and_fails_again_keeps_where_it_was_first() {
+    let source = batch(&[(42, Some(b"a"), Some(b"{}"))], &[("traceparent", b"00-1")]);
+    let first = read_back(&WHY.of(&source.record(0), 1 << 20));
+    let letter = Letter::read(&first.record(0)).unwrap();
+    let back = Redriven::of(&letter, (3, 7));
+    let record = first.record(0);
+    let (key, value) = (record.key.map(Bytes::copy_from_slice), record.value.map(Bytes::copy_from_slice));
+    let sent = back.record(3, key, value, record.headers.iter());
+    assert_eq!(sent.target, TopicPartition::new("exec.reports.v1.redrive", 3));
+    assert_eq!((sent.key.as_deref(), sent.value.as_deref()), (Some(&b"a"[..]), Some(&b"{}"[..])));
+    let sent = read_back(&sent);
+    assert_eq!(Redriven::read(&sent.record(0)), Some(back));
+    assert_eq!(Letter::read(&sent.record(0)), None, "it is no letter");
+    assert_eq!(sent.record(0).headers.get("traceparent"), Some(&b"00-1"[..]));
+    assert!(sent.record(0).headers.iter().all(|(name, _)| !name.starts_with("kafka_dlt")));
+
+    let again = DeadLetter { attempts: 2, ..WHY }.of(&sent.record(0), 1 << 20);
+    assert_eq!(again.target, TopicPartition::new("exec.reports.v1.dlq", 3));
+    let again = read_back(&again);
+    let read = Letter::read(&again.record(0)).unwrap();
+    assert_eq!((read.source, read.offset, read.timestamp), (letter.source, 42, letter.timestamp));
+    assert_eq!((read.attempts, read.redriven), (2, Some((3, 0))));
+    let headers = again.record(0).headers;
+    assert_eq!(headers.get("__connect.errors.topic"), Some(&b"exec.reports.v1"[..]));
+    assert_eq!(headers.get("kafka_dlt-original-offset"), Some(&42_i64.to_be_bytes()[..]));
+    assert_eq!(headers.iter().filter(|(name, _)| *name == "tapewatch.attempts").count(), 1);
 }

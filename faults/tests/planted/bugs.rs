@@ -14,7 +14,7 @@ use tapewatch_schemas::catalogue::EXEC_REPORTS;
 /// What is done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// A round's positions are not written.
+    /// A round's positions are not written, nor those of the rounds after it: one of them would make up for it.
     NoOffsets,
     /// An output is written twice.
     DoubledOutput,
@@ -30,7 +30,7 @@ pub enum Bug {
     OpenTransaction,
 }
 
-/// A log with a bug that happens once, when the chance comes for the `nth` time.
+/// A log with a bug that happens once, unless it says otherwise, when the chance comes for the `nth` time.
 #[derive(Debug)]
 pub struct BuggyLog {
     inner: Arc<dyn Log>,
@@ -69,9 +69,8 @@ fn spoil_round(bug: Bug, round: &mut Round) -> bool {
         (0..round.records.len()).filter(|index| is_output(&round.records[*index])).collect();
     match bug {
         Bug::NoOffsets => {
-            let had = !round.offsets.is_empty();
             round.offsets.clear();
-            had
+            false
         }
         Bug::DoubledOutput => outputs.first().is_some_and(|&index| {
             let again = round.records[index].clone();

@@ -116,7 +116,6 @@ fn nothing_is_broken_where_nothing_was_done() {
 
 #[test]
 fn a_commit_without_its_offsets() {
-    // The last one: what comes after it would write them.
     let settings = settings();
     let log = taped("sqlite::memory:", &settings);
     work(&log, &settings, false);

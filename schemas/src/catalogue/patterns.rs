@@ -18,14 +18,27 @@ pub fn state_topic(worker: &str) -> TopicName {
     named(format!("state.{worker}.v1"))
 }
 
-/// `<topic>.dlq`: dead letters, original bytes, same partition number as the source.
+/// `<topic>.dlq`: dead letters, original bytes, same partition number as the source. What comes back and
+/// fails again goes where it came from.
 pub fn dlq_topic(topic: &str) -> TopicName {
-    named(format!("{topic}.dlq"))
+    named(format!("{}.dlq", source_of(topic)))
 }
 
 /// `<topic>.redrive`: dead letters sent back, read by the worker that their header names.
 pub fn redrive_topic(topic: &str) -> TopicName {
-    named(format!("{topic}.redrive"))
+    named(format!("{}{REDRIVE}", source_of(topic)))
+}
+
+const REDRIVE: &str = ".redrive";
+
+/// True of `<topic>.redrive`.
+pub fn is_redrive(topic: &str) -> bool {
+    topic.ends_with(REDRIVE)
+}
+
+/// `<topic>` of `<topic>.redrive`; any other name is its own.
+pub fn source_of(topic: &str) -> &str {
+    topic.strip_suffix(REDRIVE).unwrap_or(topic)
 }
 
 /// What a topic's name says that it is.
@@ -54,7 +67,7 @@ impl<'a> Pattern<'a> {
         if let Some(source) = name.strip_suffix(".dlq") {
             return topic(source).map(Self::DeadLetters);
         }
-        if let Some(source) = name.strip_suffix(".redrive") {
+        if let Some(source) = name.strip_suffix(REDRIVE) {
             return topic(source).map(Self::Redrive);
         }
         let (family, worker) = name.strip_suffix(".v1")?.split_once('.')?;

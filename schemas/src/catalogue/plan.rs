@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Group, Pattern, TOPICS, WORKERS, anchors_topic, dlq_topic, journal_topic, state_topic, topic};
+use super::{
+    Group, Pattern, TOPICS, WORKERS, anchors_topic, dlq_topic, journal_topic, redrive_topic, state_topic,
+    topic,
+};
 use crate::TopicName;
 
 /// A topic to create.
@@ -20,8 +23,8 @@ pub struct TopicPlan {
     pub group: Option<Group>,
 }
 
-/// Every topic that this release's programs read or write: the fixed ones, and journal, anchors, state
-/// and dead letters of each worker. `inputs` is the number of partitions of the co-partitioned inputs,
+/// Every topic that this release's programs read or write: the fixed ones, and journal, anchors, state,
+/// dead letters and what comes back from them of each worker. `inputs` is the number of partitions of the co-partitioned inputs,
 /// `retention` that of the topics whose retention is configured ([`super::DEFAULT_RETENTION`] if it is
 /// not).
 pub fn plan(inputs: u32, retention: Duration) -> Vec<TopicPlan> {
@@ -30,6 +33,7 @@ pub fn plan(inputs: u32, retention: Duration) -> Vec<TopicPlan> {
     for worker in &WORKERS {
         names.extend([journal_topic(worker.name), anchors_topic(worker.name), state_topic(worker.name)]);
         names.extend(worker.reads().map(dlq_topic));
+        names.extend(worker.reads().map(redrive_topic));
     }
     names.sort_unstable();
     names.dedup();

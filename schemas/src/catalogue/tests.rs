@@ -49,7 +49,7 @@ fn every_pattern_is_read_back() {
 
 #[test]
 fn what_an_auditor_needs_is_kept_five_years() {
-    for name in ["journal.risk.v1", "anchors.alerting.v1", ALERTS, CONTROL] {
+    for name in ["journal.risk.v1", "anchors.alerting.v1", ALERTS, CONTROL, REDRIVES] {
         assert_eq!(Pattern::of(name).unwrap().retention(), Retention::FiveYears, "{name}");
     }
     assert!(FIVE_YEARS > Duration::from_secs(5 * 365 * 86_400));
@@ -66,7 +66,18 @@ fn the_plan_creates_what_is_used_and_nothing_else() {
     assert!(find("state.risk.v1").unwrap().compacted);
     assert_eq!(find("journal.alerting.v1").unwrap().retention, Some(FIVE_YEARS));
     assert_eq!(find(MARKET_DATA).unwrap().retention, Some(DEFAULT_RETENTION));
-    for absent in [CONTROL, CONSISTENCY, "signals.v1.dlq", "exec.reports.v1.redrive"] {
+    assert_eq!(find("exec.reports.v1.redrive").unwrap().partitions, 12);
+    assert_eq!(find("market.data.v1.redrive").unwrap().partitions, 4);
+    assert_eq!(find(REDRIVES).unwrap().partitions, 1);
+    for absent in [CONTROL, CONSISTENCY, "signals.v1.dlq", "signals.v1.redrive"] {
         assert!(find(absent).is_none(), "{absent}");
     }
+}
+
+#[test]
+fn what_comes_back_and_fails_again_is_a_letter_of_its_source() {
+    let redrive = redrive_topic(ACCOUNTS);
+    assert!(is_redrive(redrive.as_str()) && !is_redrive(ACCOUNTS));
+    assert_eq!((source_of(redrive.as_str()), source_of(ACCOUNTS)), (ACCOUNTS, ACCOUNTS));
+    assert_eq!(dlq_topic(redrive.as_str()), dlq_topic(ACCOUNTS));
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tapewatch_eventlog::{Log, LogError, RecordRef, TopicPartition};
-use tapewatch_schemas::catalogue::{ALERTS, journal_topic};
-use tapewatch_schemas::{Event, Time};
+use tapewatch_schemas::catalogue::{ALERTS, is_redrive, journal_topic};
+use tapewatch_schemas::{Event, Time, TopicName};
 
 use super::alerts::Book;
 use super::imagined::Imagined;
@@ -78,11 +78,12 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    /// The new outputs that a task reads.
+    /// The new outputs that a task reads. What came back by a person's hand is as it was recorded.
     fn streams(&self, task: i32) -> Result<Streams, LogError> {
-        let mut of: Vec<TopicPartition> =
-            self.plan.own.iter().map(|topic| TopicPartition::new(topic.clone(), task)).collect();
-        for topic in &self.plan.broadcast {
+        let replaced = |topic: &&TopicName| !is_redrive(topic.as_str());
+        let own = self.plan.own.iter().filter(replaced);
+        let mut of: Vec<TopicPartition> = own.map(|topic| TopicPartition::new(topic.clone(), task)).collect();
+        for topic in self.plan.broadcast.iter().filter(replaced) {
             let count = partitions(self.log, topic)?;
             of.extend((0..count).map(|number| TopicPartition::new(topic.clone(), number)));
         }
@@ -164,6 +165,7 @@ impl Turn<'_, '_> {
         }
         match event {
             Some(event) => self.imagined.take(at, &record, event, &mut self.outbox),
+            None if fate == Fate::Discarded => self.imagined.discard(at, &mut self.outbox),
             None => self.imagined.fail(at, record.offset, fate != Fate::DeadElsewhere, &mut self.outbox),
         }
         Ok(())

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use tapewatch_eventlog::{RecordRef, TopicPartition};
+use tapewatch_schemas::catalogue::source_of;
 use tapewatch_schemas::journal::JournalRecord;
-use tapewatch_schemas::{Digest, Event, Time};
+use tapewatch_schemas::{Digest, Event, Time, TopicName};
 
 use crate::core::{Blueprint, Core};
 use crate::feed::Feed;
@@ -118,10 +119,19 @@ impl Imagined {
         let time = self.merge_time(at, Some(event.event_time()));
         self.tick_before(time, outbox);
         let Some(core) = self.core.as_mut() else { return };
-        if core.observe(record, event, outbox).is_err() {
+        let topic = TopicName::from(source_of(record.topic.as_str()));
+        if core.observe(record, &topic, event, outbox).is_err() {
             core.fail(at, record.offset, true);
         } else {
             self.lanes.entry(at.clone()).or_insert((record.offset, time)).1 = time;
+        }
+    }
+
+    /// Takes the step of a dead letter that a person has given up.
+    pub(super) fn discard(&mut self, at: &TopicPartition, outbox: &mut Outbox) {
+        self.tick_before(self.merge_time(at, None), outbox);
+        if let Some(core) = self.core.as_mut() {
+            core.discard();
         }
     }
 

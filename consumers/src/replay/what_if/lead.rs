@@ -134,7 +134,11 @@ fn one(imagined: &mut Imagined, scripted: Scripted, outbox: &mut Outbox) -> usiz
                 imagined.take(at, &record, event, outbox);
                 return before;
             }
-            imagined.fail(at, record.offset, fate != Fate::DeadElsewhere, outbox);
+            if fate == Fate::Discarded {
+                imagined.discard(at, outbox);
+            } else {
+                imagined.fail(at, record.offset, fate != Fate::DeadElsewhere, outbox);
+            }
             outbox.len()
         }
     }

@@ -1,0 +1,46 @@
+//! Why dead letters were not sent back.
+
+use tapewatch_eventlog::{CommitError, LogError, TopicPartition};
+use tapewatch_schemas::TopicName;
+
+/// Why a run ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RedriveError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// There is no such partition.
+    #[error("{topic}.dlq has no partition {partition}: they are 0 to {}", count - 1)]
+    NoPartition {
+        /// The source topic.
+        topic: TopicName,
+        /// What was asked for.
+        partition: i32,
+        /// How many there are.
+        count: i32,
+    },
+    /// The audit journal is not as it was written.
+    #[error(
+        "{at} offset {offset}: {why}. What was sent back before cannot be told without it: restore the log from a copy, or see what changed it"
+    )]
+    Ledger {
+        /// Where.
+        at: TopicPartition,
+        /// The record.
+        offset: i64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A transaction was not acknowledged.
+    #[error(
+        "{records} records for {topic}.redrive: {source}. What was sent before stands; run the same again"
+    )]
+    Commit {
+        /// The source topic.
+        topic: TopicName,
+        /// How many records it had.
+        records: usize,
+        /// What the log says.
+        source: CommitError,
+    },
+}
