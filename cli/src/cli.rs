@@ -89,7 +89,7 @@ pub enum Command {
     VerifyJournal(verify_journal::Args),
     /// Move a stopped worker forward in an input: what lies between is journalled as skipped on purpose
     Seek(seek::Args),
-    /// List or show dead letters: what could not be used, and why
+    /// List, show or send back dead letters: what could not be used, and why
     #[command(subcommand)]
     Dlq(dlq::Command),
     /// Check, show or name the settings

@@ -7,7 +7,7 @@ use tapewatch_config::Settings;
 use tapewatch_consumers::workers;
 use tapewatch_eventlog::RecordRef;
 use tapewatch_eventlog::registry::{Registry, RegistryError};
-use tapewatch_schemas::catalogue::Pattern;
+use tapewatch_schemas::catalogue::{Pattern, REDRIVES};
 use tapewatch_schemas::codec::{Codec, DecodeError, GUID_HEADER, registry_id};
 use tapewatch_schemas::journal::JournalRecord;
 
@@ -91,6 +91,9 @@ impl Decoder {
     pub(crate) fn value(&self, record: &RecordRef<'_>, value: &[u8]) -> Result<Value, String> {
         let header = record.headers.get(GUID_HEADER);
         match Pattern::of(record.topic.as_str()) {
+            Some(Pattern::Fixed(topic)) if topic.name == REDRIVES => {
+                serde_json::from_slice(value).map_err(|error| error.to_string())
+            }
             Some(Pattern::Fixed(topic)) => self.event_with(topic.name, value, header),
             Some(Pattern::Journal(_)) => {
                 let journal = JournalRecord::open(value).map_err(|error| error.to_string())?;

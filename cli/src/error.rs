@@ -4,6 +4,7 @@ use std::io;
 
 use tapewatch_config::ConfigErrors;
 use tapewatch_consumers::WorkerError;
+use tapewatch_consumers::redrive::RedriveError;
 use tapewatch_consumers::replay::rebuild::RebuildError;
 use tapewatch_consumers::replay::what_if::WhatIfError;
 use tapewatch_consumers::seek::SeekError;
@@ -37,6 +38,9 @@ pub enum CliError {
     /// A log was not rebuilt.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),
+    /// Dead letters were not sent back.
+    #[error(transparent)]
+    Redrive(#[from] RedriveError),
     /// A transaction was not acknowledged.
     #[error("{doing}: {source}")]
     Commit {
@@ -101,6 +105,7 @@ impl CliError {
             Self::Log(error) | Self::Rebuild(RebuildError::Log(error)) => exit::of_log(error),
             Self::Worker(error) => exit::of_worker(error),
             Self::Seek(error) => exit::of_seek(error),
+            Self::Redrive(error) => exit::of_redrive(error),
             Self::Commit { source, .. } => exit::of_commit(source),
             Self::Rebuild(RebuildError::Commit { why, .. }) => exit::of_commit(why),
             Self::Input(_) | Self::Rebuild(RebuildError::NotEmpty { .. }) => exit::INPUT,

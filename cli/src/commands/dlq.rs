@@ -1,7 +1,12 @@
-//! `tapewatch dlq list|show`: what could not be used, and why.
+//! `tapewatch dlq …`: what could not be used, why, and sending it back, repaired or as it was.
 
+mod export;
+mod filter;
+mod import;
 mod list;
+mod redrive;
 mod show;
+mod who;
 
 use std::process::ExitCode;
 
@@ -16,7 +21,9 @@ const EXAMPLES: &str = "\
 Examples:
   tapewatch dlq list                                what could not be used, by topic, worker and reason
   tapewatch dlq show exec.reports.v1 3 17           one dead letter: why, its headers, its bytes
-  tapewatch tail exec.reports.v1.dlq --json         all of them, a line each";
+  tapewatch dlq redrive exec.reports.v1 --dry-run   what would be sent back
+  tapewatch dlq export exec.reports.v1 > bad.jsonl  to repair them …
+  tapewatch dlq import bad.jsonl --why 'repaired'   … and send them back";
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
@@ -26,6 +33,13 @@ pub enum Command {
     List(list::Args),
     /// Show one dead letter: why, its headers, and its bytes, decoded as far as that goes
     Show(show::Args),
+    /// Send dead letters back to the worker that wrote them, in order and each once: to <topic>.redrive, never to
+    /// the source
+    Redrive(redrive::Args),
+    /// Write dead letters as JSON lines, for a person to repair
+    Export(export::Args),
+    /// Send repaired dead letters back, checked against the schema: all of them, or none
+    Import(import::Args),
 }
 
 /// Runs it.
@@ -35,6 +49,9 @@ pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
     match command {
         Command::List(args) => list::run(&args, log.as_ref(), context),
         Command::Show(args) => show::run(&args, log.as_ref(), context, Decoder::new(&settings)?),
+        Command::Redrive(args) => redrive::run(args, &log, context),
+        Command::Export(args) => export::run(args, &log, &Decoder::new(&settings)?),
+        Command::Import(args) => import::run(args, &log, &settings),
     }
 }
 

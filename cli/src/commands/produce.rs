@@ -1,6 +1,6 @@
 //! `tapewatch produce TOPIC [FILE|-]`: JSON lines in, checked against the schema, and all or nothing written.
 
-mod progress;
+pub(crate) mod progress;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -127,8 +127,8 @@ fn is_input(topic: &str) -> bool {
 }
 
 /// Turns lines into records, and says everything that is wrong with one.
-struct Checker<'a> {
-    topic: &'a str,
+pub(crate) struct Checker {
+    topic: String,
     partitions: u32,
     partitioner: Partitioner,
     checks: Checks,
@@ -136,8 +136,8 @@ struct Checker<'a> {
     clock: Clock,
 }
 
-impl<'a> Checker<'a> {
-    fn new(topic: &'a str, partitions: u32, settings: &Settings) -> Result<Self, CliError> {
+impl Checker {
+    pub(crate) fn new(topic: &str, partitions: u32, settings: &Settings) -> Result<Self, CliError> {
         let partitioner = match settings.topics.partitioner {
             Configured::Murmur2 => Partitioner::Murmur2,
             Configured::Crc32 => Partitioner::Crc32,
@@ -145,7 +145,8 @@ impl<'a> Checker<'a> {
         };
         let checks = Checks { partitioner, max_skew: settings.runtime.max_skew };
         let decoder = Decoder::writing(settings, &[topic])?;
-        Ok(Self { topic, partitions, partitioner, checks, decoder, clock: Clock::system() })
+        let (topic, clock) = (topic.to_owned(), Clock::system());
+        Ok(Self { topic, partitions, partitioner, checks, decoder, clock })
     }
 
     fn record(&self, number: u64, line: &Line<'_>) -> Result<Ready, Vec<String>> {
@@ -153,11 +154,16 @@ impl<'a> Checker<'a> {
             Line::Text(text) => text,
             Line::TooLong => return Err(vec![format!("the line is longer than {MAX_LINE} bytes")]),
         };
+        self.event(number, text)
+    }
+
+    /// The record of an event, given as JSON.
+    pub(crate) fn event(&self, number: u64, text: &[u8]) -> Result<Ready, Vec<String>> {
         let codec = self.decoder.codec();
-        let event = codec.decode_json(self.topic, text).map_err(|errors| {
+        let event = codec.decode_json(&self.topic, text).map_err(|errors| {
             let fields = serde_json::from_slice(text).map_or_else(
                 |_| Vec::new(),
-                |object| self.checks.fields(self.topic, &object, &self.arrival()),
+                |object| self.checks.fields(&self.topic, &object, &self.arrival()),
             );
             errors
                 .iter()
@@ -177,6 +183,12 @@ impl<'a> Checker<'a> {
         Ok(Ready { line: number, partition: partition as i32, key, value: value.into() })
     }
 
+    /// True if these bytes are of the same event as the others.
+    pub(crate) fn gives(&self, bytes: &[u8], others: &[u8]) -> bool {
+        let event = |bytes| self.decoder.event(&self.topic, bytes).ok();
+        event(bytes).is_some_and(|one| event(others) == Some(one))
+    }
+
     /// A record that is published now.
     fn arrival(&self) -> Arrival<'static> {
         Arrival {
@@ -190,7 +202,7 @@ impl<'a> Checker<'a> {
 }
 
 /// Checks every line, and lists what is wrong on standard error. The good records, and how many were bad.
-fn check(checker: &Checker<'_>, lines: &mut Lines, interrupt: &Interrupt) -> Result<(Spool, u64), CliError> {
+fn check(checker: &Checker, lines: &mut Lines, interrupt: &Interrupt) -> Result<(Spool, u64), CliError> {
     let name = lines.name().to_owned();
     let mut spool = Spool::new().map_err(CliError::Temporary)?;
     let mut bad = 0;

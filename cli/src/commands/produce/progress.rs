@@ -2,7 +2,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 /// A line on the terminal that says how far it is, once it takes longer than a moment.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     what: &'static str,
     of: Option<u64>,
     next: Option<Instant>,
@@ -10,12 +10,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(what: &'static str, of: Option<u64>) -> Self {
+    pub(crate) fn new(what: &'static str, of: Option<u64>) -> Self {
         let next = io::stderr().is_terminal().then(|| Instant::now() + Duration::from_secs(1));
         Self { what, of, next, shown: false }
     }
 
-    pub(super) fn show(&mut self, done: u64) {
+    pub(crate) fn show(&mut self, done: u64) {
         let now = Instant::now();
         if self.next.is_some_and(|next| now >= next) {
             let of = self.of.map(|of| format!(" of {of}")).unwrap_or_default();
@@ -25,7 +25,7 @@ impl Progress {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         if self.shown {
             let _ = write!(io::stderr(), "\r\x1b[K");
             self.shown = false;
