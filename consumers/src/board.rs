@@ -48,6 +48,17 @@ pub struct Status {
     pub tasks: Vec<TaskStatus>,
     /// Input partitions that are not fetched for now, because enough of them waits.
     pub paused: Vec<String>,
+    /// Tasks that were stopped because what they write cannot be written.
+    pub stopped: Vec<StoppedTask>,
+}
+
+/// A task that was stopped.
+#[derive(Clone, Debug, Serialize)]
+pub struct StoppedTask {
+    /// Its partition number.
+    pub partition: i32,
+    /// Why.
+    pub why: String,
 }
 
 /// What was committed since the process started.
@@ -182,14 +193,22 @@ impl Board {
     }
 
     /// Why the worker is not ready, if it is not.
-    pub fn unready(&self) -> Option<&'static str> {
-        match self.stage.get() {
-            Stage::Running => None,
-            Stage::Joining => Some("joining: not in its group yet"),
-            Stage::Waiting => Some("waiting: in its group, and no partition is assigned to it yet"),
-            Stage::Restoring => Some("restoring: bringing its tasks back from their journals"),
-            Stage::Draining => Some("draining: finishing its round and giving its partitions up"),
-        }
+    pub fn unready(&self) -> Option<String> {
+        let text = match self.stage.get() {
+            Stage::Running => return self.with_stopped_tasks(),
+            Stage::Joining => "joining: not in its group yet",
+            Stage::Waiting => "waiting: in its group, and no partition is assigned to it yet",
+            Stage::Restoring => "restoring: bringing its tasks back from their journals",
+            Stage::Draining => "draining: finishing its round and giving its partitions up",
+        };
+        Some(text.to_owned())
+    }
+
+    fn with_stopped_tasks(&self) -> Option<String> {
+        let status = held(&self.status);
+        let lines =
+            status.stopped.iter().map(|task| format!("task {} is stopped: {}", task.partition, task.why));
+        Some(lines.collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty())
     }
 
     /// Notes an acknowledged record.
@@ -218,12 +237,19 @@ impl Board {
         status.tasks_in_group = worker.task_count();
         status.tasks = tasks;
         status.paused = worker.paused().map(ToString::to_string).collect();
+        let stopped =
+            worker.stopped().map(|(partition, why)| StoppedTask { partition, why: why.to_string() });
+        status.stopped = stopped.collect();
+        metrics.tasks_stopped.set(status.stopped.len() as i64);
     }
 
     /// Forgets the tasks: the worker is out of its group.
     pub fn forget(&self, metrics: &Metrics) {
         held(&self.committed).heads.clear();
-        held(&self.status).tasks.clear();
+        let mut status = held(&self.status);
+        status.tasks.clear();
+        status.stopped.clear();
+        drop(status);
         clear(metrics);
     }
 
@@ -274,6 +300,7 @@ fn status_of(task: &Task, heads: &BTreeMap<i32, Head>) -> TaskStatus {
 
 fn clear(metrics: &Metrics) {
     metrics.tasks.set(0);
+    metrics.tasks_stopped.set(0);
     for gauges in [
         &metrics.task_clock,
         &metrics.task_lag,

@@ -47,6 +47,8 @@ pub struct Metrics {
     pub task_queued: IntGaugeVec,
     /// Running tasks.
     pub tasks: IntGauge,
+    /// Tasks that were stopped because what they write cannot be written.
+    pub tasks_stopped: IntGauge,
     /// Tasks brought back from their journals.
     pub restored: IntCounter,
     /// Times that the worker joined its group.
@@ -132,6 +134,9 @@ impl Metrics {
             )?,
             task_queued: make.gauges("task_queued_records", "Records fetched and not yet taken.", &TASK)?,
             tasks: make.add(IntGauge::with_opts(make.opts("tasks", "Running tasks.")))?,
+            tasks_stopped: make.add(IntGauge::with_opts(
+                make.opts("tasks_stopped", "Tasks stopped because what they write cannot be written."),
+            ))?,
             restored: make.counter("tasks_restored_total", "Tasks brought back from their journals.")?,
             joins: make.counter("joins_total", "Times that the worker joined its group.")?,
             interruptions: make.counter(

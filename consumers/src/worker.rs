@@ -8,6 +8,7 @@ mod error;
 mod failures;
 mod fetching;
 mod lock_step;
+mod parts;
 mod rounds;
 mod states;
 mod unresolved;
@@ -25,6 +26,7 @@ pub use error::WorkerError;
 pub(crate) use rounds::journal_record;
 pub(crate) use states::{add_anchor, add_snapshot};
 
+use parts::Parts;
 use rounds::InFlight;
 use unresolved::Unresolved;
 
@@ -76,6 +78,10 @@ pub struct Worker {
     /// What waits for the schema registry.
     unresolved: Unresolved,
     in_flight: Option<InFlight>,
+    /// What is left of a round that is written task by task.
+    parts: Option<Parts>,
+    /// Tasks that were stopped because their rounds cannot be written, and why.
+    stopped: BTreeMap<i32, WorkerError>,
     /// True once it is asked to stop: what fails now is not waited for at length.
     stopping: bool,
     /// On the host's steady clock, as all durations without a date here.
@@ -164,6 +170,8 @@ impl Worker {
             paused: BTreeSet::new(),
             unresolved: Unresolved::default(),
             in_flight: None,
+            parts: None,
+            stopped: BTreeMap::new(),
             stopping: false,
             due_since: None,
             commit_time: Duration::ZERO,
@@ -205,6 +213,11 @@ impl Worker {
     /// The input partitions that are not fetched for now: enough of them waits.
     pub fn paused(&self) -> impl Iterator<Item = &TopicPartition> {
         self.paused.iter()
+    }
+
+    /// Tasks that were stopped because what they write cannot be written, and why. The next assignment restores them.
+    pub fn stopped(&self) -> impl Iterator<Item = (i32, &WorkerError)> {
+        self.stopped.iter().map(|(partition, why)| (*partition, why))
     }
 
     /// What fenced this membership, once something has: it is over.
@@ -281,6 +294,9 @@ impl Worker {
     }
 
     /// Finishes the round under way, drops an anchor, commits and leaves the group.
+    ///
+    /// # Errors
+    /// What kept it from that; and after all was done why a task had been stopped, if one was.
     pub fn stop(mut self) -> Result<(), WorkerError> {
         self.stage.set(Stage::Draining);
         self.stopping = true;
@@ -304,7 +320,7 @@ impl Worker {
         }
         self.member.leave()?;
         self.stage.set(Stage::Joining);
-        Ok(())
+        self.stopped.into_values().next().map_or(Ok(()), Err)
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use support::{Tape, dump, memory, worker_plan};
 use tapewatch_consumers::audit::{Subject, audit};
 use tapewatch_consumers::{Worker, WorkerError};
-use tapewatch_eventlog::Log;
 use tapewatch_eventlog::faults::{Fault, FaultyLog, Op, Plan};
+use tapewatch_eventlog::{Log, OpenOptions, open};
 use tapewatch_schemas::catalogue as c;
 
 /// A worker whose next commits fail so, once it has its tasks.
@@ -47,14 +47,77 @@ fn different_failures_of_a_round_are_waited_out() {
     assert!(found.holds(), "{found:#?}");
 }
 
+/// Three for the round, and three for each of its two parts.
 #[test]
-fn the_third_equal_failure_of_a_round_stops_the_worker_and_says_where() {
-    let (log, mut worker, mut tape) = failing(&[Fault::Abort; 3]);
+fn a_round_that_fails_whole_and_in_parts_stops_the_worker_and_says_where() {
+    let (log, mut worker, mut tape) = failing(&[Fault::Abort; 9]);
     log.writer("tape").unwrap().commit(&tape.slice(&*log, 60), None).unwrap();
     let error = worker.run_to_end().unwrap_err();
     assert!(matches!(error, WorkerError::Failing { times: 3, .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains("failed 3 times in a row (heartbeats.v1/0 offset "), "{text}");
+}
+
+#[test]
+fn a_round_that_fails_whole_is_written_in_parts() {
+    let (log, mut worker, mut tape) = failing(&[Fault::Abort; 3]);
+    log.writer("tape").unwrap().commit(&tape.slice(&*log, 60), None).unwrap();
+    worker.run_to_end().unwrap();
+    assert_eq!((worker.tasks().count(), worker.stopped().count()), (2, 0));
+    worker.stop().unwrap();
+    support::all_holds(&log);
+}
+
+/// The embedded file refuses the journal of one task: that task stops, the other goes on, and once the file takes
+/// it again the next member finishes its work.
+#[test]
+fn only_the_task_whose_part_cannot_be_written_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.db");
+    let options = OpenOptions::default();
+    let log = open(&format!("sqlite:{}", path.display()), &options).unwrap();
+    support::create(&*log);
+    let mut tape = Tape::new();
+    let write = |tape: &mut Tape| log.writer("tape").unwrap().commit(&tape.slice(&*log, 60), None).unwrap();
+    write(&mut tape);
+    let mut worker = Worker::join(worker_plan(&*log, "a"), Arc::clone(&log)).unwrap();
+    worker.run_to_end().unwrap();
+
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.busy_timeout(Duration::from_secs(10)).unwrap();
+    file.execute_batch(
+        "CREATE TRIGGER no BEFORE INSERT ON entries WHEN NEW.partition_id = (SELECT partitions.id FROM partitions
+         JOIN topics ON topics.id = topic_id WHERE name = 'journal.risk.v1' AND partition = 1)
+         BEGIN SELECT RAISE(ABORT, 'no more of this journal'); END",
+    )
+    .unwrap();
+    write(&mut tape);
+    worker.run_to_end().unwrap();
+    let stopped: Vec<_> = worker.stopped().map(|(partition, why)| (partition, why.to_string())).collect();
+    assert!(matches!(&stopped[..], [(1, why)] if why.contains("no more of this journal")), "{stopped:?}");
+    assert_eq!(worker.tasks().map(|task| task.core.partition()).collect::<Vec<_>>(), [0]);
+    write(&mut tape);
+    worker.run_to_end().unwrap();
+    let why = worker.stop().unwrap_err();
+    assert!(why.to_string().contains("no more of this journal"), "{why}");
+    let lines = |log: &Arc<dyn Log>| {
+        let found = audit(log, &Subject::from(&worker_plan(&**log, "a")), &mut |_| {}).unwrap();
+        assert!(found.holds(), "{found:#?}");
+        let own = found.lines.into_iter().filter(|line| !line.broadcast);
+        own.fold([0, 0], |mut lag, line| {
+            lag[line.task as usize] += line.lag;
+            lag
+        })
+    };
+    let [first, second] = lines(&log);
+    assert!(first == 0 && second > 0, "lag {first} and {second}");
+
+    file.execute_batch("DROP TRIGGER no").unwrap();
+    let mut worker = Worker::join(worker_plan(&*log, "b"), Arc::clone(&log)).unwrap();
+    worker.run_to_end().unwrap();
+    worker.stop().unwrap();
+    assert_eq!(lines(&log), [0, 0]);
+    support::all_holds(&log);
 }
 
 #[test]

@@ -36,6 +36,7 @@ impl Worker {
             tracing::info!(worker = %self.plan.worker, partition, sequence = task.sequence, step = task.core.step(), "task restored");
             starts.extend(task.offsets());
             self.tasks.insert(partition, task);
+            self.stopped.remove(&partition);
             if revoked.is_some() {
                 break;
             }
@@ -84,6 +85,8 @@ impl Worker {
         self.paused.clear();
         self.unresolved.forget(|_| true);
         self.in_flight = None;
+        self.parts = None;
+        self.stopped.clear();
         self.stage.set(Stage::Waiting);
         Ok(())
     }

@@ -12,7 +12,7 @@ impl Worker {
     /// # Errors
     /// As [`Worker::turn`]; a fenced worker gives [`WorkerError::Fenced`].
     pub fn run_to_end(&mut self) -> Result<(), WorkerError> {
-        while (self.tasks.len() as i32) < self.task_count {
+        while ((self.tasks.len() + self.stopped.len()) as i32) < self.task_count {
             self.fetch(Duration::from_millis(5))?;
         }
         // Nobody sends dead letters back within a step: it is enough to look once.

@@ -22,24 +22,24 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// A round that was computed and is not acknowledged yet.
 pub(super) struct InFlight {
-    round: Arc<Round>,
-    sealed: Vec<Summary>,
+    pub(super) round: Arc<Round>,
+    pub(super) sealed: Vec<Summary>,
     failures: Failures,
     /// True while it is not known whether it is written: nothing may begin on the writer before a recovery.
-    in_doubt: bool,
+    pub(super) in_doubt: bool,
     /// After a failure: when it is tried again.
     again_at: Option<Duration>,
 }
 
 /// What is kept of a sealed round until it is acknowledged.
-struct Summary {
-    record: JournalRecord,
+pub(super) struct Summary {
+    pub(super) record: JournalRecord,
     /// Bytes of the journal record.
     bytes: usize,
     /// Publication time of the oldest input.
     oldest: Option<Time>,
     /// Index of the journal record in the round.
-    at: usize,
+    pub(super) at: usize,
 }
 
 impl Worker {
@@ -128,6 +128,11 @@ impl Worker {
             sealed.push(Summary { record, bytes: bytes.len(), oldest, at: round.records.len() });
             round.records.push(journal_record(self.plan.worker.as_str(), partition, bytes));
         }
+        self.commit(round, sealed)
+    }
+
+    /// Begins the commit of a round.
+    pub(super) fn commit(&mut self, round: Round, sealed: Vec<Summary>) -> Result<(), WorkerError> {
         let round = Arc::new(round);
         let fence = self.member.fence()?;
         self.committer.commit(Arc::clone(&round), fence);
@@ -155,7 +160,10 @@ impl Worker {
             let outcome = if left.is_zero() { self.committer.poll() } else { self.committer.wait(left) };
             match outcome {
                 None => return Ok(()),
-                Some(Outcome::Commit(Ok(committed), took)) => self.acknowledge(&committed, took),
+                Some(Outcome::Commit(Ok(committed), took)) => {
+                    self.acknowledge(&committed, took);
+                    self.part_written()?;
+                }
                 Some(Outcome::Commit(Err(error), _)) => self.failed(error)?,
                 Some(Outcome::Recover(result)) => self.recovered(result)?,
             }
@@ -188,14 +196,14 @@ impl Worker {
                 pending.in_doubt |= matches!(error, CommitError::Unknown(_));
                 let Some(wait) = pending.failures.note(&error, self.stopping) else {
                     let (times, first) = (pending.failures.times(), first_input(&pending.sealed));
-                    return Err(WorkerError::Failing { worker, times, first, why: error });
+                    return self.give_up(WorkerError::Failing { worker, times, first, why: error });
                 };
                 pending.again_at = Some(self.time.elapsed() + wait);
             }
             CommitError::Fenced(_) => self.fenced = Some(error),
             CommitError::Refused(_) => {
                 let first = first_input(&pending.sealed);
-                return Err(WorkerError::Refused { worker, first, why: error });
+                return self.give_up(WorkerError::Refused { worker, first, why: error });
             }
         }
         Ok(())
@@ -243,7 +251,7 @@ impl Worker {
         tracing::info!(worker = %self.plan.worker, partition, sequence, written, "an unknown outcome was decided");
         if written {
             self.acknowledge(&Committed::default(), Duration::ZERO);
-            return Ok(());
+            return self.part_written();
         }
         if let Some(pending) = self.in_flight.as_mut() {
             pending.in_doubt = false;
@@ -292,6 +300,7 @@ impl Worker {
             self.fenced = Some(CommitError::Unknown(self.unanswered()));
         }
         self.in_flight = None;
+        self.parts = None;
     }
 }
 
