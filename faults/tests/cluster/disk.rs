@@ -1,17 +1,24 @@
-//! A full disk and a read-only folder under the embedded log: the worker stops with a clear error, nothing is half
-//! written, and it goes on when there is space.
+//! A full disk, a read-only folder and a slow disk under the embedded log: the worker stops with a clear error,
+//! nothing is half written, and it goes on when there is space; on a slow one it goes on, slower.
 //!
-//! The disk is a small file system in memory, which only root may mount.
+//! The small disk is a file system in memory, which only root may mount. The slow one is strace's doing: the kernel
+//! answers each fsync of the worker late.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tapewatch_eventlog::{CommitError, LogError, Round};
 
+use crate::stage::process::program;
 use crate::stage::tape::{tape, undisturbed};
 use crate::stage::{PATIENCE, Stage, injected};
+
+/// What the slow disk adds to each fsync.
+const LATE: Duration = Duration::from_millis(500);
 
 /// A small disk; unmounted when dropped.
 struct Disk(PathBuf);
@@ -110,4 +117,40 @@ fn a_read_only_folder_is_a_clear_error() {
     let error = said.lines().rfind(|line| line.starts_with("error: ")).expect("it says why");
     assert!(error.contains("tape.db"), "{error}");
     injected("a read-only folder under the embedded log");
+}
+
+#[test]
+fn a_slow_disk_slows_a_worker_and_nothing_else() {
+    if !Command::new("strace").arg("--version").output().is_ok_and(|done| done.status.success()) {
+        eprintln!("skipped: strace is not on the PATH");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("tape.db").display());
+    let Some(stage) = Stage::embedded("disk-slow", &url) else { return };
+    let tape = tape(&*stage.log, 300);
+    let expected = undisturbed(&stage.loaded(), &tape);
+    let (slow, traced) = (stage.path("slow"), stage.path("traced"));
+    let options = format!(
+        "-D -f -qq -o {} -e trace=fdatasync,fsync -e inject=fdatasync,fsync:delay_exit={}",
+        traced.display(),
+        LATE.as_micros()
+    );
+    let script = format!("#!/bin/sh\nexec strace {options} {} \"$@\"\n", program("tapewatch-risk").display());
+    fs::write(&slow, script).unwrap();
+    fs::set_permissions(&slow, Permissions::from_mode(0o755)).unwrap();
+    let mut worker = stage.program(&slow, "one");
+    let mut journals = stage.journals();
+    let mut writer = stage.log.writer("tape").unwrap();
+    for records in tape {
+        writer.commit(&Round { records, offsets: Vec::new() }, None).unwrap();
+    }
+    journals.see_the_end(&mut worker);
+    assert_eq!(worker.heard("fenced"), 0, "{}", worker.tail());
+    worker.stop();
+    let late =
+        fs::read_to_string(&traced).unwrap().lines().filter(|line| line.ends_with("(DELAYED)")).count();
+    assert!(late >= 5, "only {late} writes were late");
+    injected("a disk that takes half a second for each fsync");
+    stage.judge_risk(&expected);
 }
