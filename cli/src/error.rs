@@ -11,6 +11,7 @@ use tapewatch_consumers::seek::SeekError;
 use tapewatch_eventlog::{CommitError, LogError};
 
 use tapewatch_producers::SliceError;
+use tapewatch_producers::spool::SpoolError;
 
 use crate::exit;
 
@@ -49,6 +50,14 @@ pub enum CliError {
         /// Why.
         source: CommitError,
     },
+    /// Neither the log nor the spool took records.
+    #[error("{doing}{source}")]
+    Spool {
+        /// How much was taken before; nothing, or a sentence's beginning.
+        doing: String,
+        /// Why.
+        source: SpoolError,
+    },
     /// What came in is wrong.
     #[error("{0}")]
     Input(String),
@@ -81,8 +90,15 @@ impl From<SliceError> for CliError {
             SliceError::Commit { records, source } => {
                 Self::Commit { doing: format!("a slice of {records} records"), source }
             }
+            SliceError::Spool(source) => source.into(),
             SliceError::Encode(_) => Self::Failed(error.to_string()),
         }
+    }
+}
+
+impl From<SpoolError> for CliError {
+    fn from(source: SpoolError) -> Self {
+        Self::Spool { doing: String::new(), source }
     }
 }
 
@@ -107,6 +123,7 @@ impl CliError {
             Self::Seek(error) => exit::of_seek(error),
             Self::Redrive(error) => exit::of_redrive(error),
             Self::Commit { source, .. } => exit::of_commit(source),
+            Self::Spool { source, .. } => of_spool(source),
             Self::Rebuild(RebuildError::Commit { why, .. }) => exit::of_commit(why),
             Self::Input(_) | Self::Rebuild(RebuildError::NotEmpty { .. }) => exit::INPUT,
             Self::Rebuild(RebuildError::Written { .. } | RebuildError::Moved { .. }) => exit::LOG,
@@ -126,6 +143,17 @@ impl CliError {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             other => Some(other.to_string()),
         }
+    }
+}
+
+fn of_spool(error: &SpoolError) -> u8 {
+    match error {
+        SpoolError::Bound { .. } => exit::FULL,
+        SpoolError::File { source, .. } => exit::of_log(source),
+        SpoolError::Place { .. } | SpoolError::InUse { .. } | SpoolError::Unknown { .. } => exit::LOG,
+        SpoolError::TooLarge { .. } => exit::INPUT,
+        SpoolError::NoPartition { .. } => exit::TOPICS,
+        SpoolError::Refused { source, .. } => exit::of_commit(source),
     }
 }
 

@@ -42,6 +42,11 @@ impl Interrupt {
         Ok(())
     }
 
+    /// Set once it is to stop.
+    pub(crate) fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+
     /// Whether to stop.
     pub(crate) fn asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -4,6 +4,7 @@ mod base64;
 mod cli;
 pub mod commands;
 mod context;
+mod courier;
 mod decoded;
 pub mod demo;
 mod error;

@@ -2,7 +2,7 @@
 
 mod run;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::Stdio;
 
 use run::Folder;
@@ -184,4 +184,51 @@ fn a_full_disk_has_its_own_exit_code_and_leaves_nothing_half_written() {
     assert_eq!(done.code, 6, "{} {}", done.out, done.err);
     assert!(done.err.contains("temporary file") && done.err.contains("TMPDIR"), "{}", done.err);
     assert!(tail(&folder, &["--from", "0"]).is_empty());
+}
+
+/// Runs `produce` with a spool, and has another program hold the log's file from the moment that it was opened and
+/// lines are read, so that nothing can be written.
+fn produce_while_held(folder: &Folder, lines: &str) -> (i32, String) {
+    let mut command = folder.command(env!("CARGO_BIN_EXE_tapewatch"));
+    command.args(["produce", "accounts.v1", "--spool", "waiting"]).stdin(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    // More than a pipe holds: once it is written, it is being read.
+    input.write_all(lines.as_bytes()).expect("it reads");
+    let holder = rusqlite::Connection::open(folder.path("tapewatch.db")).expect("the log's file");
+    holder.execute_batch("BEGIN IMMEDIATE").expect("it is free");
+    drop(input);
+    let done = child.wait_with_output().expect("it ends");
+    (done.status.code().unwrap_or(-1), String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+#[test]
+fn while_the_log_is_away_the_spool_takes_records_and_refuses_at_its_bound() {
+    let folder = with_topics();
+    let settings = "[log]\nurl = \"sqlite:tapewatch.db\"\n[producer.spool]\nmax_bytes = \"1MiB\"\n\
+                    [producer.spool.breaker]\nslow_call = \"100ms\"\nwait = \"100ms\"\n";
+    folder.write("tapewatch.toml", settings);
+    let few: String = (0..20).map(|i| account(&format!("P{i}"), i, "1")).collect();
+    let many: String = (20..12_020).map(|i| account("P1", i, "1")).collect();
+    let (code, said) = produce_while_held(&folder, &many);
+    assert_eq!(code, 6, "{said}");
+    for part in [
+        "records go into the spool waiting/produce.spool for now: ",
+        "writing to accounts.v1, 5000 of 12000 records are taken (up to line 5000): the spool",
+        "is at its bound: 5000 records wait in it for sqlite:tapewatch.db",
+        "5000 more were refused",
+    ] {
+        assert!(said.contains(part), "{part} in: {said}");
+    }
+    let done = folder.run_with_input(&["produce", "accounts.v1", "--spool", "waiting"], &few);
+    assert_eq!(done.code, 0, "{}", done.err);
+    assert!(done.err.contains("5000 records of an earlier run wait in the spool"), "{}", done.err);
+    assert!(done.out.contains("20 records written to accounts.v1"), "{}", done.out);
+    let back = tail(&folder, &["-n", "20000"]);
+    assert_eq!(back.len(), 5_020);
+    let of_one = back.iter().filter(|record| record["key"] == "P1");
+    let found: Vec<_> =
+        of_one.map(|record| record["value"]["sequence"].as_u64().expect("a number")).collect();
+    let wanted: Vec<u64> = (20..5_020).chain([1]).collect();
+    assert!(found == wanted, "what waited goes first, in order");
 }

@@ -9,7 +9,8 @@ use crate::error::{ConfigError, ConfigErrors};
 use crate::layer::{self, Node, Table};
 use crate::section::{Context, Section};
 use crate::{
-    Alerting, Breaker, DeadLetters, Log, Registry, Risk, Runtime, Telemetry, Topics, environment, variables,
+    Alerting, Breaker, DeadLetters, Log, Producer, Registry, Risk, Runtime, Telemetry, Topics, environment,
+    variables,
 };
 
 /// The defaults, with what each setting means.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub topics: Topics,
     /// Where schemas are kept, if in a registry.
     pub registry: Registry,
+    /// What producers do while the log is away.
+    pub producer: Producer,
     /// How workers run.
     pub runtime: Runtime,
     /// When a bad source is left alone.
@@ -87,6 +90,7 @@ impl Settings {
         let log = root.group("log", Log::read);
         let topics = root.group("topics", Topics::read);
         let registry = root.group("registry", Registry::read);
+        let producer = root.group("producer", Producer::read);
         let runtime = root.group("runtime", Runtime::read);
         let breaker = root.group("breaker", Breaker::read);
         let dead_letters = root.group("dead_letters", DeadLetters::read);
@@ -98,6 +102,7 @@ impl Settings {
             log,
             topics,
             registry,
+            producer,
             runtime,
             breaker,
             dead_letters,

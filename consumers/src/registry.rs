@@ -79,7 +79,8 @@ pub fn resolve(registry: &Registry, codec: &Codec, batch: &Batch) -> Result<(), 
     Ok(())
 }
 
-fn edge(edge: &Edge) -> EdgeParameters {
+/// The settings of a breaker on an outgoing edge, as it takes them.
+pub fn edge(edge: &Edge) -> EdgeParameters {
     EdgeParameters {
         window: edge.window,
         minimum_calls: edge.minimum_calls,

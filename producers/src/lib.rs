@@ -2,6 +2,7 @@
 //!
 //! [`Player`] turns a [`Tape`] into [`Slice`]s of events, the same for the same seed, byte for byte.
 //! [`play`] writes them to a log, each slice in one transaction; [`EventPublisher`] writes anyone's events.
+//! Either may have a [`spool`] for the time that the log is away.
 
 mod incidents;
 mod market;
@@ -12,6 +13,7 @@ mod player;
 mod publish;
 mod random;
 mod slice;
+pub mod spool;
 pub mod tape;
 mod trading;
 
@@ -20,6 +22,7 @@ pub use options::{Layout, PlayerError, PlayerOptions, SIM_SOURCE, TAPE_SOURCE};
 pub use player::Player;
 pub use publish::{
     EventPublisher, PLAYER_ID, Pace, PlayError, Played, PublishError, SliceError, SliceWriter, play,
+    play_through,
 };
 pub use slice::{Body, Slice, SliceRecord};
 pub use tape::{BAR, BadLine, Bar, Tape, TapeError, TapeReport};

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use tapewatch_consumers::shutdown::Shutdown;
 use tapewatch_consumers::{WorkerError, topics, workers};
-use tapewatch_producers::{Layout, Pace, PlayError, Played, Player, PlayerOptions, Tape, play};
+use tapewatch_producers::{
+    Layout, PLAYER_ID, Pace, PlayError, Played, Player, PlayerOptions, Tape, play, play_through,
+};
 use tapewatch_schemas::catalogue as c;
 
-use crate::{Access, CliError, Context};
+use crate::{Access, CliError, Context, courier};
 
 /// What to play.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,6 +31,9 @@ pub struct Args {
     /// Only the first so many bars
     #[arg(long, value_name = "N")]
     bars: Option<usize>,
+    /// Where records wait while the log is away [default: producer.spool.dir, for Kafka]
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
 }
 
 /// What a tape writes.
@@ -72,7 +77,12 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
             let _ = write!(io::stderr(), "{line}");
         }
     };
-    let played = play(&log, codec, player, args.speed, show, shutdown.flag()).map_err(failed)?;
+    let named = ("play", Some(PLAYER_ID));
+    let played = match courier::open(&settings, args.spool.as_deref(), &log, named)? {
+        None => play(&log, codec, player, args.speed, show, shutdown.flag()),
+        Some(courier) => play_through(courier, &log, codec, player, args.speed, show, shutdown.flag()),
+    }
+    .map_err(failed)?;
     writeln!(
         err,
         "{}{} bars played, {} records",
@@ -83,7 +93,11 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
     if played.finished {
         Ok(ExitCode::SUCCESS)
     } else {
-        let text = format!("{} of {} bars were played, each slice whole", played.bars, played.of);
+        let waiting = match played.waiting {
+            0 => String::new(),
+            waiting => format!("; {waiting} records wait in the spool, and go first when it is used again"),
+        };
+        let text = format!("{} of {} bars were played, each slice whole{waiting}", played.bars, played.of);
         Err(CliError::Interrupted(text))
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 use tapewatch_config::{Partitioner as Configured, Settings};
-use tapewatch_eventlog::{Clock, CommitError, Log, OutRecord, Round, TopicPartition, Writer};
+use tapewatch_eventlog::{Clock, CommitError, OutRecord, Round, TopicPartition, Writer};
+use tapewatch_producers::spool::Courier;
 use tapewatch_schemas::Time;
 use tapewatch_schemas::catalogue::{Pattern, TOPICS};
 use tapewatch_schemas::checks::{Arrival, Checks};
@@ -22,7 +23,7 @@ use crate::decoded::Decoder;
 use crate::interrupt::Interrupt;
 use crate::json_lines::{Line, Lines, MAX_LINE};
 use crate::spool::{Ready, Spool, Spooled};
-use crate::{Access, CliError, Context, topic_name};
+use crate::{Access, CliError, Context, courier, topic_name};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,6 +39,8 @@ Every line is checked before the first is written. Records get the right key and
 const ROUND_RECORDS: usize = 5_000;
 /// … or bytes.
 const ROUND_BYTES: usize = 4 << 20;
+/// How long a command waits at its end for the log to take what is in the spool.
+const DRAIN: Duration = Duration::from_secs(10);
 /// How often the same round is sent before giving up.
 const ATTEMPTS: u32 = 5;
 
@@ -56,6 +59,9 @@ pub struct Args {
     /// Print what was done as one JSON object
     #[arg(long)]
     json: bool,
+    /// Where records wait if the log goes away [default: producer.spool.dir, for Kafka]
+    #[arg(long = "spool", value_name = "DIR")]
+    spool_dir: Option<PathBuf>,
 }
 
 /// Runs it.
@@ -81,13 +87,35 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
             lines.name()
         )));
     }
-    let transactions = write(log.as_ref(), &args.topic, spool, &interrupt)?;
+    let courier = courier::open(&settings, args.spool_dir.as_deref(), &log, ("produce", None))?;
+    let mut way = if let Some(courier) = courier {
+        Way::Courier(courier)
+    } else {
+        // A name of its own: nobody is fenced, and no earlier run can be taken for this one.
+        let now = Clock::system().now().micros();
+        Way::Log(log.writer(&format!("tapewatch.produce.{}.{now}", std::process::id()))?)
+    };
+    let transactions = write(&mut way, &args.topic, spool, &interrupt)?;
+    let waiting = way.drain(&interrupt);
     let mut out = io::stdout().lock();
     if args.json {
         writeln!(
             out,
             "{}",
-            json!({"topic": args.topic, "written": good, "left_out": bad, "transactions": transactions})
+            match waiting {
+                None => {
+                    json!({"topic": args.topic, "written": good, "left_out": bad, "transactions": transactions})
+                }
+                Some(waiting) => {
+                    json!({"topic": args.topic, "taken": good, "left_out": bad, "in_spool": waiting})
+                }
+            }
+        )?;
+    } else if let Some(waiting @ 1..) = waiting {
+        writeln!(
+            out,
+            "{good} records taken for {}; {waiting} wait in the spool, and go first when it is used again",
+            args.topic
         )?;
     } else {
         let left_out = if bad > 0 { format!(", {bad} bad lines left out") } else { String::new() };
@@ -230,35 +258,58 @@ fn check(checker: &Checker, lines: &mut Lines, interrupt: &Interrupt) -> Result<
     Ok((spool, bad))
 }
 
+/// How records come to the log.
+enum Way {
+    Log(Box<dyn Writer>),
+    Courier(Courier),
+}
+
+impl Way {
+    fn write(&mut self, round: &mut Round, doing: impl FnOnce() -> String) -> Result<(), CliError> {
+        match self {
+            Self::Log(writer) => {
+                commit(writer.as_mut(), round).map_err(|source| CliError::Commit { doing: doing(), source })
+            }
+            Self::Courier(courier) => match courier.write(round, Duration::MAX) {
+                Ok(_) => Ok(()),
+                Err(source) => Err(CliError::Spool { doing: format!("{}: ", doing()), source }),
+            },
+        }
+    }
+
+    /// Waits a while for what is in the spool to come to the log. How many records still wait; none without a
+    /// spool.
+    fn drain(&self, interrupt: &Interrupt) -> Option<u64> {
+        let Self::Courier(courier) = self else { return None };
+        courier.drain(DRAIN, interrupt.flag());
+        Some(courier.counts().waiting)
+    }
+}
+
 /// Writes the records, a transaction after the other. How many there were.
-fn write(log: &dyn Log, topic: &str, spool: Spool, interrupt: &Interrupt) -> Result<u64, CliError> {
+fn write(way: &mut Way, topic: &str, spool: Spool, interrupt: &Interrupt) -> Result<u64, CliError> {
     let total = spool.count();
     if total == 0 {
         return Ok(0);
     }
     let mut spooled = spool.rewind().map_err(CliError::Temporary)?;
-    // A name of its own: nobody is fenced, and no earlier run can be taken for this one.
-    let id = format!("tapewatch.produce.{}.{}", std::process::id(), Clock::system().now().micros());
-    let mut writer = log.writer(&id)?;
     let (mut written, mut transactions, mut last_line) = (0, 0, 0);
-    let mut progress = Progress::new("written", Some(total));
+    let done = if matches!(way, Way::Log(_)) { "written" } else { "taken" };
+    let mut progress = Progress::new(done, Some(total));
     loop {
-        let (round, line) = next_round(topic, &mut spooled).map_err(CliError::Temporary)?;
+        let (mut round, line) = next_round(topic, &mut spooled).map_err(CliError::Temporary)?;
         if round.records.is_empty() {
             progress.clear();
             return Ok(transactions);
         }
         let so_far = || match written {
-            0 => "none of the records is written".to_owned(),
-            _ => format!("{written} of {total} records are written (up to line {last_line})"),
+            0 => format!("none of the records is {done}"),
+            _ => format!("{written} of {total} records are {done} (up to line {last_line})"),
         };
         if interrupt.asked() {
             return Err(CliError::Interrupted(so_far()));
         }
-        commit(writer.as_mut(), &round).map_err(|source| CliError::Commit {
-            doing: format!("writing to {topic}, {}", so_far()),
-            source,
-        })?;
+        way.write(&mut round, || format!("writing to {topic}, {}", so_far()))?;
         written += round.records.len() as u64;
         (transactions, last_line) = (transactions + 1, line);
         progress.show(written);

@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
 use tapewatch_eventlog::{OpenOptions, open};
-use tapewatch_producers::{Layout, Pace, Played, Player, PlayerOptions, Tape, play};
+use tapewatch_producers::spool::{Courier, SpoolOptions};
+use tapewatch_producers::{Layout, PLAYER_ID, Pace, Played, Player, PlayerOptions, Tape, play, play_through};
 use tapewatch_schemas::Codec;
 use tapewatch_schemas::partition::Partitioner;
 
@@ -34,6 +35,9 @@ struct Arguments {
     /// Only the first so many bars.
     #[arg(long)]
     bars: Option<usize>,
+    /// Where records wait while the log is away: at most 256 MiB of them.
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -73,8 +77,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             eprint!("\r{} of {} bars, {} records, {} ", played.bars, played.of, played.records, played.until);
         }
     };
-    // Ctrl-C ends the process: a slice is written whole or not at all.
-    let played = play(&log, Arc::new(codec), player, arguments.speed, show, &AtomicBool::new(false))?;
+    // Ctrl-C ends the process: a slice is written whole or not at all, and what is in the spool stays there.
+    let (codec, never) = (Arc::new(codec), AtomicBool::new(false));
+    let played = match &arguments.spool {
+        None => play(&log, codec, player, arguments.speed, show, &never)?,
+        Some(dir) => {
+            let options = SpoolOptions { id: Some(PLAYER_ID.to_owned()), ..SpoolOptions::new(dir, "play") };
+            let courier = Courier::open(&log, &options, Arc::new(|notice| eprintln!("{notice}")))?;
+            play_through(courier, &log, codec, player, arguments.speed, show, &never)?
+        }
+    };
     eprintln!("{}{} bars played, {} records", if terminal { "\n" } else { "" }, played.bars, played.records);
     Ok(())
 }

@@ -12,6 +12,7 @@ use tapewatch_schemas::{Codec, Time};
 
 use super::slices::{SliceError, SliceWriter};
 use crate::player::Player;
+use crate::spool::Courier;
 
 /// How fast the tape's clock goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,7 +55,9 @@ pub struct Played {
     pub of: usize,
     /// Records written.
     pub records: u64,
-    /// True if the tape was played to its end.
+    /// Of these, records that wait in the spool and are not on the log.
+    pub waiting: u64,
+    /// True if the tape was played to its end, and nothing waits.
     pub finished: bool,
 }
 
@@ -91,13 +94,43 @@ pub fn play(
     codec: Arc<Codec>,
     player: Player,
     pace: Pace,
-    mut progress: impl FnMut(&Played),
+    progress: impl FnMut(&Played),
     shutdown: &AtomicBool,
 ) -> Result<Played, PlayError> {
     must_be_unused(log.as_ref(), player.options().layout.market_partitions)?;
-    let mut writer = SliceWriter::open(log, codec)?;
+    run(SliceWriter::open(log, codec)?, player, pace, progress, shutdown)
+}
+
+/// As [`play`], through a spool: what an earlier player left there goes to the log first, and at the end it is
+/// waited for until the spool is empty or `shutdown` is set.
+///
+/// # Errors
+/// What was taken before the error is on the log or in the spool.
+pub fn play_through(
+    courier: Courier,
+    log: &Arc<dyn Log>,
+    codec: Arc<Codec>,
+    player: Player,
+    pace: Pace,
+    progress: impl FnMut(&Played),
+    shutdown: &AtomicBool,
+) -> Result<Played, PlayError> {
+    courier.drain(Duration::MAX, shutdown);
+    must_be_unused(log.as_ref(), player.options().layout.market_partitions)?;
+    run(SliceWriter::through(courier, codec), player, pace, progress, shutdown)
+}
+
+fn run(
+    mut writer: SliceWriter,
+    player: Player,
+    pace: Pace,
+    mut progress: impl FnMut(&Played),
+    shutdown: &AtomicBool,
+) -> Result<Played, PlayError> {
+    let waiting = |writer: &SliceWriter| writer.courier().map_or(0, |courier| courier.counts().waiting);
     let (start, began) = (player.start(), Instant::now());
-    let mut played = Played { until: start, bars: 0, of: player.bars(), records: 0, finished: false };
+    let mut played =
+        Played { until: start, bars: 0, of: player.bars(), records: 0, waiting: 0, finished: false };
     for slice in player {
         let pieces = match pace {
             Pace::Max => vec![slice],
@@ -109,7 +142,7 @@ pub fn play(
                 wait_until(began + wall(last.since(start), times), shutdown);
             }
             if shutdown.load(Ordering::Relaxed) {
-                return Ok(played);
+                return Ok(Played { waiting: waiting(&writer), ..played });
             }
             (played.until, played.bars) = (piece.until, piece.bars);
             played.records += piece.records.len() as u64;
@@ -117,8 +150,8 @@ pub fn play(
             progress(&played);
         }
     }
-    played.finished = true;
-    Ok(played)
+    played.finished = writer.courier().is_none_or(|courier| courier.drain(Duration::MAX, shutdown));
+    Ok(Played { waiting: waiting(&writer), ..played })
 }
 
 /// Tape time as wall time, at most [`LONGEST`].

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tapewatch_eventlog::{
-    CommitError, Committed, Log, LogError, OutRecord, Polled, RecordRef, Round, TopicPartition, Writer,
+    CommitError, Committed, Log, LogError, OutRecord, RecordRef, Round, TopicPartition, Writer,
 };
 use tapewatch_schemas::catalogue::{HEARTBEATS, MARKET_DATA};
 use tapewatch_schemas::partition::Partitioner;
 use tapewatch_schemas::{Codec, EncodeError, TopicName};
 
+use super::lookup::is_there;
 use crate::options::{Layout, TRADING};
 use crate::slice::Slice;
+use crate::spool::{Courier, SpoolError};
 
 /// The transactional id of the player: a second player on the same log fences the first, whose sequence
 /// numbers it would repeat.
@@ -20,13 +22,21 @@ pub const PLAYER_ID: &str = "tapewatch.play";
 
 /// How often a slice that was definitely not written is sent again.
 const TRIES: usize = 5;
-/// How long a partition is read for a slice whose outcome is unknown.
-const LOOK: Duration = Duration::from_secs(30);
 
 /// Writes slices, each whole or not at all.
 pub struct SliceWriter {
-    log: Arc<dyn Log>,
     codec: Arc<Codec>,
+    way: Way,
+}
+
+enum Way {
+    Log(Box<Slices>),
+    Courier(Courier),
+}
+
+/// The way straight to a log.
+struct Slices {
+    log: Arc<dyn Log>,
     writer: Box<dyn Writer>,
     /// The next offset in each partition, as far as this writer knows: where to look for a slice whose
     /// outcome is unknown.
@@ -50,6 +60,9 @@ pub enum SliceError {
         /// The last failure.
         source: CommitError,
     },
+    /// Neither the log nor the spool took the slice.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
 }
 
 impl Layout {
@@ -94,31 +107,55 @@ impl SliceWriter {
     /// A writer to a log. Fences an earlier player.
     pub fn open(log: &Arc<dyn Log>, codec: Arc<Codec>) -> Result<Self, SliceError> {
         let writer = log.writer(PLAYER_ID)?;
-        Ok(Self { log: Arc::clone(log), codec, writer, next: BTreeMap::new() })
+        let slices = Slices { log: Arc::clone(log), writer, next: BTreeMap::new() };
+        Ok(Self { codec, way: Way::Log(Box::new(slices)) })
     }
 
-    /// Writes a slice in one transaction; an empty one writes nothing. It is durable when this returns.
+    /// A writer whose slices go through a spool while the log is away.
+    pub fn through(courier: Courier, codec: Arc<Codec>) -> Self {
+        Self { codec, way: Way::Courier(courier) }
+    }
+
+    /// The courier; none without a spool.
+    pub fn courier(&self) -> Option<&Courier> {
+        match &self.way {
+            Way::Log(_) => None,
+            Way::Courier(courier) => Some(courier),
+        }
+    }
+
+    /// Writes a slice in one transaction; an empty one writes nothing. It is durable when this returns: on the log,
+    /// or, if a courier has it, perhaps still in the spool.
     ///
     /// A transaction that was definitely aborted is sent again, the same bytes; of one whose outcome is
     /// unknown the log is asked first.
-    pub fn write(&mut self, slice: Slice) -> Result<Committed, SliceError> {
-        let round = slice.into_round(&self.codec)?;
-        let Some(first) = round.records.first() else { return Ok(Committed::default()) };
+    pub fn write(&mut self, slice: Slice) -> Result<(), SliceError> {
+        let mut round = slice.into_round(&self.codec)?;
+        match &mut self.way {
+            Way::Log(slices) => slices.write(&round),
+            Way::Courier(courier) => Ok(courier.write(&mut round, Duration::MAX).map(drop)?),
+        }
+    }
+}
+
+impl Slices {
+    fn write(&mut self, round: &Round) -> Result<(), SliceError> {
+        let Some(first) = round.records.first() else { return Ok(()) };
         let from = self.position(&first.target)?;
         let records = round.records.len();
         let mut last = None;
         for _ in 0..TRIES {
-            match self.writer.commit(&round, None) {
+            match self.writer.commit(round, None) {
                 Ok(committed) => {
-                    self.remember(&round, &committed);
-                    return Ok(committed);
+                    self.remember(round, &committed);
+                    return Ok(());
                 }
                 Err(CommitError::Aborted(why)) => last = Some(CommitError::Aborted(why)),
                 Err(CommitError::Unknown(why)) => {
                     self.settle().map_err(|source| SliceError::Commit { records, source })?;
                     if self.found(first, from)? {
                         self.next.clear();
-                        return Ok(Committed::default());
+                        return Ok(());
                     }
                     last = Some(CommitError::Unknown(why));
                 }
@@ -166,31 +203,7 @@ impl SliceWriter {
     }
 
     fn look(&self, record: &OutRecord, from: i64) -> Result<bool, LogError> {
-        let end = self.log.bounds(&record.target)?.end;
-        let mut reader = self.log.reader()?;
-        reader.assign(&[(record.target.clone(), from)])?;
-        let (mut read, until) = (from, Instant::now() + LOOK);
-        while read < end {
-            match reader.poll(Duration::from_millis(100))? {
-                Polled::Batch(batch) => {
-                    if batch.iter().any(|found| is_same(&found, record)) {
-                        return Ok(true);
-                    }
-                    read = batch.iter().last().map_or(read, |found| found.offset + 1);
-                }
-                Polled::End { position, .. } => read = read.max(position),
-                Polled::Idle | Polled::Assigned(_) | Polled::Revoked(_) | Polled::Lost(_) => {
-                    if Instant::now() > until {
-                        return Err(LogError::Backend {
-                            log: self.log.address().to_owned(),
-                            doing: format!("reading {} from {from} to {end}", record.target),
-                            why: format!("nothing came after offset {read} for {LOOK:?}"),
-                        });
-                    }
-                }
-            }
-        }
-        Ok(false)
+        is_there(self.log.as_ref(), &record.target, from, |found| is_same(found, record))
     }
 }
 
@@ -200,6 +213,11 @@ fn is_same(found: &RecordRef<'_>, record: &OutRecord) -> bool {
 
 impl std::fmt::Debug for SliceWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SliceWriter").field("log", &self.log.address()).finish_non_exhaustive()
+        let mut shown = f.debug_struct("SliceWriter");
+        match &self.way {
+            Way::Log(slices) => shown.field("log", &slices.log.address()),
+            Way::Courier(courier) => shown.field("courier", courier),
+        };
+        shown.finish_non_exhaustive()
     }
 }
