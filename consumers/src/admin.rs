@@ -1,4 +1,4 @@
-//! The admin endpoint of a worker: `/healthz`, `/readyz`, `/metrics`, `/status`, `POST /breaker/resume`.
+//! The admin endpoint of a worker: `/healthz`, `/readyz`, `/metrics`, `/status`, `POST /breaker/resume` and `skip`.
 //!
 //! It serves on a thread of its own and never holds the worker's loop up. Connections, idle time, request
 //! size and time are bounded. It has no authentication: it belongs on a loopback or a private address.
@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use crate::board::Board;
+use crate::board::{Before, Board};
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 64;
@@ -116,7 +116,8 @@ fn router(desk: Desk) -> Router {
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
         .route("/status", get(status))
-        .route("/breaker/resume", post(resume));
+        .route("/breaker/resume", post(resume))
+        .route("/breaker/skip", post(skip));
     if metrics {
         router = router.route("/metrics", get(expose));
     }
@@ -151,18 +152,28 @@ async fn expose(State(desk): State<Desk>) -> Response {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Resume {
+struct Close {
     worker: Option<String>,
     topic: String,
     partition: i32,
     who: String,
     why: String,
+    /// Where a skip ends.
+    to: Option<i64>,
 }
 
-async fn resume(
-    State(desk): State<Desk>,
-    Query(asked): Query<Resume>,
-) -> (StatusCode, Json<serde_json::Value>) {
+type Answer = (StatusCode, Json<serde_json::Value>);
+
+async fn resume(State(desk): State<Desk>, Query(asked): Query<Close>) -> Answer {
+    close(desk, asked, Before::ReadAgain).await
+}
+
+async fn skip(State(desk): State<Desk>, Query(asked): Query<Close>) -> Answer {
+    let before = Before::Skipped(asked.to);
+    close(desk, asked, before).await
+}
+
+async fn close(desk: Desk, asked: Close, before: Before) -> Answer {
     let refuse = |code, problem: String| (code, Json(json!({ "resumed": false, "problem": problem })));
     for (name, words) in [("who", &asked.who), ("why", &asked.why)] {
         if words.trim().is_empty() || words.len() > WORDS {
@@ -175,12 +186,16 @@ async fn resume(
         return refuse(StatusCode::CONFLICT, format!("this is {here}, not {other}"));
     }
     let at = TopicPartition::new(asked.topic, asked.partition);
-    let Some(outcome) = desk.board.ask(at.clone(), asked.who, asked.why) else {
+    let Some(outcome) = desk.board.ask(at.clone(), before, (asked.who, asked.why)) else {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests wait already".into());
     };
     match timeout(ANSWER, outcome).await {
-        Ok(Ok(true)) => (StatusCode::OK, Json(json!({ "resumed": true, "source": at.to_string() }))),
-        Ok(Ok(false)) => {
+        Ok(Ok(Ok(Some(skipped)))) => {
+            let text = at.to_string();
+            (StatusCode::OK, Json(json!({ "resumed": true, "source": text, "skipped": skipped })))
+        }
+        Ok(Ok(Err(why))) => refuse(StatusCode::CONFLICT, why),
+        Ok(Ok(Ok(None))) => {
             let problem = format!("no task of {here} here has an open breaker on {at}");
             refuse(StatusCode::NOT_FOUND, problem)
         }

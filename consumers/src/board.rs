@@ -127,17 +127,32 @@ pub struct Place {
     pub queued: usize,
 }
 
-/// What a person asks of a running worker.
+/// What a person asks of a running worker: to close a breaker.
 #[derive(Debug)]
-pub struct ResumeBreaker {
+pub struct BreakerRequest {
     /// The source whose breaker is to be closed.
     pub at: TopicPartition,
+    /// What becomes of what stands before it.
+    pub before: Before,
     /// Who asks.
     pub who: String,
     /// Why.
     pub why: String,
-    /// True if it was open and is closed now, and that is journalled.
-    pub done: oneshot::Sender<bool>,
+    /// What came of it.
+    pub done: oneshot::Sender<Closed>,
+}
+
+/// How many records were skipped, once the breaker is closed and that is journalled; none if it was not open; or
+/// what kept the worker from reading what is to be skipped.
+pub type Closed = Result<Option<i64>, String>;
+
+/// What becomes of the records that stand before a breaker which a person closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// They are read again.
+    ReadAgain,
+    /// Those below this offset, or all that there are, are skipped.
+    Skipped(Option<i64>),
 }
 
 /// The worker's notice board. The loop notes, the admin endpoint reads and asks.
@@ -147,7 +162,7 @@ pub struct Board {
     pub stage: StageCell,
     status: Mutex<Status>,
     committed: Mutex<Committed>,
-    requests: SyncSender<ResumeBreaker>,
+    requests: SyncSender<BreakerRequest>,
     began: Instant,
     turned_ms: AtomicU64,
 }
@@ -160,7 +175,7 @@ struct Committed {
 
 impl Board {
     /// A board with what is known from the beginning, and the loop's end of the requests.
-    pub fn new(known: Status) -> (Self, Receiver<ResumeBreaker>) {
+    pub fn new(known: Status) -> (Self, Receiver<BreakerRequest>) {
         let (requests, inbox) = sync_channel(REQUESTS);
         let board = Self {
             stage: StageCell::default(),
@@ -261,9 +276,14 @@ impl Board {
     }
 
     /// Asks the loop; none if too many requests wait, or the worker has ended.
-    pub fn ask(&self, at: TopicPartition, who: String, why: String) -> Option<oneshot::Receiver<bool>> {
+    pub fn ask(
+        &self,
+        at: TopicPartition,
+        before: Before,
+        (who, why): (String, String),
+    ) -> Option<oneshot::Receiver<Closed>> {
         let (done, outcome) = oneshot::channel();
-        self.requests.try_send(ResumeBreaker { at, who, why, done }).ok()?;
+        self.requests.try_send(BreakerRequest { at, before, who, why, done }).ok()?;
         Some(outcome)
     }
 }

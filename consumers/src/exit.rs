@@ -106,26 +106,32 @@ pub fn of_worker(error: &WorkerError) -> u8 {
         | WorkerError::Failing { why, .. }
         | WorkerError::Fenced { why, .. } => of_commit(why),
         WorkerError::Topics(error) => of_topics(error),
+        WorkerError::Feed(error) => of_feed(error),
         WorkerError::Admin { .. } => CONFIGURATION,
+    }
+}
+
+/// The exit code of a range that cannot be read again.
+pub fn of_feed(error: &FeedError) -> u8 {
+    match error {
+        FeedError::Log(error) => of_log(error),
+        FeedError::Gone { .. } | FeedError::Short { .. } => INPUT,
+        FeedError::Silent { .. } | FeedError::Registry { .. } => LOG,
     }
 }
 
 /// The exit code of a position that was not moved.
 pub fn of_seek(error: &SeekError) -> u8 {
     match error {
-        SeekError::Log(error)
-        | SeekError::Restore(RestoreError::Log(error))
-        | SeekError::Feed(FeedError::Log(error)) => of_log(error),
+        SeekError::Log(error) | SeekError::Restore(RestoreError::Log(error)) => of_log(error),
+        SeekError::Feed(error) => of_feed(error),
         SeekError::Restore(RestoreError::Cut { .. }) => TOPICS,
         SeekError::Restore(_) => FAILED,
         SeekError::NoInput { .. }
         | SeekError::Broadcast { .. }
         | SeekError::Backwards { .. }
-        | SeekError::Beyond { .. }
-        | SeekError::Feed(FeedError::Gone { .. } | FeedError::Short { .. }) => INPUT,
-        SeekError::Held { .. }
-        | SeekError::Joined { .. }
-        | SeekError::Feed(FeedError::Silent { .. } | FeedError::Registry { .. }) => LOG,
+        | SeekError::Beyond { .. } => INPUT,
+        SeekError::Held { .. } | SeekError::Joined { .. } => LOG,
         SeekError::Commit { why, .. } => of_commit(why),
     }
 }

@@ -102,20 +102,20 @@ pub struct BreakerResumed<'a> {
     pub who: &'a str,
     /// What they said.
     pub why: &'a str,
-    /// False if it was not open.
-    pub was_open: bool,
+    /// How many records before it were skipped; none if it was not open.
+    pub skipped: Option<i64>,
 }
 
 impl BreakerResumed<'_> {
     /// Logs and counts it.
     pub fn emit(&self, metrics: &Metrics) {
-        let Self { worker, at, who, why, was_open } = self;
-        if *was_open {
-            tracing::warn!(worker, %at, who, why, "breaker closed by hand");
-            metrics.breakers_resumed.inc();
-        } else {
+        let Self { worker, at, who, why, skipped } = self;
+        let Some(skipped) = skipped else {
             tracing::info!(worker, %at, who, why, "no breaker to close");
-        }
+            return;
+        };
+        tracing::warn!(worker, %at, who, why, skipped, "breaker closed by hand");
+        metrics.breakers_resumed.inc();
     }
 }
 

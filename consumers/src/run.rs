@@ -12,7 +12,7 @@ use tapewatch_eventlog::{CommitError, Log, LogError};
 use tapewatch_schemas::catalogue;
 
 use crate::admin::Admin;
-use crate::board::{Board, ResumeBreaker, Status};
+use crate::board::{Before, Board, BreakerRequest, Status};
 use crate::metrics::{Metrics, Tally};
 use crate::occurrences::{AdminListens, BreakerResumed, Interrupted, Joined, ShortRetention, Started};
 use crate::plan::WorkerPlan;
@@ -139,7 +139,7 @@ struct Process {
     log: Arc<dyn Log>,
     metrics: Metrics,
     board: Arc<Board>,
-    requests: Receiver<ResumeBreaker>,
+    requests: Receiver<BreakerRequest>,
     watch: TopicWatch,
     began: Instant,
     started: bool,
@@ -225,15 +225,25 @@ impl Process {
     /// Does what people have asked for. It answers once that is journalled.
     fn heed(&mut self, worker: &mut Worker) -> Result<(), WorkerError> {
         while let Ok(asked) = self.requests.try_recv() {
-            let ResumeBreaker { at, who, why, done } = asked;
-            let was_open = worker.resume_breaker(&at, &who, &why);
+            let BreakerRequest { at, before, who, why, done } = asked;
+            let skipped = match before {
+                Before::ReadAgain => worker.resume_breaker(&at, &who, &why).then_some(0),
+                Before::Skipped(to) => match worker.skip_breaker(&at, to, &who, &why) {
+                    // The worker goes on: its breaker is open on what could not be read.
+                    Err(WorkerError::Feed(error)) => {
+                        let _ = done.send(Err(error.to_string()));
+                        continue;
+                    }
+                    other => other?,
+                },
+            };
             let name = self.plan.worker.as_str();
-            BreakerResumed { worker: name, at: &at, who: &who, why: &why, was_open }.emit(&self.metrics);
-            if was_open {
+            BreakerResumed { worker: name, at: &at, who: &who, why: &why, skipped }.emit(&self.metrics);
+            if skipped.is_some() {
                 worker.flush()?;
             }
             // Whoever asked may have gone.
-            let _ = done.send(was_open);
+            let _ = done.send(Ok(skipped));
         }
         Ok(())
     }

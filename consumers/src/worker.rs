@@ -10,6 +10,7 @@ mod fetching;
 mod lock_step;
 mod parts;
 mod rounds;
+mod skip;
 mod states;
 mod unresolved;
 

@@ -15,7 +15,7 @@ use prometheus::Registry;
 use support::{Tape, dump, memory};
 use tapewatch_config::Settings;
 use tapewatch_consumers::{Deps, Shutdown, WorkerError, exit, run};
-use tapewatch_eventlog::Log;
+use tapewatch_eventlog::{Log, Round};
 use tapewatch_schemas::catalogue as c;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -180,6 +180,16 @@ fn an_open_breaker_is_seen_and_closed_by_hand() {
     let said = b"it is fixed";
     let found = journal.iter().any(|(_, _, value)| value.windows(said.len()).any(|window| window == said));
     assert!(found, "who and why are journalled before the answer");
+
+    // Again, and what stands before it is given up.
+    let poison = round.records.last().unwrap().clone();
+    let bad = Round { records: vec![poison; 40], offsets: Vec::new() };
+    log.writer("tape").unwrap().commit(&bad, None).unwrap();
+    until("open again", || gauge() == 1);
+    let path = path.replace("resume", "skip").replace("it+is+fixed", "nobody+wants+them");
+    let (code, body) = ask(worker.admin, "POST", &path);
+    assert!(code == 200 && body.contains("\"skipped\":"), "{code} {body}");
+    assert_eq!(ask(worker.admin, "POST", &path).0, 404);
     worker.stop();
 }
 

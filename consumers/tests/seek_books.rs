@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use support::{Tape, dump, memory};
 use tapewatch_config::{Clock, Settings};
+use tapewatch_consumers::audit::{Subject, audit};
 use tapewatch_consumers::plan::WorkerPlan;
 use tapewatch_consumers::replay::{Range, Verdict, Verifier};
 use tapewatch_consumers::seek::{Request, Target, seek};
@@ -97,6 +98,44 @@ fn records_of_a_range_letter_that_a_seek_passes_over_are_skipped_once() {
     assert_eq!(seek(&plan(&log), &log, &request).unwrap().skipped, end - stands);
 
     level(&log, &mut tape);
+    support::holds(&log, &plan(&log));
+}
+
+/// A person gives up what stands before an open breaker, while the worker runs: good fills too.
+#[test]
+fn what_stands_before_a_breaker_is_given_up() {
+    let log = memory();
+    let mut tape = Tape::new();
+    let (mark, fill) = (tape.mark("BTC-USD"), tape.fill("p0"));
+    let good = tape.record(&*log, &fill);
+    let at = good.target.clone();
+    write(&log, &tape, &[mark, fill]);
+    let bad = OutRecord { value: Some(Bytes::from_static(b"{no")), ..good };
+    let fills = [tape.fill("p0"), tape.fill("p0")];
+    let last = fills.iter().map(|event| tape.record(&*log, event));
+    let records: Vec<_> = vec![bad; 25].into_iter().chain(last).collect();
+    log.writer("tape").unwrap().commit(&Round { records, offsets: vec![] }, None).unwrap();
+
+    let mut worker = Worker::join(plan(&log), Arc::clone(&log)).unwrap();
+    worker.run_to_end().unwrap();
+    let stands =
+        |worker: &mut Worker| worker.task_mut(at.partition).unwrap().merge.lane(&at).unwrap().position;
+    let (before, end) = (stands(&mut worker), log.bounds(&at).unwrap().end);
+    assert_eq!(end - before, 17, "the breaker is open behind its tenth failure");
+    let elsewhere = TopicPartition::new(c::ACCOUNTS, at.partition);
+    assert_eq!(worker.skip_breaker(&elsewhere, None, "ada", "a bad deploy").unwrap(), None);
+    assert_eq!(worker.skip_breaker(&at, Some(end - 3), "ada", "a bad deploy").unwrap(), Some(14));
+    assert_eq!(stands(&mut worker), end - 3);
+    worker.flush().unwrap();
+    worker.run_to_end().unwrap();
+    worker.stop().unwrap();
+    let found = audit(&log, &Subject::from(&plan(&log)), &mut |_| {}).unwrap();
+    let line =
+        found.lines.iter().find(|line| line.topic == at.topic && line.partition == at.partition).unwrap();
+    assert_eq!((line.skipped["seek"], line.lag), (14, 0), "{line:#?}");
+    assert_eq!((line.processed, line.dead), (3, 11), "{line:#?}");
+    let (metrics, holdings) = level(&log, &mut tape);
+    assert_eq!((gross(&metrics), holdings.opened), ((None, Some(Unknown::NoOpening)), false));
     support::holds(&log, &plan(&log));
 }
 

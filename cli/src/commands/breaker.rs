@@ -1,11 +1,11 @@
-//! `tapewatch breaker resume`.
+//! `tapewatch breaker resume|skip`.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use tapewatch_eventlog::LogError;
 
 use crate::{CliError, Context};
@@ -15,22 +15,36 @@ use crate::{CliError, Context};
 pub enum Command {
     /// Close an open breaker by hand: what is bad so far goes into one range letter, and the source is read
     /// again. It is journalled with who did it and why
-    Resume {
-        /// The worker: risk, alerting
-        worker: String,
-        /// The source, such as exec.reports.v1/3
-        #[arg(value_name = "TOPIC/PARTITION")]
-        source: String,
-        /// The worker's admin endpoint, as it prints it at the start
-        #[arg(long, value_name = "HOST:PORT")]
-        admin: String,
-        /// Who decides it
-        #[arg(long, value_name = "NAME")]
-        who: String,
-        /// Why
-        #[arg(long, value_name = "TEXT")]
-        why: String,
+    Resume(Source),
+    /// Give up what stands before an open breaker, good records too, and close it behind them: each is counted as
+    /// skipped, and it is journalled with who did it and why. What rests on fills that were skipped is unknown until
+    /// positions say it
+    Skip {
+        #[command(flatten)]
+        source: Source,
+        /// Give up only what is below this offset [default: all that there is now]
+        #[arg(long, value_name = "OFFSET")]
+        to: Option<i64>,
     },
+}
+
+/// Whose breaker, and who decides it.
+#[derive(Clone, Debug, Args)]
+pub struct Source {
+    /// The worker: risk, alerting
+    worker: String,
+    /// The source, such as exec.reports.v1/3
+    #[arg(value_name = "TOPIC/PARTITION")]
+    source: String,
+    /// The worker's admin endpoint, as it prints it at the start
+    #[arg(long, value_name = "HOST:PORT")]
+    admin: String,
+    /// Who decides it
+    #[arg(long, value_name = "NAME")]
+    who: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    why: String,
 }
 
 /// How long the worker may take to answer: it answers once the round is journalled.
@@ -40,22 +54,26 @@ const LONGEST: u64 = 64 * 1024;
 
 /// Runs it.
 pub fn run(command: Command, _context: &Context) -> Result<ExitCode, CliError> {
-    let Command::Resume { worker, source, admin, who, why } = command;
+    let (what, source, to) = match command {
+        Command::Resume(source) => ("resume", source, None),
+        Command::Skip { source, to } => ("skip", source, to.map(|to| to.to_string())),
+    };
+    let Source { worker, source, admin, who, why } = source;
     let (topic, partition) = source
         .rsplit_once('/')
         .filter(|(_, partition)| partition.parse::<i32>().is_ok())
         .ok_or_else(|| CliError::Usage(format!("`{source}` is no source: expected TOPIC/PARTITION")))?;
     let address = admin.trim_start_matches("http://").trim_end_matches('/');
-    let query = [
+    let asked = [
         ("worker", worker.as_str()),
         ("topic", topic),
         ("partition", partition),
         ("who", &who),
         ("why", &why),
-    ]
-    .map(|(name, value)| format!("{name}={}", escaped(value)))
-    .join("&");
-    let answer = post(address, &format!("/breaker/resume?{query}")).map_err(|error| {
+    ];
+    let asked = asked.into_iter().chain(to.as_deref().map(|to| ("to", to)));
+    let query: Vec<String> = asked.map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    let answer = post(address, &format!("/breaker/{what}?{}", query.join("&"))).map_err(|error| {
         LogError::Unreachable { log: format!("{worker}'s admin endpoint {address}"), why: error.to_string() }
     })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));

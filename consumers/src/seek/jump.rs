@@ -12,11 +12,9 @@ use tapewatch_schemas::journal::JournalRecord;
 use super::membership::Membership;
 use super::{Request, Reset, SeekError};
 use crate::feed::Feed;
-use crate::injected::{Injected, Seek};
-use crate::pending::Fate;
 use crate::plan::WorkerPlan;
 use crate::scan::Scanner;
-use crate::task::Task;
+use crate::task::{Passed, Task};
 use crate::worker::{add_anchor, add_snapshot, journal_record};
 
 /// So many offsets are read together: what is skipped is streamed, never held.
@@ -38,8 +36,7 @@ impl Jump<'_> {
         let (log, request, plan) = (self.log, self.request, self.plan);
         let at = &request.at;
         let task = self.tasks.get_mut(&self.request.at.partition).expect("every task was restored");
-        let lane = task.merge.lanes.iter().position(|lane| lane.at == *at);
-        let lane = lane.expect("every input of a restored task has a lane");
+        let lane = task.lane_of(at).expect("every input of a restored task has a lane");
         let from = task.merge.lanes[lane].position;
         if to < from {
             let worker = plan.worker.to_string();
@@ -53,33 +50,15 @@ impl Jump<'_> {
         let (mut skipped, mut next, mut through) = (0, from, None);
         while next < to {
             let until = to.min(next.saturating_add(PART));
-            for (fetched, index) in feed.range(at, next, until)? {
-                let offset = fetched.batch.record(index).offset;
-                let inspected = &fetched.verdicts[index];
-                task.pending.take(lane, at, from, offset, &inspected.digest, Fate::Sought);
-                through = through.max(inspected.event_time());
-                skipped += 1;
-            }
+            let records = feed.range(at, next, until)?;
+            through = through.max(task.pass_over(lane, from, &records));
+            skipped += records.len() as i64;
             membership.poll(Duration::ZERO)?;
             membership.still_all()?;
             next = until;
         }
-        if from < to {
-            task.pending.reach(lane, at, from, to);
-            let lane = &mut task.merge.lanes[lane];
-            lane.position = to;
-            lane.rewind();
-        }
-        task.inject(Injected::Seek(Seek {
-            topic: at.topic.clone(),
-            partition: at.partition,
-            from,
-            to,
-            who: request.who.clone(),
-            why: request.why.clone(),
-            through,
-            time: task.core.clock(),
-        }));
+        let (who, why) = (request.who.as_str(), request.why.as_str());
+        task.stand_behind(&Passed { lane, from, to, who, why }, through);
         Ok((from, skipped))
     }
 
