@@ -15,13 +15,14 @@ use crate::{CliError, Context};
 pub enum Command {
     /// Close an open breaker by hand: what is bad so far goes into one range letter, and the source is read
     /// again. It is journalled with who did it and why
-    Resume(Source),
+    Resume(Close),
     /// Give up what stands before an open breaker, good records too, and close it behind them: each is counted as
     /// skipped, and it is journalled with who did it and why. What rests on fills that were skipped is unknown until
     /// positions say it
     Skip {
+        /// Whose breaker, and who decides it
         #[command(flatten)]
-        source: Source,
+        close: Close,
         /// Give up only what is below this offset [default: all that there is now]
         #[arg(long, value_name = "OFFSET")]
         to: Option<i64>,
@@ -30,7 +31,7 @@ pub enum Command {
 
 /// Whose breaker, and who decides it.
 #[derive(Clone, Debug, Args)]
-pub struct Source {
+pub struct Close {
     /// The worker: risk, alerting
     worker: String,
     /// The source, such as exec.reports.v1/3
@@ -54,11 +55,11 @@ const LONGEST: u64 = 64 * 1024;
 
 /// Runs it.
 pub fn run(command: Command, _context: &Context) -> Result<ExitCode, CliError> {
-    let (what, source, to) = match command {
-        Command::Resume(source) => ("resume", source, None),
-        Command::Skip { source, to } => ("skip", source, to.map(|to| to.to_string())),
+    let (what, close, to) = match command {
+        Command::Resume(close) => ("resume", close, None),
+        Command::Skip { close, to } => ("skip", close, to.map(|to| to.to_string())),
     };
-    let Source { worker, source, admin, who, why } = source;
+    let Close { worker, source, admin, who, why } = close;
     let (topic, partition) = source
         .rsplit_once('/')
         .filter(|(_, partition)| partition.parse::<i32>().is_ok())
