@@ -58,6 +58,8 @@ choice! {
         TaskStopped = "task_stopped",
         /// Records were dead-lettered.
         DeadLetters = "dead_letters",
+        /// Keys are held behind dead letters.
+        HeldKeys = "held_keys",
         /// Records came late.
         Late = "late",
         /// A periodic score.

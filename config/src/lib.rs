@@ -35,7 +35,7 @@ mod version;
 pub use alerting::{Alerting, Grace};
 pub use breaker::Breaker;
 pub use condition::{Comparison, Condition, HealthKind, HealthStatus, LimitStatus, On};
-pub use dead_letters::{DeadLetters, OnDeadLetter};
+pub use dead_letters::{DeadLetters, HOLDABLE, OnDeadLetter};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use instruments::Instrument;
 pub use limit::Limit;

@@ -91,7 +91,8 @@ fn bounds_between_settings_are_checked() {
     assert!(one("[[risk.limits]]\nname = \"a\"\nmeasure = \"var_97\"\nhard = 2").contains("no measure"));
     assert!(one("[log.kafka]\nsecurity = \"sasl_ssl\"").contains("no login"));
     assert!(one("[log.kafka.properties]\n\"group.id\" = \"x\"").contains("workers name their groups"));
-    assert!(one("[dead_letters]\non_dead_letter = \"hold_key\"").contains("later release"));
+    assert!(one("[dead_letters]\non_dead_letter = \"hold\"").contains("hold_key"));
+    assert!(one("[dead_letters.topics]\n\"market.data.v1\" = \"hold_key\"").contains("no such setting"));
     let rule = |rest: &str| one(&format!("[[alerting.rules]]\nname = \"a\"\nseverity = \"info\"\n{rest}"));
     assert!(rule("on = \"limit\"").starts_with("alerting.rules[0].status (t.toml:1): it is missing"));
     assert!(rule("on = \"limit\"\nstatus = \"breached\"\nlimit = \"x\"").contains("there is no limit \"x\""));

@@ -61,6 +61,8 @@ fn everything_that_changes_outputs_changes_it() {
         "[topics]\npartitioner = \"crc32\"",
         "[breaker]\nwindow = 30",
         "[dead_letters]\nmax_bytes = \"64KiB\"",
+        "[dead_letters]\non_dead_letter = \"hold_key\"",
+        "[dead_letters.topics]\n\"exec.reports.v1\" = \"hold_key\"",
         "[risk]\ncurrency = \"EUR\"",
         "[risk.freshness]\nmarks = \"2m\"",
         "[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nhard = 3",

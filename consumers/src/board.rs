@@ -48,6 +48,8 @@ pub struct Status {
     pub tasks: Vec<TaskStatus>,
     /// Input partitions that are not fetched for now, because enough of them waits.
     pub paused: Vec<String>,
+    /// Input partitions that are not taken for now, because no more keys can be held behind dead letters.
+    pub paused_by_held_keys: Vec<String>,
     /// Tasks that were stopped because what they write cannot be written.
     pub stopped: Vec<StoppedTask>,
 }
@@ -101,6 +103,8 @@ pub struct TaskStatus {
     pub closed: bool,
     /// Its place in each input partition.
     pub positions: Vec<Place>,
+    /// Keys that are held behind dead letters.
+    pub held_keys: usize,
     /// Sources whose breaker is open.
     pub open_breakers: Vec<String>,
 }
@@ -256,6 +260,8 @@ impl Board {
             worker.stopped().map(|(partition, why)| StoppedTask { partition, why: why.to_string() });
         status.stopped = stopped.collect();
         metrics.tasks_stopped.set(status.stopped.len() as i64);
+        let lanes = worker.tasks().flat_map(|task| &task.merge.lanes);
+        status.paused_by_held_keys = lanes.filter(|lane| lane.full).map(|lane| lane.at.to_string()).collect();
     }
 
     /// Forgets the tasks: the worker is out of its group.
@@ -314,6 +320,7 @@ fn status_of(task: &Task, heads: &BTreeMap<i32, Head>) -> TaskStatus {
         pending: task.pending.len(),
         closed: task.core.is_closed(),
         positions: task.merge.lanes.iter().map(place).collect(),
+        held_keys: task.core.held_keys(),
         open_breakers: task.core.open_breakers().iter().map(ToString::to_string).collect(),
     }
 }
@@ -326,6 +333,7 @@ fn clear(metrics: &Metrics) {
         &metrics.task_lag,
         &metrics.task_late,
         &metrics.task_queued,
+        &metrics.task_held,
         &metrics.breaker_open,
     ] {
         gauges.reset();
@@ -341,6 +349,7 @@ fn gauge(worker: &Worker, tasks: &[TaskStatus], metrics: &Metrics, now: Time, ta
         metrics.task_late.with_label_values(&label).set(task.late as i64);
         let queued: usize = task.positions.iter().map(|place| place.queued).sum();
         metrics.task_queued.with_label_values(&label).set(queued as i64);
+        metrics.task_held.with_label_values(&label).set(task.held_keys as i64);
         if let Some(clock) = task.clock {
             metrics.task_clock.with_label_values(&label).set(clock.micros().div_euclid(1_000_000));
             if !tape_clock {

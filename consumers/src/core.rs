@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tapewatch_eventlog::dead_letter::Redriven;
 use tapewatch_eventlog::{OutRecord, RecordRef, TopicPartition};
 use tapewatch_monitors::{Ages, Monitor, Output, Refusal, Seen, SourceChange, SourceSkip};
 use tapewatch_schemas::catalogue::SYSTEM_HEALTH;
@@ -18,6 +19,7 @@ use tapewatch_schemas::{Event, RecordId, Time, TopicName, WorkerName};
 
 use crate::breaker::{Breaker, BreakerParameters};
 use crate::cloud_event;
+use crate::hold::{HeldKeys, HoldParameters, Holding};
 use crate::injected::{Injected, Seek, Start};
 use crate::inspect::source_of;
 use crate::outbox::{FROM, Outbox, Routing, TRACEPARENT};
@@ -40,6 +42,8 @@ pub struct Blueprint {
     pub routing: Arc<Routing>,
     /// When breakers open and close.
     pub breaker: BreakerParameters,
+    /// Which topics hold keys behind dead letters.
+    pub hold: HoldParameters,
     /// How often a task says that it is alive, on its own clock; never if none.
     pub heartbeat_every: Option<Duration>,
     /// The topics whose progress heartbeats report: those that the task's own partition is written to.
@@ -72,6 +76,9 @@ struct CoreState {
     /// Whether the last report told of dead letters, and of late records.
     degraded: (bool, bool),
     closed: bool,
+    held: HeldKeys,
+    /// How many keys the last report said are held.
+    held_said: u64,
 }
 
 /// Counts since the task began.
@@ -113,6 +120,8 @@ impl Core {
             reported: Counts::default(),
             degraded: (false, false),
             closed: false,
+            held: HeldKeys::default(),
+            held_said: 0,
         };
         Self { blueprint, monitor, state, outputs: Vec::new() }
     }
@@ -249,8 +258,57 @@ impl Core {
     }
 
     /// Takes the step of a dead letter that a person has given up.
-    pub fn discard(&mut self) {
+    pub fn discard(&mut self, holding: Option<&Holding<'_>>) {
         self.state.step += 1;
+        self.settle(holding);
+    }
+
+    /// What holding keys is about, of a record of `topic` that holds one.
+    pub fn holding<'a>(
+        &self,
+        topic: &'a TopicName,
+        record: &RecordRef<'a>,
+        redriven: Option<&Redriven>,
+    ) -> Option<Holding<'a>> {
+        self.blueprint.hold.holding(topic, record, redriven)
+    }
+
+    /// The offset of the dead letter behind which a record is held, if it is.
+    pub fn blocks(&self, holding: Option<&Holding<'_>>) -> Option<i64> {
+        self.state.held.blocks(holding?)
+    }
+
+    /// Takes the step of a good record whose key is held: it is a dead letter, and no failure of its source.
+    pub fn hold_back(&mut self, holding: Option<&Holding<'_>>) {
+        self.outputs.clear();
+        self.state.step += 1;
+        self.state.counts.dead += 1;
+        self.hold(holding);
+    }
+
+    /// A dead letter holds its key.
+    pub fn hold(&mut self, holding: Option<&Holding<'_>>) {
+        if let Some(one) = holding {
+            self.state.held.letter(one, self.blueprint.hold.most);
+        }
+    }
+
+    /// What came back was taken.
+    pub fn settle(&mut self, holding: Option<&Holding<'_>>) {
+        if let Some(one) = holding {
+            self.state.held.settle(one);
+        }
+    }
+
+    /// How many keys are held.
+    pub fn held_keys(&self) -> usize {
+        self.state.held.len()
+    }
+
+    /// True if nothing more of a topic may be taken: it might have to hold a key, and no more can be held.
+    pub fn holds_no_more(&self, topic: &TopicName) -> bool {
+        let HoldParameters { topics, most } = &self.blueprint.hold;
+        !topics.is_empty() && self.state.held.len() >= *most && topics.contains(topic)
     }
 
     /// Takes an injected event.
@@ -344,11 +402,32 @@ impl Core {
             progress: progress.collect(),
         });
         self.report_counts();
+        self.report_held();
         self.outputs.push(Output { event, ages: Ages::default() });
         self.state.beats += 1;
         if let Some(every) = self.blueprint.heartbeat_every {
             self.state.next_beat = Some(clock.floor_to(every) + every);
         }
+    }
+
+    fn report_held(&mut self) {
+        let held = self.state.held.len() as u64;
+        if std::mem::replace(&mut self.state.held_said, held) == held {
+            return;
+        }
+        let (status, message) = match held {
+            0 => (HealthStatus::Ok, "no key is held".to_owned()),
+            _ if held >= self.blueprint.hold.most as u64 => (
+                HealthStatus::Failed,
+                format!(
+                    "{held} keys are held behind dead letters, as many as may be: their topics are not read on \
+                     until letters are sent back"
+                ),
+            ),
+            _ => (HealthStatus::Degraded, format!("{held} keys are held behind dead letters")),
+        };
+        let health = self.health(HealthKind::HeldKeys, status, None, message);
+        self.push(SystemHealth { count: Some(held as i64), ..health });
     }
 
     fn report_counts(&mut self) {

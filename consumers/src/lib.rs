@@ -12,6 +12,7 @@ pub mod committer;
 pub mod core;
 pub mod exit;
 pub mod feed;
+pub mod hold;
 pub mod injected;
 pub mod inspect;
 pub mod letters;

@@ -53,6 +53,8 @@ pub struct Lane {
     pub merge_time: Time,
     /// True while its breaker is open.
     pub down: bool,
+    /// True while nothing is taken because no more keys can be held.
+    pub full: bool,
     /// True if nothing is known about who writes here, it need not be waited for on the tape's clock.
     pub optional: bool,
     /// True if dead letters come back here: nobody says when, so it is never waited for.
@@ -86,6 +88,7 @@ impl Lane {
             position,
             merge_time,
             down: false,
+            full: false,
             optional,
             queue: VecDeque::new(),
             queued: 0,
@@ -192,6 +195,11 @@ impl Lane {
     /// True if everything up to the last known end was fetched.
     pub fn at_known_end(&self) -> bool {
         self.end.is_some_and(|end| self.fetched_to >= end)
+    }
+
+    /// True if nothing is taken from it for now, and it is not waited for.
+    pub fn is_out(&self) -> bool {
+        self.down || self.full
     }
 
     /// The next offset to fetch.
@@ -376,7 +384,7 @@ impl Merge {
         let mut best: Option<(Time, usize)> = None;
         let mut limit = (Time::MAX, usize::MAX);
         let active = &self.lanes[..self.active()];
-        for (index, lane) in active.iter().enumerate().filter(|(_, lane)| !lane.down) {
+        for (index, lane) in active.iter().enumerate().filter(|(_, lane)| !lane.is_out()) {
             let Some(time) = lane.head_time() else { continue };
             let key = (time, index);
             match best {
@@ -391,7 +399,7 @@ impl Merge {
         }
         if let Patience::Wall { now, .. } = patience {
             for lane in &mut self.lanes[..self.ordinary] {
-                let headless = !lane.down && lane.queued == 0;
+                let headless = !lane.is_out() && lane.queued == 0;
                 if !headless {
                     lane.headless_since = Time::MIN;
                 } else if lane.headless_since == Time::MIN {
@@ -402,7 +410,7 @@ impl Merge {
         let Some(best) = best else { return Choice::Empty };
         let mut until = Some(Time::MIN);
         for (index, lane) in self.lanes[..self.ordinary].iter().enumerate() {
-            if lane.down || lane.queued > 0 {
+            if lane.is_out() || lane.queued > 0 {
                 continue;
             }
             let bound = (lane.bound(), index);
@@ -440,7 +448,7 @@ impl Merge {
 
     /// As [`Merge::closed`], of the lanes that are up alone.
     pub fn others_closed(&self) -> bool {
-        self.are_closed(|lane| !lane.down)
+        self.are_closed(|lane| !lane.is_out())
     }
 
     fn are_closed(&self, of: impl Fn(&Lane) -> bool) -> bool {
@@ -451,6 +459,6 @@ impl Merge {
 
     /// True if every lane that is up is at its end or near it.
     pub fn caught_up(&self) -> bool {
-        self.lanes[..self.ordinary].iter().all(|lane| lane.down || lane.caught_up())
+        self.lanes[..self.ordinary].iter().all(|lane| lane.is_out() || lane.caught_up())
     }
 }

@@ -45,6 +45,8 @@ pub struct Metrics {
     pub task_late: IntGaugeVec,
     /// Records fetched and not yet taken, by task.
     pub task_queued: IntGaugeVec,
+    /// Keys held behind dead letters, by task.
+    pub task_held: IntGaugeVec,
     /// Running tasks.
     pub tasks: IntGauge,
     /// Tasks that were stopped because what they write cannot be written.
@@ -133,6 +135,7 @@ impl Metrics {
                 &TASK,
             )?,
             task_queued: make.gauges("task_queued_records", "Records fetched and not yet taken.", &TASK)?,
+            task_held: make.gauges("task_held_keys", "Keys held behind dead letters.", &TASK)?,
             tasks: make.add(IntGauge::with_opts(make.opts("tasks", "Running tasks.")))?,
             tasks_stopped: make.add(IntGauge::with_opts(
                 make.opts("tasks_stopped", "Tasks stopped because what they write cannot be written."),

@@ -72,11 +72,11 @@ pub fn redrive(
             let (now, later) = rest.split_at(parcel::fits(rest));
             rest = later;
             let parcel = parcel::pack(&mut scanner, request, partition, now)?;
-            outcome.left.gone += now.len() as u64 - parcel.records.len() as u64;
+            outcome.left.gone += now.len() as u64 - parcel.count;
             if parcel.records.is_empty() {
                 continue;
             }
-            outcome.sent += parcel.records.len() as u64;
+            outcome.sent += parcel.count;
             post.send(request, partition, parcel)?;
             outcome.transactions += 1;
         }

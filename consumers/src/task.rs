@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapewatch_eventlog::{OutRecord, TopicPartition};
+use tapewatch_eventlog::{OutRecord, RecordRef, TopicPartition};
 use tapewatch_schemas::catalogue::HEARTBEATS;
 use tapewatch_schemas::events::Heartbeat;
 use tapewatch_schemas::journal::{Epoch, JournalRecord};
-use tapewatch_schemas::{Digest, Event, Reason, Time};
+use tapewatch_schemas::{Digest, Event, Reason, Time, TopicName};
 
 use crate::core::Core;
 use crate::injected::{Injected, SourceDown, SourceUp};
@@ -110,6 +110,7 @@ impl Task {
                 lane.down = true;
             }
         }
+        task.pause_full(true);
         task
     }
 
@@ -171,7 +172,7 @@ impl Task {
             while let Some(time) = self.merge.lanes[lane].head_time()
                 && (time, lane) < limit
                 && !self.is_full(budget)
-                && !self.merge.lanes[lane].down
+                && !self.merge.lanes[lane].is_out()
             {
                 if !self.tick_to(Time(time.0.saturating_sub(1)), budget) {
                     return Stopped::Full;
@@ -228,6 +229,7 @@ impl Task {
         let broadcast = self.merge.lanes[lane].broadcast;
         let before = self.merge.lanes[lane].position;
         let redriven = inspected.redriven.as_deref();
+        let holding = self.core.holding(&fetched.topic, &record, redriven);
         let refusal;
         let (fate, fault) = match &inspected.verdict {
             Verdict::Pass => (Fate::Passed, None),
@@ -235,15 +237,20 @@ impl Task {
                 (Fate::Passed, None)
             }
             _ if redriven.is_some_and(|back| back.discarded) => {
-                self.core.discard();
+                self.core.discard(holding.as_ref());
                 (Fate::Discarded, None)
             }
             Verdict::Bad(fault) => (self.dead(broadcast, record.partition, fault), Some(fault)),
             Verdict::Take(event) => {
-                match self.core.observe(&record, &fetched.topic, event, &mut self.pending.outbox) {
-                    Ok(()) => (Fate::Processed, None),
-                    Err(error) => {
-                        refusal = Fault { reason: Reason::Refused, text: error.to_string(), passing: false };
+                let behind = self.core.blocks(holding.as_ref());
+                match behind.map_or_else(|| self.observe(&record, &fetched.topic, event), |at| Err(held(at)))
+                {
+                    Ok(()) => {
+                        self.core.settle(holding.as_ref());
+                        (Fate::Processed, None)
+                    }
+                    Err(fault) => {
+                        refusal = fault;
                         // What one task's monitor refuses another's may take: each answers for its own refusals.
                         (Fate::Dead(refusal.reason.as_str()), Some(&refusal))
                     }
@@ -256,7 +263,7 @@ impl Task {
         let taken = &mut self.merge.lanes[lane];
         let merge_time = if fault.is_some() { taken.merge_time } else { time };
         taken.pop(merge_time);
-        let Some(fault) = fault else { return };
+        let Some(fault) = fault else { return self.pause_full(holding.is_some()) };
         // A range letter lists what cannot be decoded; what a monitor refuses has a letter of its own, and so
         // has what may have been good when the probe looked at it.
         let excused = inspected.is_bad_for_good() && self.core.breaker(&at).excuses(record.offset);
@@ -266,11 +273,37 @@ impl Task {
             self.letters.push(letter);
             self.pending.due = true;
         }
-        if self.core.fail(&at, record.offset, matches!(fate, Fate::Dead(_))) {
+        if fault.reason == Reason::HeldBehind {
+            self.core.hold_back(holding.as_ref());
+            return;
+        }
+        let own = matches!(fate, Fate::Dead(_));
+        if own {
+            self.core.hold(holding.as_ref());
+        }
+        let opens = self.core.fail(&at, record.offset, own);
+        self.pause_full(holding.is_some());
+        if opens {
             // Before a good record has told the time it is that of a bad one's publication; but on the tape's
             // clock, which knows of no publication, the earliest that there is.
             let earliest = if matches!(patience, Patience::Wall { .. }) { record.timestamp } else { Time(0) };
             self.open_breaker(lane, record.offset + 1, earliest);
+        }
+    }
+
+    /// Shows a good record to the monitor.
+    fn observe(&mut self, record: &RecordRef<'_>, topic: &TopicName, event: &Event) -> Result<(), Fault> {
+        let observed = self.core.observe(record, topic, event, &mut self.pending.outbox);
+        observed.map_err(|error| Fault { reason: Reason::Refused, text: error.to_string(), passing: false })
+    }
+
+    /// Takes nothing more of the topics that hold keys while no more can be held.
+    fn pause_full(&mut self, may_have_changed: bool) {
+        if !may_have_changed {
+            return;
+        }
+        for lane in self.merge.lanes.iter_mut().filter(|lane| !lane.redrive) {
+            lane.full = self.core.holds_no_more(&lane.at.topic);
         }
     }
 
@@ -441,6 +474,12 @@ impl Task {
         let own = self.merge.lanes.iter().filter(|lane| !lane.broadcast);
         own.map(|lane| (lane.at.clone(), lane.position))
     }
+}
+
+/// A good record is not taken before the dead letter of its key.
+fn held(behind: i64) -> Fault {
+    let text = format!("its key is held behind the dead letter of offset {behind}: it comes back after that");
+    Fault { reason: Reason::HeldBehind, text, passing: false }
 }
 
 /// A sealed round of one task.

@@ -49,8 +49,8 @@ pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
     match command {
         Command::List(args) => list::run(&args, log.as_ref(), context),
         Command::Show(args) => show::run(&args, log.as_ref(), context, Decoder::new(&settings)?),
-        Command::Redrive(args) => redrive::run(args, &log, context),
-        Command::Export(args) => export::run(args, &log, &Decoder::new(&settings)?),
+        Command::Redrive(args) => redrive::run(args, &log, context, &settings),
+        Command::Export(args) => export::run(args, &log, &settings),
         Command::Import(args) => import::run(args, &log, &settings),
     }
 }

@@ -22,6 +22,8 @@ const MOST_BYTES: usize = 4 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Parcel {
     pub(super) records: Vec<OutRecord>,
+    /// How many letters' records they are.
+    pub(super) count: u64,
     pub(super) letters: Vec<OffsetRun>,
     pub(super) behind: Vec<Behind>,
 }
@@ -74,15 +76,16 @@ pub(super) fn pack(
     partition: i32,
     chosen: &[Candidate],
 ) -> Result<Parcel, RedriveError> {
-    let mut found: Vec<Option<OutRecord>> = vec![None; chosen.len()];
+    let mut found: Vec<Option<Vec<OutRecord>>> = vec![None; chosen.len()];
     gather(scanner, &request.topic, partition, chosen, |index, record| {
         found[index] = Some(sent(&chosen[index], record, partition, request));
     })?;
     let mut parcel = Parcel::default();
     let mut settled = Settled::default();
     for (one, record) in chosen.iter().zip(found) {
-        let Some(record) = record else { continue };
-        parcel.records.push(record);
+        let Some(records) = record else { continue };
+        parcel.records.extend(records);
+        parcel.count += 1;
         settled.add(one);
     }
     (parcel.letters, parcel.behind) = settled.lists();
@@ -113,16 +116,25 @@ impl Settled {
 }
 
 /// The record as it goes back.
-fn sent(one: &Candidate, record: &RecordRef<'_>, partition: i32, request: &Request) -> OutRecord {
+fn sent(one: &Candidate, record: &RecordRef<'_>, partition: i32, request: &Request) -> Vec<OutRecord> {
     let key = record.key.map(Bytes::copy_from_slice);
-    if request.discard {
+    let given_up = || {
         let back = Redriven { discarded: true, ..one.back.clone() };
-        return back.record(partition, key, None, std::iter::empty());
+        back.record(partition, key.clone(), None, std::iter::empty())
+    };
+    if request.discard {
+        return vec![given_up()];
     }
-    if let Some(repair) = request.repair(one.id()) {
-        let key = repair.key.clone().or(key);
-        return one.back.record(repair.target, key, repair.value.clone(), record.headers.iter());
+    let Some(repair) = request.repair(one.id()) else {
+        let value = record.value.map(Bytes::copy_from_slice);
+        return vec![one.back.record(partition, key, value, record.headers.iter())];
+    };
+    let own = repair.key.clone().or_else(|| key.clone());
+    let moved = own != key || repair.target != partition;
+    let mut records = vec![one.back.record(repair.target, own, repair.value.clone(), record.headers.iter())];
+    // Under another key it settles nothing of its own, which is held: that is done beside it.
+    if moved && request.in_order && key.is_some() {
+        records.push(given_up());
     }
-    let value = record.value.map(Bytes::copy_from_slice);
-    one.back.record(partition, key, value, record.headers.iter())
+    records
 }

@@ -40,7 +40,7 @@ impl Post {
         partition: i32,
         parcel: Parcel,
     ) -> Result<(), RedriveError> {
-        let Parcel { records, letters, behind } = parcel;
+        let Parcel { records, count, letters, behind } = parcel;
         let entry = Entry {
             format: 0,
             sequence: 0,
@@ -51,7 +51,7 @@ impl Post {
             who: request.who.clone(),
             why: request.why.clone(),
             filter: request.asked(),
-            records: records.len() as u64,
+            records: count,
             letters,
             behind,
         };

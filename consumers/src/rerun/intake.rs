@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tapewatch_eventlog::TopicPartition;
 use tapewatch_schemas::journal::{Excluded, JournalRecord, OffsetRun, Run};
-use tapewatch_schemas::{Digest, Time};
+use tapewatch_schemas::{Digest, Reason, Time};
 
 use super::{DeadRecord, Difference, RerunError};
 use crate::core::Core;
@@ -125,9 +125,10 @@ pub(super) fn inputs(
             return Err(Difference::Input { at, from, to, count, said_count, found, said }.into());
         }
         let dead = excluded(&record.dead_letters, &|_| true);
+        let behind = excluded(&record.dead_letters, &|reason| reason == Reason::HeldBehind.as_str());
         let elsewhere = excluded(&record.skipped, &|reason| reason == ELSEWHERE);
         let discarded = excluded(&record.skipped, &|reason| reason == DISCARDED);
-        inputs.push(Intake { at, dead, elsewhere, discarded, steps: records, merge_time: Time::MIN });
+        inputs.push(Intake { at, dead, behind, elsewhere, discarded, steps: records, merge_time: Time::MIN });
     }
     for intake in &mut inputs {
         let good = intake.steps.iter().filter_map(|(fetched, index)| {
@@ -142,8 +143,9 @@ pub(super) fn inputs(
 /// One input range, ready to be followed.
 pub(super) struct Intake {
     at: TopicPartition,
-    /// Dead letters of the task's own, and those that another task writes.
+    /// Dead letters of the task's own, of these the ones that were held, and those that another task writes.
     dead: Vec<OffsetRun>,
+    behind: Vec<OffsetRun>,
     elsewhere: Vec<OffsetRun>,
     /// What a person has given up.
     discarded: Vec<OffsetRun>,
@@ -166,17 +168,31 @@ impl Intake {
         compare: bool,
     ) -> Result<(), Difference> {
         let record = fetched.batch.record(*index);
+        let holding = core.holding(&fetched.topic, &record, fetched.verdicts[*index].redriven.as_deref());
+        let holding = holding.as_ref();
+        if covers(&self.behind, record.offset) {
+            core.hold_back(holding);
+            return Ok(());
+        }
         if self.is_dead(record.offset) {
-            core.fail(&self.at, record.offset, covers(&self.dead, record.offset));
+            let own = covers(&self.dead, record.offset);
+            if own {
+                core.hold(holding);
+            }
+            core.fail(&self.at, record.offset, own);
             return Ok(());
         }
         if covers(&self.discarded, record.offset) {
-            core.discard();
+            core.discard(holding);
             return Ok(());
         }
         let why = match &fetched.verdicts[*index].verdict {
+            Verdict::Take(_) if core.blocks(holding).is_some() => "its key is held".to_owned(),
             Verdict::Take(event) => match core.observe(&record, &fetched.topic, event, outbox) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    core.settle(holding);
+                    return Ok(());
+                }
                 Err(refusal) => refusal.to_string(),
             },
             Verdict::Bad(fault) => fault.text.clone(),

@@ -82,5 +82,6 @@ fn kind(kind: config::HealthKind) -> HealthKind {
         config::HealthKind::DeadLetters => HealthKind::DeadLetters,
         config::HealthKind::Late => HealthKind::Late,
         config::HealthKind::Score => HealthKind::Score,
+        config::HealthKind::HeldKeys => HealthKind::HeldKeys,
     }
 }

@@ -17,6 +17,7 @@ use tapewatch_schemas::{Checks, Codec, Time, TopicName};
 
 use crate::breaker::BreakerParameters;
 use crate::core::{Blueprint, MonitorFactory};
+use crate::hold::HoldParameters;
 use crate::inspect::Inspector;
 use crate::letters::Letters;
 use crate::numerics;
@@ -70,6 +71,7 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
         codec: Arc::clone(&codec),
         routing: Arc::new(routing(settings, listed, &partitions)),
         breaker: breaker.clone(),
+        hold: hold(settings, listed),
         heartbeat_every: Some(settings.runtime.heartbeat_every),
         progress: progress(listed),
         monitor,
@@ -190,6 +192,14 @@ pub fn partitioner(settings: &Settings) -> Partitioner {
         Spread::Murmur2 => Partitioner::Murmur2,
         Spread::Crc32 => Partitioner::Crc32,
         Spread::Unchecked => Partitioner::Unchecked,
+    }
+}
+
+fn hold(settings: &Settings, listed: &Listed) -> HoldParameters {
+    let topics = listed.inputs.iter().filter(|topic| settings.dead_letters.holds(topic));
+    HoldParameters {
+        topics: topics.map(|topic| TopicName::from(*topic)).collect(),
+        most: settings.dead_letters.max_held_keys as usize,
     }
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tapewatch_consumers::breaker::BreakerParameters;
 use tapewatch_consumers::core::Blueprint;
+use tapewatch_consumers::hold::HoldParameters;
 use tapewatch_consumers::inspect::Inspector;
 use tapewatch_consumers::letters::Letters;
 use tapewatch_consumers::outbox::Routing;
@@ -164,6 +165,7 @@ pub fn worker_plan(log: &dyn Log, instance: &str) -> WorkerPlan {
         codec: Arc::clone(&codec),
         routing: Arc::new(routing),
         breaker: breaker.clone(),
+        hold: HoldParameters::default(),
         heartbeat_every: Some(MINUTE / 2),
         progress: vec![c::RISK_METRICS.into()],
         monitor: Arc::new(|_, _| Box::new(Counter::default())),

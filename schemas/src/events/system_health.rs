@@ -50,6 +50,8 @@ pub enum HealthKind {
     Late,
     /// A periodic score.
     Score,
+    /// Keys are held behind dead letters.
+    HeldKeys,
 }
 
 /// How a component is.

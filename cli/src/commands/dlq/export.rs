@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tapewatch_config::Settings;
 use tapewatch_consumers::redrive::{Exported, Request, export};
 use tapewatch_eventlog::Log;
 use tapewatch_schemas::TopicName;
@@ -36,14 +37,15 @@ pub struct Args {
     filter: FilterArgs,
 }
 
-pub(super) fn run(args: Args, log: &Arc<dyn Log>, decoder: &Decoder) -> Result<ExitCode, CliError> {
+pub(super) fn run(args: Args, log: &Arc<dyn Log>, settings: &Settings) -> Result<ExitCode, CliError> {
+    let decoder = Decoder::new(settings)?;
     let (letters, _) = letters_of(log.as_ref(), &args.topic)?;
     let topic = TopicName::from(letters.strip_suffix(".dlq").unwrap_or(&letters));
-    let request = Request { filter: args.filter.filter(), ..redrive::everything(topic) };
+    let request = Request { filter: args.filter.filter(), ..redrive::everything(topic, settings) };
     let interrupt = Interrupt::listen()?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let outcome = export::<CliError>(log, &request, |shown| {
-        writeln!(out, "{}", line(shown, &request.topic, decoder))?;
+        writeln!(out, "{}", line(shown, &request.topic, &decoder))?;
         Ok(!interrupt.asked())
     })?;
     out.flush()?;

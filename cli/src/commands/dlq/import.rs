@@ -66,7 +66,7 @@ pub(super) fn run(args: Args, log: &Arc<dyn Log>, settings: &Settings) -> Result
     for (topic, letters) in intake.found {
         let repairs = Repairs { file: name.clone(), letters };
         let (who, why) = (who.clone(), why.clone());
-        requests.push(Request { repairs: Some(repairs), who, why, ..everything(topic) });
+        requests.push(Request { repairs: Some(repairs), who, why, ..everything(topic, settings) });
     }
     for request in &requests {
         for (line, what) in unknown(log, request)? {

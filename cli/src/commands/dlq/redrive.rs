@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tapewatch_config::Settings;
 use tapewatch_consumers::redrive::{Filter, Histogram, Left, Outcome, Request, redrive, survey};
 use tapewatch_eventlog::Log;
 use tapewatch_schemas::TopicName;
@@ -60,7 +61,12 @@ pub struct Args {
     json: bool,
 }
 
-pub(super) fn run(args: Args, log: &Arc<dyn Log>, context: &Context) -> Result<ExitCode, CliError> {
+pub(super) fn run(
+    args: Args,
+    log: &Arc<dyn Log>,
+    context: &Context,
+    settings: &Settings,
+) -> Result<ExitCode, CliError> {
     let (letters, _) = letters_of(log.as_ref(), &args.topic)?;
     let topic = TopicName::from(letters.strip_suffix(".dlq").unwrap_or(&letters));
     topic_name::partitions(log.as_ref(), redrive_topic(topic.as_str()).as_str())?;
@@ -71,7 +77,7 @@ pub(super) fn run(args: Args, log: &Arc<dyn Log>, context: &Context) -> Result<E
         discard: args.discard,
         who,
         why,
-        ..everything(topic)
+        ..everything(topic, settings)
     };
     let outcome = if args.dry_run { survey(log, &request)? } else { send(log, &request)? };
     let told = Told { request: &request, outcome: &outcome, dry: args.dry_run };
@@ -89,14 +95,14 @@ pub(super) fn run(args: Args, log: &Arc<dyn Log>, context: &Context) -> Result<E
 }
 
 /// All letters of a topic.
-pub(super) fn everything(topic: TopicName) -> Request {
+pub(super) fn everything(topic: TopicName, settings: &Settings) -> Request {
     Request {
+        in_order: settings.dead_letters.holds(topic.as_str()),
         topic,
         filter: Filter::default(),
         max_attempts: u32::MAX,
         discard: false,
         repairs: None,
-        in_order: false,
         who: String::new(),
         why: String::new(),
     }

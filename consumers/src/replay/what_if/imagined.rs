@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use tapewatch_eventlog::dead_letter::Redriven;
 use tapewatch_eventlog::{RecordRef, TopicPartition};
-use tapewatch_schemas::catalogue::source_of;
+use tapewatch_schemas::catalogue::{is_redrive, source_of};
 use tapewatch_schemas::journal::JournalRecord;
 use tapewatch_schemas::{Digest, Event, Time, TopicName};
 
@@ -119,27 +120,47 @@ impl Imagined {
         let time = self.merge_time(at, Some(event.event_time()));
         self.tick_before(time, outbox);
         let Some(core) = self.core.as_mut() else { return };
-        let topic = TopicName::from(source_of(record.topic.as_str()));
+        let (topic, redriven) = origin(record);
+        let holding = core.holding(&topic, record, redriven.as_ref());
         if core.observe(record, &topic, event, outbox).is_err() {
+            core.hold(holding.as_ref());
             core.fail(at, record.offset, true);
         } else {
+            core.settle(holding.as_ref());
             self.lanes.entry(at.clone()).or_insert((record.offset, time)).1 = time;
         }
     }
 
     /// Takes the step of a dead letter that a person has given up.
-    pub(super) fn discard(&mut self, at: &TopicPartition, outbox: &mut Outbox) {
+    pub(super) fn discard(&mut self, at: &TopicPartition, record: &RecordRef<'_>, outbox: &mut Outbox) {
         self.tick_before(self.merge_time(at, None), outbox);
         if let Some(core) = self.core.as_mut() {
-            core.discard();
+            let (topic, redriven) = origin(record);
+            core.discard(core.holding(&topic, record, redriven.as_ref()).as_ref());
         }
     }
 
     /// Takes the step of a dead letter, the task's `own` or another's.
-    pub(super) fn fail(&mut self, at: &TopicPartition, offset: i64, own: bool, outbox: &mut Outbox) {
+    pub(super) fn fail(
+        &mut self,
+        at: &TopicPartition,
+        record: &RecordRef<'_>,
+        own: bool,
+        outbox: &mut Outbox,
+    ) {
         self.tick_before(self.merge_time(at, None), outbox);
         if let Some(core) = self.core.as_mut() {
-            core.fail(at, offset, own);
+            let (topic, redriven) = origin(record);
+            if own {
+                core.hold(core.holding(&topic, record, redriven.as_ref()).as_ref());
+            }
+            core.fail(at, record.offset, own);
         }
     }
+}
+
+/// Where a record was published first.
+fn origin(record: &RecordRef<'_>) -> (TopicName, Option<Redriven>) {
+    let read = record.topic.as_str();
+    (TopicName::from(source_of(read)), if is_redrive(read) { Redriven::read(record) } else { None })
 }

@@ -135,9 +135,9 @@ fn one(imagined: &mut Imagined, scripted: Scripted, outbox: &mut Outbox) -> usiz
                 return before;
             }
             if fate == Fate::Discarded {
-                imagined.discard(at, outbox);
+                imagined.discard(at, &record, outbox);
             } else {
-                imagined.fail(at, record.offset, fate != Fate::DeadElsewhere, outbox);
+                imagined.fail(at, &record, fate != Fate::DeadElsewhere, outbox);
             }
             outbox.len()
         }
