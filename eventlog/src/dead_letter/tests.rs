@@ -85,6 +85,79 @@ fn a_letter_has_the_original_and_every_convention() {
     );
 }
 
+/// Every header, by its whole name: Kafka Connect's, Kafka Streams' and Spring's tools look them up by these.
+/// Connect and Streams read text, Spring numbers in 4 and 8 bytes. There are no stack traces to tell.
+#[test]
+fn the_names_are_those_that_the_tools_of_the_field_look_up() {
+    let source = batch(&[(42, Some(b"a"), Some(b"{}"))], &[]);
+    let letter = WHY.of(&source.record(0), 1 << 20);
+    let error = WHY.error.as_bytes();
+    let expected: [(&str, &[u8]); 32] = [
+        ("tapewatch.kind", b"record"),
+        ("tapewatch.worker", b"risk"),
+        ("tapewatch.task", b"3"),
+        ("tapewatch.reason", b"misrouted"),
+        ("tapewatch.attempts", b"1"),
+        ("tapewatch.error", error),
+        ("tapewatch.topic", b"exec.reports.v1"),
+        ("tapewatch.partition", b"3"),
+        ("tapewatch.offset", b"42"),
+        ("tapewatch.timestamp", b"1700000000123456"),
+        ("__connect.errors.topic", b"exec.reports.v1"),
+        ("__connect.errors.partition", b"3"),
+        ("__connect.errors.offset", b"42"),
+        ("__connect.errors.connector.name", b"tapewatch.risk"),
+        ("__connect.errors.task.id", b"3"),
+        ("__connect.errors.stage", b"KEY_CONVERTER"),
+        ("__connect.errors.class.name", b"tapewatch.risk"),
+        ("__connect.errors.exception.class.name", b"tapewatch.Misrouted"),
+        ("__connect.errors.exception.message", error),
+        ("__streams.errors.exception", b"tapewatch.Misrouted: key `a` belongs to partition 2 of 12"),
+        ("__streams.errors.message", error),
+        ("__streams.errors.topic", b"exec.reports.v1"),
+        ("__streams.errors.partition", b"3"),
+        ("__streams.errors.offset", b"42"),
+        ("kafka_dlt-exception-fqcn", b"tapewatch.Misrouted"),
+        ("kafka_dlt-exception-message", error),
+        ("kafka_dlt-original-topic", b"exec.reports.v1"),
+        ("kafka_dlt-original-partition", &[0, 0, 0, 3]),
+        ("kafka_dlt-original-offset", &[0, 0, 0, 0, 0, 0, 0, 42]),
+        ("kafka_dlt-original-timestamp", &1_700_000_000_123_i64.to_be_bytes()),
+        ("kafka_dlt-original-timestamp-type", b"CreateTime"),
+        ("kafka_dlt-original-consumer-group", b"tapewatch.risk"),
+    ];
+    let found: Vec<(&str, &[u8])> =
+        letter.headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_comes_back_says_so_in_headers_of_our_own() {
+    let source = batch(&[(42, Some(b"a"), Some(b"{}"))], &[("traceparent", b"00-1")]);
+    let letter = read_back(&WHY.of(&source.record(0), 1 << 20));
+    let back = Redriven::of(&Letter::read(&letter.record(0)).unwrap(), (3, 7));
+    let key = Some(Bytes::from_static(b"a"));
+    let sent = back.record(3, key, Some(Bytes::from_static(b"{}")), letter.record(0).headers.iter());
+    let expected: [(&str, &[u8]); 12] = [
+        ("traceparent", b"00-1"),
+        ("tapewatch.kind", b"redriven"),
+        ("tapewatch.worker", b"risk"),
+        ("tapewatch.task", b"3"),
+        ("tapewatch.reason", b"misrouted"),
+        ("tapewatch.attempts", b"1"),
+        ("tapewatch.topic", b"exec.reports.v1"),
+        ("tapewatch.partition", b"3"),
+        ("tapewatch.offset", b"42"),
+        ("tapewatch.timestamp", b"1700000000123456"),
+        ("tapewatch.letter.partition", b"3"),
+        ("tapewatch.letter.offset", b"7"),
+    ];
+    let found: Vec<(&str, &[u8])> =
+        sent.headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())).collect();
+    assert_eq!((sent.target.topic.as_str(), found.as_slice()), ("exec.reports.v1.redrive", &expected[..]));
+    assert_eq!(Redriven::read(&read_back(&sent).record(0)), Some(back));
+}
+
 #[test]
 fn what_does_not_fit_is_cut_and_says_so() {
     let value = vec![7; 100_000];
