@@ -13,6 +13,7 @@ mod disk;
 mod new_version;
 mod offsets_reset;
 mod poison;
+mod redriven;
 mod rolling_bounce;
 mod scaling;
 mod schema_midstream;

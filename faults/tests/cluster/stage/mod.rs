@@ -91,13 +91,18 @@ impl Stage {
 
     /// A stage over an embedded log; none, and it says so, unless `scripts/faults` runs this.
     pub(crate) fn embedded(hazard: &str, url: &str) -> Option<Self> {
+        Self::embedded_with(hazard, url, &[])
+    }
+
+    /// As [`Stage::embedded`], with these settings over the usual ones.
+    pub(crate) fn embedded_with(hazard: &str, url: &str, settings: &[(&str, &str)]) -> Option<Self> {
         if std::env::var_os("TAPEWATCH_TEST_KAFKA").is_none() {
             eprintln!("skipped: scripts/faults builds the programs for it");
             return None;
         }
         let alone = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
         let log = open(url, &OpenOptions::default()).expect("a file");
-        Some(Self::set(hazard, &[], url.to_owned(), log, false, alone))
+        Some(Self::set(hazard, settings, url.to_owned(), log, false, alone))
     }
 
     fn set(
