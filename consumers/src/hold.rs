@@ -32,6 +32,8 @@ pub struct Holding<'a> {
     offset: i64,
     /// True if it came back.
     back: bool,
+    /// True if all of the key up to it is settled with it.
+    through: bool,
 }
 
 /// The keys that a task holds.
@@ -62,11 +64,11 @@ impl HoldParameters {
         }
         let key = record.key?;
         let Some(back) = redriven else {
-            return Some(Holding { topic, key, offset: record.offset, back: false });
+            return Some(Holding { topic, key, offset: record.offset, back: false, through: false });
         };
         // One that was repaired and now belongs to another key's partition stands in no order here.
         let ordered = back.source.topic == *topic && back.source.partition == record.partition;
-        ordered.then_some(Holding { topic, key, offset: back.offset, back: true })
+        ordered.then_some(Holding { topic, key, offset: back.offset, back: true, through: back.through })
     }
 }
 
@@ -125,6 +127,9 @@ impl HeldKeys {
         let Some(keys) = self.0.get_mut(one.topic) else { return };
         let Some(held) = keys.get_mut(one.key) else { return };
         match held.barrier {
+            // What may be behind the barrier is at or before it; what is left comes in its order.
+            Some(barrier) if one.through && barrier > one.offset => return,
+            _ if one.through => held.barrier = None,
             Some(barrier) if one.offset < barrier => return,
             // Given up although one before it failed again: what is newest now is what was lettered again.
             Some(barrier) if one.offset > barrier => {
@@ -165,7 +170,7 @@ mod tests {
         /// A record of the key: true if it is taken.
         fn comes(&mut self, offset: i64, back: bool, good: bool) -> bool {
             let (topic, offset, back) = self.one(offset, back);
-            let one = Holding { topic: &topic, key: b"k", offset, back };
+            let one = Holding { topic: &topic, key: b"k", offset, back, through: false };
             if self.keys.blocks(&one).is_some() || !good {
                 self.keys.letter(&one, 10);
                 return false;
@@ -209,9 +214,26 @@ mod tests {
         (2..5).for_each(|offset| assert!(!desk.comes(offset, false, offset != 2)));
         assert!(!desk.comes(2, true, false) && !desk.comes(3, true, true));
         let topic = desk.topic.clone();
-        desk.keys.settle(&Holding { topic: &topic, key: b"k", offset: 4, back: true });
+        desk.keys.settle(&Holding { topic: &topic, key: b"k", offset: 4, back: true, through: false });
         assert!(desk.holds() && desk.comes(2, true, true) && desk.holds());
         assert!(desk.comes(3, true, true) && !desk.holds());
+    }
+
+    #[test]
+    fn what_is_gone_is_given_up_and_what_is_left_keeps_its_order() {
+        let mut desk = Desk::new();
+        let topic = desk.topic.clone();
+        let through = |offset| Holding { topic: &topic, key: b"k", offset, back: true, through: true };
+        (2..6).for_each(|offset| assert!(!desk.comes(offset, false, offset != 2)));
+        desk.keys.settle(&through(1));
+        assert!(!desk.comes(3, true, true), "nothing of it was before 2");
+        // 2 and 3 are gone.
+        desk.keys.settle(&through(3));
+        assert!(!desk.comes(6, false, true), "a live one waits for those that are left");
+        assert!(desk.comes(4, true, true) && desk.comes(5, true, true) && desk.holds());
+        // And now 6, the newest.
+        desk.keys.settle(&through(6));
+        assert!(!desk.holds() && desk.comes(7, false, true));
     }
 
     #[test]
@@ -219,7 +241,10 @@ mod tests {
         let mut desk = Desk::new();
         let topic = desk.topic.clone();
         for number in 0..20_u8 {
-            desk.keys.letter(&Holding { topic: &topic, key: &[number], offset: 0, back: false }, 10);
+            desk.keys.letter(
+                &Holding { topic: &topic, key: &[number], offset: 0, back: false, through: false },
+                10,
+            );
         }
         assert_eq!(desk.keys.len(), 10);
     }

@@ -6,6 +6,7 @@ mod export;
 mod ledger;
 mod parcel;
 mod post;
+mod release;
 mod request;
 mod survey;
 
@@ -19,6 +20,7 @@ use tapewatch_schemas::catalogue::dlq_topic;
 pub use error::RedriveError;
 pub use export::{Exported, export};
 pub use ledger::{Entry, Kind};
+pub use release::{Release, Released, release};
 pub use request::{Filter, LetterId, Repair, Repairs, Request};
 pub use survey::{Histogram, Left};
 

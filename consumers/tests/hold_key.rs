@@ -8,16 +8,20 @@ mod support;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use support::{MINUTE, TOO_SOON, Tape, by_task, dump, holds, memory, worker_plan};
+use rusqlite::{Connection, params};
+use support::{MINUTE, TOO_SOON, Tape, by_task, create, dump, holds, memory, worker_plan};
 use tapewatch_consumers::Worker;
 use tapewatch_consumers::hold::HoldParameters;
 use tapewatch_consumers::plan::WorkerPlan;
-use tapewatch_consumers::redrive::{Filter, LetterId, Outcome, Repair, Repairs, Request, redrive};
+use tapewatch_consumers::redrive::{
+    Filter, LetterId, Outcome, RedriveError, Release, Released, Repair, Repairs, Request, redrive, release,
+};
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::dead_letter::Letter;
-use tapewatch_eventlog::{Log, LogError, OutRecord, Round, TopicPartition};
+use tapewatch_eventlog::{Log, LogError, OpenOptions, OutRecord, Round, TopicPartition, open};
 use tapewatch_schemas::catalogue as c;
 use tapewatch_schemas::events::{HealthKind, HealthStatus};
+use tapewatch_schemas::partition::Partitioner;
 use tapewatch_schemas::{Codec, Event, Reason};
 
 const DLQ: &str = "exec.reports.v1.dlq";
@@ -91,6 +95,19 @@ impl Desk {
         let repair = Repair { line: 1, target: by.target.partition, key: by.key, value: by.value };
         let repairs = Repairs { file: "test".into(), letters: [(id, repair)].into() };
         self.redrive(&Request { repairs: Some(repairs), ..Self::all() })
+    }
+
+    fn release(&self, portfolio: &str) -> Result<Released, RedriveError> {
+        let wanted = Release {
+            topic: c::EXEC_REPORTS.into(),
+            partition: Partitioner::Murmur2.assign(portfolio.as_bytes(), 2) as i32,
+            key: portfolio.into(),
+            worker: "risk".into(),
+            group: "tapewatch.risk".into(),
+            who: "ann".into(),
+            why: "too old".into(),
+        };
+        release(&self.log, &wanted)
     }
 
     fn letters(&self) -> Vec<(Letter, i64)> {
@@ -260,4 +277,70 @@ fn as_many_keys_as_may_be_and_the_partition_waits() {
     desk.run();
     assert_eq!(desk.health().last(), Some(&(HealthStatus::Ok, Some(0))));
     holds(&desk.log, &desk.plan());
+}
+
+/// As retention does: letters below an offset of both partitions are removed.
+fn remove_letters(file: &std::path::Path, below: i64) {
+    let conn = Connection::open(file).unwrap();
+    let of_letters = "partition_id IN (SELECT p.id FROM partitions p JOIN topics t ON t.id = p.topic_id WHERE t.name = ?2)";
+    conn.execute(&format!("DELETE FROM entries WHERE offset < ?1 AND {of_letters}"), params![below, DLQ])
+        .unwrap();
+    conn.execute(
+        "UPDATE partitions SET earliest = min(next, ?1) WHERE topic_id = (SELECT id FROM topics WHERE name = ?2)",
+        params![below, DLQ],
+    )
+    .unwrap();
+}
+
+#[test]
+fn what_retention_has_removed_holds_nobody_once_it_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tape.db");
+    let url = format!("sqlite:{}", file.display());
+    let opened = || open(&url, &OpenOptions::default()).unwrap();
+    let mut desk = Desk { log: opened(), ..Desk::new() };
+    create(&*desk.log);
+    let mut records = vec![desk.junk("p4")];
+    records.extend(desk.good("p4", 3));
+    desk.write(records);
+    desk.run();
+    assert_eq!(desk.letters().len(), 4);
+    assert_eq!(desk.release("p4").unwrap(), Released { through: None, left: 4 }, "nothing is gone");
+    desk.log = memory();
+    remove_letters(&file, 2);
+    desk.log = opened();
+
+    // What is left is held behind what is gone, for ever.
+    assert_eq!(desk.redrive(&Desk::all()).sent, 2);
+    let early = desk.release("p4").unwrap_err().to_string();
+    assert!(early.contains("risk has not taken 2 records of exec.reports.v1.redrive"), "{early}");
+    desk.run();
+    assert_eq!((desk.count("p4"), desk.letters().len()), (0, 4));
+    assert_eq!(desk.release("p4").unwrap(), Released { through: Some(1), left: 2 });
+    let live = desk.good("p4", 1);
+    desk.write(live);
+    desk.run();
+    assert_eq!((desk.count("p4"), desk.letters().len()), (0, 5), "what is left goes first");
+    assert_eq!(desk.redrive(&Desk::all()).sent, 3);
+    desk.run();
+    assert_eq!(desk.count("p4"), 3);
+    let live = desk.good("p4", 1);
+    desk.write(live);
+    desk.run();
+    assert_eq!((desk.count("p4"), desk.letters().len()), (4, 5), "it is released");
+
+    // Everything of a key is gone, the newest too.
+    let records = vec![desk.junk("p4"), desk.fill("p4", None)];
+    desk.write(records);
+    desk.run();
+    desk.log = memory();
+    remove_letters(&file, 100);
+    desk.log = opened();
+    let done = desk.release("p4").unwrap();
+    assert_eq!((done.left, done.through.is_some()), (0, true));
+    desk.run();
+    let live = desk.good("p4", 1);
+    desk.write(live);
+    desk.run();
+    assert_eq!(desk.count("p4"), 5);
 }

@@ -5,6 +5,7 @@ mod filter;
 mod import;
 mod list;
 mod redrive;
+mod release;
 mod show;
 mod who;
 
@@ -36,6 +37,8 @@ pub enum Command {
     /// Send dead letters back to the worker that wrote them, in order and each once: to <topic>.redrive, never to
     /// the source
     Redrive(redrive::Args),
+    /// Give up what retention has removed of a held key's letters, so that the key goes on
+    Release(release::Args),
     /// Write dead letters as JSON lines, for a person to repair
     Export(export::Args),
     /// Send repaired dead letters back, checked against the schema: all of them, or none
@@ -50,6 +53,7 @@ pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
         Command::List(args) => list::run(&args, log.as_ref(), context),
         Command::Show(args) => show::run(&args, log.as_ref(), context, Decoder::new(&settings)?),
         Command::Redrive(args) => redrive::run(args, &log, context, &settings),
+        Command::Release(args) => release::run(args, &log, &settings),
         Command::Export(args) => export::run(args, &log, &settings),
         Command::Import(args) => import::run(args, &log, &settings),
     }

@@ -31,6 +31,19 @@ pub enum RedriveError {
         /// What is wrong with it.
         why: String,
     },
+    /// The worker has not taken what was sent back before.
+    #[error(
+        "{worker} has not taken {records} records of {at} yet, and what they lead to is not known: run this again \
+         once it has (`tapewatch status` shows where it stands)"
+    )]
+    UnderWay {
+        /// Where they wait.
+        at: TopicPartition,
+        /// How many.
+        records: u64,
+        /// The worker.
+        worker: String,
+    },
     /// A transaction was not acknowledged.
     #[error(
         "{records} records for {topic}.redrive: {source}. What was sent before stands; run the same again"

@@ -25,6 +25,8 @@ pub enum Kind {
     Discard,
     /// They were sent back repaired.
     Import,
+    /// What retention has removed of a held key was given up.
+    Release,
 }
 
 /// One transaction, as JSON.

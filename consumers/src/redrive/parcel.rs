@@ -80,6 +80,12 @@ pub(super) fn pack(
     gather(scanner, &request.topic, partition, chosen, |index, record| {
         found[index] = Some(sent(&chosen[index], record, partition, request));
     })?;
+    if request.discard {
+        // What is given up needs no bytes.
+        for (one, records) in chosen.iter().zip(&mut found) {
+            records.get_or_insert_with(|| vec![given_up(one, one.key.as_deref(), partition)]);
+        }
+    }
     let mut parcel = Parcel::default();
     let mut settled = Settled::default();
     for (one, record) in chosen.iter().zip(found) {
@@ -118,12 +124,8 @@ impl Settled {
 /// The record as it goes back.
 fn sent(one: &Candidate, record: &RecordRef<'_>, partition: i32, request: &Request) -> Vec<OutRecord> {
     let key = record.key.map(Bytes::copy_from_slice);
-    let given_up = || {
-        let back = Redriven { discarded: true, ..one.back.clone() };
-        back.record(partition, key.clone(), None, std::iter::empty())
-    };
     if request.discard {
-        return vec![given_up()];
+        return vec![given_up(one, record.key, partition)];
     }
     let Some(repair) = request.repair(one.id()) else {
         let value = record.value.map(Bytes::copy_from_slice);
@@ -134,7 +136,13 @@ fn sent(one: &Candidate, record: &RecordRef<'_>, partition: i32, request: &Reque
     let mut records = vec![one.back.record(repair.target, own, repair.value.clone(), record.headers.iter())];
     // Under another key it settles nothing of its own, which is held: that is done beside it.
     if moved && request.in_order && key.is_some() {
-        records.push(given_up());
+        records.push(given_up(one, record.key, partition));
     }
     records
+}
+
+/// What says that it is settled, and is not processed.
+fn given_up(one: &Candidate, key: Option<&[u8]>, partition: i32) -> OutRecord {
+    let back = Redriven { discarded: true, ..one.back.clone() };
+    back.record(partition, key.map(Bytes::copy_from_slice), None, std::iter::empty())
 }

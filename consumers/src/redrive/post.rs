@@ -58,7 +58,8 @@ impl Post {
         self.write(records, entry)
     }
 
-    fn write(&mut self, mut records: Vec<OutRecord>, entry: Entry) -> Result<(), RedriveError> {
+    /// Writes these and their entry, whose place in the chain is filled in.
+    pub(super) fn write(&mut self, mut records: Vec<OutRecord>, entry: Entry) -> Result<(), RedriveError> {
         let entry = self.ledger.link(entry);
         let value = serde_json::to_vec(&entry).expect("an entry is plain data");
         let hash = Digest::of(&value);

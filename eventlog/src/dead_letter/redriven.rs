@@ -11,6 +11,8 @@ use crate::{OutRecord, RecordRef, TopicPartition};
 const REDRIVEN: &str = "redriven";
 /// What it says of one that a person has given up.
 const DISCARDED: &str = "discarded";
+/// What it says of one that stands for all of its key up to it.
+const THROUGH: &str = "discarded_through";
 
 /// What a redriven record's headers say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Redriven {
     pub letter: (i32, i64),
     /// True if it is not to be processed, only to be counted as settled.
     pub discarded: bool,
+    /// True if with it all of its key is settled that was published before it: what is gone, and can never come.
+    pub through: bool,
 }
 
 impl Redriven {
@@ -48,15 +52,17 @@ impl Redriven {
             timestamp: letter.timestamp,
             letter: at,
             discarded: false,
+            through: false,
         }
     }
 
     /// Reads the headers; none if they are not those of a redriven record.
     pub fn read(record: &RecordRef<'_>) -> Option<Self> {
         let get = |name: &str| std::str::from_utf8(record.headers.get(name)?).ok();
-        let discarded = match get("tapewatch.kind")? {
-            REDRIVEN => false,
-            DISCARDED => true,
+        let (discarded, through) = match get("tapewatch.kind")? {
+            REDRIVEN => (false, false),
+            DISCARDED => (true, false),
+            THROUGH => (true, true),
             _ => return None,
         };
         Some(Self {
@@ -72,6 +78,7 @@ impl Redriven {
                 get("tapewatch.letter.offset")?.parse().ok()?,
             ),
             discarded,
+            through,
         })
     }
 
@@ -86,8 +93,13 @@ impl Redriven {
     ) -> OutRecord {
         let own = headers.filter(|(name, _)| !OURS.iter().any(|prefix| name.starts_with(prefix)));
         let mut headers: Vec<(String, Bytes)> = own.map(|(name, value)| bytes(name, value)).collect();
+        let kind = match (self.through, self.discarded) {
+            (true, _) => THROUGH,
+            (false, true) => DISCARDED,
+            (false, false) => REDRIVEN,
+        };
         headers.extend([
-            text("tapewatch.kind", if self.discarded { DISCARDED } else { REDRIVEN }),
+            text("tapewatch.kind", kind),
             text("tapewatch.worker", &self.worker),
             text("tapewatch.task", self.task),
             text("tapewatch.reason", self.reason),
