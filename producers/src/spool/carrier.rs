@@ -87,7 +87,7 @@ impl Carrier {
     }
 
     /// Opens the writer if there is none, which aborts what an earlier one of the id left open.
-    fn writer(&mut self) -> Result<&mut Box<dyn Writer>, CommitError> {
+    pub(super) fn writer(&mut self) -> Result<&mut Box<dyn Writer>, CommitError> {
         if self.writer.is_none() {
             self.writer = Some(self.log.writer(&self.id).map_err(CommitError::Aborted)?);
         }

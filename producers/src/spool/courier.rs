@@ -17,6 +17,8 @@ use super::{SpoolCounts, SpoolError, SpoolOptions};
 /// Bytes of a record beside its key, value and headers, at most, on any log: what Kafka's framing takes, the mark,
 /// and where the record goes.
 const FRAMING: usize = 512;
+/// So few records in the spool are its last: it is worth waiting for them to go.
+const LAST: u64 = 1_000;
 /// A wait looks for the shutdown so often.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -142,10 +144,11 @@ impl Courier {
 
     fn take(&self, round: &Round, patience: Duration) -> (Result<Taken, SpoolError>, Option<Notice>) {
         let records = round.records.len();
-        let mut state = self.shared.lock();
+        let state = self.shared.lock();
         if let Some(dead) = &state.dead {
             return (Err(self.refused(records, dead.clone())), None);
         }
+        let mut state = self.catch_up(state, patience);
         if state.file.waiting() > 0 || state.edge.permit(self.shared.now()).is_err() {
             let why = state.why.clone();
             return self.spool(&mut state, round, false, why);
@@ -179,6 +182,21 @@ impl Courier {
         }
     }
 
+    /// Waits for the last of what is in the spool to come to the log, if that goes well: whoever writes more often than
+    /// a transaction takes would never go straight again. Once in vain is enough.
+    fn catch_up<'a>(&self, mut state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
+        let until = Instant::now() + patience;
+        while state.keeping_up && (1..=LAST).contains(&state.file.waiting()) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                state.keeping_up = false;
+                break;
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state
+    }
+
     /// The log takes too long over a round: the spool takes it, with the attempt that is under way.
     fn take_over(
         &self,
@@ -189,6 +207,7 @@ impl Courier {
         let records = round.records.len();
         let why = format!("no answer from {} within {patience:?}", self.shared.log);
         state.why.clone_from(&why);
+        state.keeping_up = false;
         let (taken, notice) = self.spool(&mut state, round, true, why);
         let Err(spool) = taken else {
             let untaken = state.direct.take().is_some_and(|direct| direct.round.is_some());

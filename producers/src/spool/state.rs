@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) stop: bool,
     /// What the last failed attempt came to.
     pub(super) why: String,
+    /// True while attempts succeed, and nobody waited for one in vain.
+    pub(super) keeping_up: bool,
     pause: Duration,
     not_before: Duration,
     told: Duration,
@@ -83,6 +85,7 @@ impl Shared {
             dead: None,
             stop: false,
             why: "nothing was tried yet".to_owned(),
+            keeping_up: false,
             pause,
             not_before: Duration::ZERO,
             told: Duration::ZERO,
@@ -109,6 +112,8 @@ impl Shared {
 
     /// The thread's work, until the courier is closed.
     pub(super) fn serve(&self, mut carrier: Carrier) {
+        // The first time takes Kafka seconds. If it fails, so does the first attempt, which says why.
+        let _ = carrier.writer();
         while let Some(mut job) = self.next() {
             let began = Instant::now();
             let result = match &mut job {
@@ -155,6 +160,7 @@ impl Shared {
         let mut state = self.lock();
         let away = matches!(result, Err(CommitError::Aborted(_) | CommitError::Unknown(_)));
         state.edge.note(now, took, away);
+        state.keeping_up = result.is_ok();
         if let Err(error) = &result {
             state.why = error.to_string();
             state.not_before = now + state.pause;
