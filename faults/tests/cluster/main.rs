@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed, its helpers too")]
 
+mod broker_away;
 mod broker_killed;
 mod broker_paused;
 mod clock_jumps;
