@@ -14,6 +14,18 @@ const CHILD: &str = "TAPEWATCH_TEST_SPOOL_CHILD";
 /// Rounds of one run.
 const RUN: u64 = 1_000_000;
 
+/// A child that produces, started by this command.
+fn child(mut by: Command, run: u64, folder: &Path) -> Producer {
+    by.args(["killed::produces_as_a_child", "--exact", "--nocapture"]);
+    by.env(CHILD, format!("{run} {}", folder.display()));
+    Producer(by.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
+}
+
+/// The number of a round that a child says was taken.
+fn number(line: &str) -> Option<u64> {
+    line.rsplit_once("taken ").and_then(|(_, number)| number.parse().ok())
+}
+
 struct Producer(Child);
 
 impl Drop for Producer {
@@ -42,9 +54,11 @@ fn produces_as_a_child() {
         // For some of the time, nothing gets through.
         let away = (number / 20) % 2 == run % 2;
         plan.set_rates(if away { Rates { abort: 10_000, ..rates } } else { rates });
-        courier.write(&mut round(run * RUN + number), PATIENCE).unwrap();
         let mut out = std::io::stdout().lock();
-        writeln!(out, "taken {}", run * RUN + number).unwrap();
+        match courier.write(&mut round(run * RUN + number), PATIENCE) {
+            Ok(_) => writeln!(out, "taken {}", run * RUN + number).unwrap(),
+            Err(refused) => return writeln!(out, "refused: {refused}").unwrap(),
+        }
         out.flush().unwrap();
     }
 }
@@ -55,15 +69,8 @@ fn a_producer_that_is_killed_loses_and_doubles_nothing() {
     log_in(folder.path());
     let mut taken = BTreeSet::new();
     for (run, until) in [3, 25, 31, 48, 7, 90, 22, 61].into_iter().enumerate() {
-        let mut producer = Command::new(std::env::current_exe().unwrap());
-        producer.args(["killed::produces_as_a_child", "--exact", "--nocapture"]);
-        producer.env(CHILD, format!("{run} {}", folder.path().display()));
-        let mut producer = Producer(
-            producer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap(),
-        );
+        let mut producer = child(Command::new(std::env::current_exe().unwrap()), run as u64, folder.path());
         let mut lines = BufReader::new(producer.0.stdout.take().unwrap()).lines();
-        let number =
-            |line: &str| line.rsplit_once("taken ").and_then(|(_, number)| number.parse::<u64>().ok());
         let mut said = 0;
         while said < until {
             let line = lines.next().expect("it goes on").unwrap();
@@ -90,4 +97,27 @@ fn a_producer_that_is_killed_loses_and_doubles_nothing() {
     let lost: Vec<_> = taken.difference(&there).collect();
     assert!(lost.is_empty(), "{lost:?}");
     assert!(there.len() <= taken.len() + 8, "at most the one that each run was at beyond what it said");
+}
+
+#[test]
+fn a_file_size_limit_refuses_the_round_and_keeps_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    log_in(folder.path());
+    // The limit counts blocks of 512 B or 1 KiB, as the shell has it; its signal is ignored, so that the write
+    // fails instead.
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "trap '' XFSZ; ulimit -f 600; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().unwrap());
+    let producer = &mut child(limited, 0, folder.path()).0;
+    let said: Vec<_> =
+        BufReader::new(producer.stdout.take().unwrap()).lines().map_while(Result::ok).collect();
+    assert!(producer.wait().unwrap().success(), "{said:?}");
+    let taken: Vec<u64> = said.iter().filter_map(|line| number(line)).collect();
+    let refused = said.iter().find_map(|line| line.split_once("refused: ")).expect("it has a limit").1;
+    assert!(taken.len() > 10, "{taken:?}");
+    assert!(refused.contains("p.spool took none of 4 records: no space left"), "{refused}");
+    let log = log_in(folder.path());
+    drained(&courier(&log, folder.path()));
+    assert_eq!(values(&*log), expected(taken.into_iter()));
 }
