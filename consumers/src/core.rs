@@ -1,28 +1,24 @@
 //! The deterministic part of a task: one step after another, live, restored or replayed, all the same.
 
+mod health;
+mod outgoing;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tapewatch_eventlog::dead_letter::Redriven;
-use tapewatch_eventlog::{OutRecord, RecordRef, TopicPartition};
-use tapewatch_monitors::{Ages, Monitor, Output, Refusal, Seen, SourceChange, SourceSkip};
-use tapewatch_schemas::catalogue::SYSTEM_HEALTH;
+use tapewatch_eventlog::{RecordRef, TopicPartition};
+use tapewatch_monitors::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip};
 use tapewatch_schemas::codec::Codec;
-use tapewatch_schemas::events::{
-    Cause, HealthKind, HealthStatus, Heartbeat, Progress, Provenance, SystemHealth,
-};
-use tapewatch_schemas::{Event, RecordId, Time, TopicName, WorkerName};
+use tapewatch_schemas::events::{Cause, HealthKind, HealthStatus};
+use tapewatch_schemas::{Event, Time, TopicName, WorkerName};
 
 use crate::breaker::{Breaker, BreakerParameters};
-use crate::cloud_event;
 use crate::hold::{HeldKeys, HoldParameters, Holding};
 use crate::injected::{Injected, Seek, Start};
-use crate::inspect::source_of;
-use crate::outbox::{FROM, Outbox, Routing, TRACEPARENT};
+use crate::outbox::{Outbox, Routing, TRACEPARENT};
 
 /// Makes a task's monitor. It is told whether books are open from their first event.
 pub type MonitorFactory = Arc<dyn Fn(&Start, i32) -> Box<dyn Monitor> + Send + Sync>;
@@ -381,118 +377,6 @@ impl Core {
         }
     }
 
-    /// Says that the task is alive, and what went wrong since it last said so.
-    fn beat(&mut self, closed: bool) {
-        let CoreState { partition, clock, beats, .. } = self.state;
-        // Health is keyed by component: it may go to any partition.
-        let health = self.blueprint.routing.partitions.get(SYSTEM_HEALTH).copied().unwrap_or(0) as i32;
-        let own = self.blueprint.progress.iter().map(|topic| (topic.clone(), partition));
-        let all = own.chain((0..health).map(|number| (SYSTEM_HEALTH.into(), number)));
-        let progress = all.map(|place| Progress {
-            last_sequence: self.state.last_written.get(&place).copied().unwrap_or(-1),
-            topic: place.0,
-            partition: place.1,
-            complete_to: clock,
-            closed,
-        });
-        let event = Event::Heartbeat(Heartbeat {
-            source: source_of(self.blueprint.worker.as_str(), partition).into(),
-            sequence: beats,
-            event_time: clock,
-            progress: progress.collect(),
-        });
-        self.report_counts();
-        self.report_held();
-        self.outputs.push(Output { event, ages: Ages::default() });
-        self.state.beats += 1;
-        if let Some(every) = self.blueprint.heartbeat_every {
-            self.state.next_beat = Some(clock.floor_to(every) + every);
-        }
-    }
-
-    fn report_held(&mut self) {
-        let held = self.state.held.len() as u64;
-        if std::mem::replace(&mut self.state.held_said, held) == held {
-            return;
-        }
-        let (status, message) = match held {
-            0 => (HealthStatus::Ok, "no key is held".to_owned()),
-            _ if held >= self.blueprint.hold.most as u64 => (
-                HealthStatus::Failed,
-                format!(
-                    "{held} keys are held behind dead letters, as many as may be: their topics are not read on \
-                     until letters are sent back"
-                ),
-            ),
-            _ => (HealthStatus::Degraded, format!("{held} keys are held behind dead letters")),
-        };
-        let health = self.health(HealthKind::HeldKeys, status, None, message);
-        self.push(SystemHealth { count: Some(held as i64), ..health });
-    }
-
-    fn report_counts(&mut self) {
-        let (now, before) = (self.state.counts, self.state.reported);
-        self.state.reported = now;
-        let was = self.state.degraded;
-        let dead = (HealthKind::DeadLetters, now.dead - before.dead, "records were dead-lettered");
-        let late = (HealthKind::Late, now.late - before.late, "records came behind the frontier");
-        self.state.degraded = (dead.1 > 0, late.1 > 0);
-        for ((kind, count, what), was) in [(dead, was.0), (late, was.1)] {
-            let status = match (count, was) {
-                (0, false) => continue,
-                (0, true) => HealthStatus::Ok,
-                _ => HealthStatus::Degraded,
-            };
-            let message = format!("{count} {what} since the last report");
-            let health = self.health(kind, status, None, message);
-            self.push(SystemHealth { count: Some(count as i64), ..health });
-        }
-    }
-
-    fn report(
-        &mut self,
-        kind: HealthKind,
-        status: HealthStatus,
-        at: &TopicPartition,
-        offset: i64,
-        count: i64,
-        message: String,
-    ) {
-        let health = self.health(kind, status, Some(at), message);
-        self.push(SystemHealth { offset: Some(offset), count: Some(count), ..health });
-    }
-
-    fn health(
-        &self,
-        kind: HealthKind,
-        status: HealthStatus,
-        at: Option<&TopicPartition>,
-        message: String,
-    ) -> SystemHealth {
-        let mut component = format!("{}/{}", self.blueprint.worker, self.state.partition);
-        if let Some(at) = at {
-            write!(component, "/{at}").expect("writing to a string does not fail");
-        }
-        SystemHealth {
-            provenance: Provenance::default(),
-            id: RecordId::default(),
-            event_time: self.state.clock,
-            component,
-            kind,
-            status,
-            score: None,
-            topic: at.map(|at| at.topic.clone()),
-            input_partition: at.map(|at| at.partition),
-            offset: None,
-            count: None,
-            message,
-        }
-    }
-
-    fn push(&mut self, health: SystemHealth) {
-        self.outputs.push(Output { event: Event::SystemHealth(health), ages: Ages::default() });
-    }
-
     fn change_source(&mut self, event: &Injected, at: &TopicPartition, down: bool) {
         let change = SourceChange {
             topic: at.topic.clone(),
@@ -511,90 +395,5 @@ impl Core {
             let skip = SourceSkip { topic, partition, through, clock: self.state.clock };
             self.monitor.skipped(&skip, &mut self.outputs);
         }
-    }
-
-    /// Encodes and addresses what the step made, and takes the step.
-    fn publish(&mut self, cause: &Cause, traceparent: Option<&[u8]>, outbox: &mut Outbox) {
-        let step = self.state.step;
-        self.state.step += 1;
-        if self.outputs.is_empty() {
-            return;
-        }
-        let mut outputs = std::mem::take(&mut self.outputs);
-        let cause = cause.to_string();
-        for (index, output) in outputs.drain(..).enumerate() {
-            let record = self.record(output, step, index as u32, &cause, traceparent);
-            outbox.push(self.state.clock, record, &self.blueprint.codec);
-        }
-        self.outputs = outputs;
-    }
-
-    fn record(
-        &mut self,
-        output: Output,
-        step: u64,
-        index: u32,
-        cause: &str,
-        traceparent: Option<&[u8]>,
-    ) -> OutRecord {
-        let Output { mut event, ages } = output;
-        let worker = self.blueprint.worker.clone();
-        let partition = self.state.partition;
-        let from = format!("{worker}/{partition}/{step}/{index}");
-        let mut id = RecordId::of_step(worker.as_str(), partition, step, index);
-        if let Some(derived) = event.derived() {
-            // An alert's id is the monitor's own: it says which alert it is, not which step made it.
-            if *derived.id == RecordId::default() {
-                *derived.id = id;
-            }
-            id = *derived.id;
-            *derived.provenance = Provenance {
-                worker,
-                partition,
-                step: step as i64,
-                index: index as i32,
-                cause: cause.to_owned(),
-                configuration: self.blueprint.configuration.clone(),
-                code: self.blueprint.code.clone(),
-                freshest_age: ages.freshest,
-                stalest_age: ages.stalest,
-            };
-        }
-        let key = event.key().to_owned();
-        let target = self.blueprint.routing.target(event.topic(), key.as_bytes());
-        self.state.last_written.insert((target.topic.clone(), target.partition), step as i64);
-        let mut value = Vec::with_capacity(256);
-        self.blueprint.codec.encode(&event, &mut value).expect("our own events fit their own schemas");
-        let mut headers = vec![
-            (FROM.to_owned(), Bytes::from(from)),
-            (TRACEPARENT.to_owned(), Bytes::from(trace(cause, id, traceparent))),
-        ];
-        headers.extend(cloud_event::headers(&event));
-        let key = Some(Bytes::from(key.into_bytes()));
-        OutRecord { target, timestamp: None, key, value: Some(Bytes::from(value)), headers }
-    }
-}
-
-/// A W3C traceparent: the cause's trace if it has one, else one made of the cause's name.
-fn trace(cause: &str, id: RecordId, of_cause: Option<&[u8]>) -> String {
-    let inherited = of_cause
-        .and_then(|bytes| std::str::from_utf8(bytes).ok())
-        .and_then(|text| text.split('-').nth(1))
-        .filter(|trace| trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit()));
-    let mut text = String::with_capacity(55);
-    text.push_str("00-");
-    match inherited {
-        Some(trace) => text.push_str(trace),
-        None => hex(&mut text, &blake3::hash(cause.as_bytes()).as_bytes()[..16]),
-    }
-    text.push('-');
-    hex(&mut text, &id.0.as_bytes()[8..]);
-    text.push_str("-01");
-    text
-}
-
-fn hex(into: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        write!(into, "{byte:02x}").expect("writing to a string does not fail");
     }
 }
