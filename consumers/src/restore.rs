@@ -153,7 +153,11 @@ impl<'a> Restorer<'a> {
         if rerun.core().is_none() {
             return self.begin(partition);
         }
-        self.resume(rerun, journal_offset, epoch)
+        let mut task = self.resume(rerun, journal_offset, epoch)?;
+        if !records.is_empty() {
+            task.snapshot_soon(self.plan.runtime.snapshot_rounds);
+        }
+        Ok(task)
     }
 
     fn states(&mut self, topic: TopicName, partition: i32) -> Result<Collector, LogError> {

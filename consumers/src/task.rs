@@ -443,6 +443,14 @@ impl Task {
         if before != Time::MIN && clock.floor_to(every) > before.floor_to(every) { "daily" } else { "" }
     }
 
+    /// A task that was brought back by running records again saves its state within its next rounds, or one that dies
+    /// again and again would have more to run each time. Not in the first round, which is waited for, and not all
+    /// tasks in one. `rounds` is that of [`Task::snapshot_due`].
+    pub fn snapshot_soon(&mut self, rounds: u32) {
+        let within = 2 + self.core.partition().unsigned_abs() % 8;
+        self.since_snapshot = self.since_snapshot.max(rounds.saturating_sub(within));
+    }
+
     /// True if a snapshot is due: after so many journal records, or so long after the last.
     pub fn snapshot_due(&mut self, now: Time, rounds: u32, every: Duration) -> bool {
         let since = *self.snapshot_at.get_or_insert(now);

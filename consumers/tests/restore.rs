@@ -109,3 +109,23 @@ fn three_rounds(log: &Arc<dyn Log>) -> bool {
     }
     false
 }
+
+/// A worker that dies again and again does not have more to run again each time.
+#[test]
+fn a_restored_task_saves_its_state_soon() {
+    let log = support::memory();
+    let mut tape = Tape::new();
+    let mut life = || {
+        let mut plan = worker_plan(&*log, "a");
+        plan.runtime.snapshot_rounds = 1_000;
+        let mut worker = Worker::join(plan, Arc::clone(&log)).unwrap();
+        for _ in 0..12 {
+            log.writer("tape").unwrap().commit(&tape.slice(&*log, 10), None).unwrap();
+            worker.run_to_end().unwrap();
+        }
+        support::dump(&log, "state.risk.v1").len()
+    };
+    assert_eq!(life(), 0, "nothing is due in the first");
+    assert!(life() >= 2, "each task saves its state in the second");
+    all_holds(&log);
+}
