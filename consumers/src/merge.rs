@@ -59,6 +59,8 @@ pub struct Lane {
     pub optional: bool,
     /// True if dead letters come back here: nobody says when, so it is never waited for.
     pub redrive: bool,
+    /// The position that the last round of this membership wrote for the group.
+    pub written: Option<i64>,
     queue: VecDeque<Segment>,
     queued: usize,
     fetched_to: i64,
@@ -89,6 +91,7 @@ impl Lane {
             merge_time,
             down: false,
             full: false,
+            written: None,
             optional,
             queue: VecDeque::new(),
             queued: 0,

@@ -482,6 +482,16 @@ impl Task {
         let own = self.merge.lanes.iter().filter(|lane| !lane.broadcast);
         own.map(|lane| (lane.at.clone(), lane.position))
     }
+
+    /// Of the group's positions those that a round must write: of inputs, always, since they fence it, too; of what
+    /// comes back, which is rare, if they moved.
+    pub fn moved(&mut self) -> impl Iterator<Item = (TopicPartition, i64)> + '_ {
+        let own = self.merge.lanes.iter_mut().filter(|lane| !lane.broadcast);
+        own.filter_map(|lane| {
+            let before = lane.written.replace(lane.position);
+            (!lane.redrive || before != Some(lane.position)).then(|| (lane.at.clone(), lane.position))
+        })
+    }
 }
 
 /// A good record is not taken before the dead letter of its key.

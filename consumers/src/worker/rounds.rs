@@ -110,7 +110,7 @@ impl Worker {
             if task.snapshot_due(now, runtime.snapshot_rounds, runtime.snapshot_every) {
                 add_snapshot(&mut round, task, &self.plan);
             }
-            round.offsets.extend(task.offsets());
+            round.offsets.extend(task.moved());
         }
         self.due_since = None;
         if journals.is_empty() {
