@@ -64,7 +64,7 @@ pub enum Command {
     Up(up::Args),
     /// Play the tape alone into a log
     Play(play::Args),
-    /// Act on circuit breakers
+    /// Close an open circuit breaker: what stands before it is read again, or given up
     #[command(subcommand)]
     Breaker(breaker::Command),
     /// Check or register this release's schemas in a schema registry
@@ -89,7 +89,7 @@ pub enum Command {
     VerifyJournal(verify_journal::Args),
     /// Move a stopped worker forward in an input: what lies between is journalled as skipped on purpose
     Seek(seek::Args),
-    /// List, show or send back dead letters: what could not be used, and why
+    /// List, show, repair or send back dead letters: what could not be used, and why
     #[command(subcommand)]
     Dlq(dlq::Command),
     /// Check, show or name the settings

@@ -1,6 +1,5 @@
 //! `tapewatch`, the one command people type: what its arguments mean, and how it ends.
 
-mod base64;
 mod cli;
 pub mod commands;
 mod context;

@@ -202,7 +202,11 @@ async fn close(desk: Desk, asked: Close, before: Before) -> Answer {
         Ok(Err(_)) => refuse(StatusCode::SERVICE_UNAVAILABLE, format!("{here} is stopping or joining again")),
         Err(_) => refuse(
             StatusCode::GATEWAY_TIMEOUT,
-            format!("{here} has not answered for {} s; see /status", ANSWER.as_secs()),
+            format!(
+                "{here} has not answered for {} s and goes on: what is done so far is journalled. See /status, then \
+                 ask again",
+                ANSWER.as_secs()
+            ),
         ),
     }
 }

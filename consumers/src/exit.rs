@@ -106,7 +106,6 @@ pub fn of_worker(error: &WorkerError) -> u8 {
         | WorkerError::Failing { why, .. }
         | WorkerError::Fenced { why, .. } => of_commit(why),
         WorkerError::Topics(error) => of_topics(error),
-        WorkerError::Feed(error) => of_feed(error),
         WorkerError::Admin { .. } => CONFIGURATION,
     }
 }

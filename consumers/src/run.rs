@@ -20,7 +20,7 @@ use crate::restore::RestoreError;
 use crate::shutdown::Shutdown;
 use crate::stage::Stage;
 use crate::topic_watch::TopicWatch;
-use crate::worker::{Turn, Worker, WorkerError, wall};
+use crate::worker::{SkipError, Turn, Worker, WorkerError, wall};
 use crate::{topics, workers};
 
 /// How often the board and the gauges are brought up to date.
@@ -182,7 +182,11 @@ impl Process {
             board.acknowledged(acknowledged);
         }));
         match self.turns(&mut worker, shutdown)? {
-            Ended::Asked => worker.stop(),
+            Ended::Asked => {
+                let stopped = worker.take_stopped();
+                worker.stop()?;
+                stopped.map_or(Ok(()), Err)
+            }
             Ended::Fenced(why) => {
                 // It leaves before anything of it is opened anew: a fenced writer must not come back by
                 // fencing the one that fenced it.
@@ -229,18 +233,24 @@ impl Process {
             let skipped = match before {
                 Before::ReadAgain => worker.resume_breaker(&at, &who, &why).then_some(0),
                 Before::Skipped(to) => match worker.skip_breaker(&at, to, &who, &why) {
+                    Ok(skipped) => skipped,
+                    Err(SkipError::Worker(error)) => return Err(error),
                     // The worker goes on: its breaker is open on what could not be read.
-                    Err(WorkerError::Feed(error)) => {
+                    Err(error) => {
                         let _ = done.send(Err(error.to_string()));
                         continue;
                     }
-                    other => other?,
                 },
             };
             let name = self.plan.worker.as_str();
             BreakerResumed { worker: name, at: &at, who: &who, why: &why, skipped }.emit(&self.metrics);
             if skipped.is_some() {
                 worker.flush()?;
+                if let Some(why) = worker.fenced_by() {
+                    let _ =
+                        done.send(Err(format!("it is not journalled, another instance took over: {why}")));
+                    continue;
+                }
             }
             // Whoever asked may have gone.
             let _ = done.send(Ok(skipped));

@@ -48,6 +48,8 @@ pub struct Task {
     /// Number of tasks: broadcast partition p is the letter-writing business of task p modulo this.
     tasks: i32,
     probes: BTreeMap<TopicPartition, Probe>,
+    /// No probe looks at this source now.
+    unprobed: Option<TopicPartition>,
     refetch: Vec<TopicPartition>,
     /// Up to where heartbeats were heard, by partition.
     heard: BTreeMap<TopicPartition, i64>,
@@ -97,6 +99,7 @@ impl Task {
             epoch: Digest::NONE,
             tasks,
             probes: BTreeMap::new(),
+            unprobed: None,
             refetch: Vec::new(),
             heard: BTreeMap::new(),
             letter_bytes: 0,
@@ -337,6 +340,9 @@ impl Task {
                 continue;
             }
             let at = self.merge.lanes[index].at.clone();
+            if self.unprobed.as_ref() == Some(&at) {
+                continue;
+            }
             let Some(since) = self.core.breaker(&at).open_since() else { continue };
             let now = match patience {
                 Patience::Wall { now, .. } => now.max(self.core.clock()),

@@ -25,6 +25,7 @@ use tapewatch_schemas::{Time, TopicName};
 pub use crate::timing::wall;
 pub use error::WorkerError;
 pub(crate) use rounds::journal_record;
+pub use skip::SkipError;
 pub(crate) use states::{add_anchor, add_snapshot};
 
 use parts::Parts;
@@ -294,10 +295,12 @@ impl Worker {
         Ok(moved)
     }
 
+    /// Why a task was stopped, if one was.
+    pub fn take_stopped(&mut self) -> Option<WorkerError> {
+        self.stopped.pop_first().map(|(_, why)| why)
+    }
+
     /// Finishes the round under way, drops an anchor, commits and leaves the group.
-    ///
-    /// # Errors
-    /// What kept it from that; and after all was done why a task had been stopped, if one was.
     pub fn stop(mut self) -> Result<(), WorkerError> {
         self.stage.set(Stage::Draining);
         self.stopping = true;
@@ -321,7 +324,7 @@ impl Worker {
         }
         self.member.leave()?;
         self.stage.set(Stage::Joining);
-        self.stopped.into_values().next().map_or(Ok(()), Err)
+        Ok(())
     }
 }
 

@@ -98,7 +98,8 @@ fn only_the_task_whose_part_cannot_be_written_stops() {
     assert_eq!(worker.tasks().map(|task| task.core.partition()).collect::<Vec<_>>(), [0]);
     write(&mut tape);
     worker.run_to_end().unwrap();
-    let why = worker.stop().unwrap_err();
+    let why = worker.take_stopped().unwrap();
+    worker.stop().unwrap();
     assert!(why.to_string().contains("no more of this journal"), "{why}");
     let lines = |log: &Arc<dyn Log>| {
         let found = audit(log, &Subject::from(&worker_plan(&**log, "a")), &mut |_| {}).unwrap();

@@ -48,8 +48,8 @@ pub struct Close {
     why: String,
 }
 
-/// How long the worker may take to answer: it answers once the round is journalled.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the worker may take to answer: it answers once the rounds are journalled, or after 30 s that they are not yet.
+const PATIENCE: Duration = Duration::from_secs(40);
 /// The longest answer that is read, bytes.
 const LONGEST: u64 = 64 * 1024;
 

@@ -46,11 +46,13 @@ pub enum RedriveError {
     },
     /// A transaction was not acknowledged.
     #[error(
-        "{records} records for {topic}.redrive: {source}. What was sent before stands; run the same again"
+        "{records} records for {topic}.redrive/{partition}: {source}. What was sent before stands; run the same again"
     )]
     Commit {
         /// The source topic.
         topic: TopicName,
+        /// The partition.
+        partition: i32,
         /// How many records it had.
         records: usize,
         /// What the log says.

@@ -70,7 +70,8 @@ impl Post {
         self.commit(&round, hash).map_err(|failure| match failure {
             Failure::Log(error) => error.into(),
             Failure::Commit(source) => {
-                RedriveError::Commit { topic: entry.topic.clone(), records: count, source }
+                let (topic, partition) = (entry.topic.clone(), entry.partition);
+                RedriveError::Commit { topic, partition, records: count, source }
             }
         })?;
         self.ledger.note(&entry, hash);

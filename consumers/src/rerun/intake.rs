@@ -37,6 +37,8 @@ pub(crate) enum Fate {
     Taken,
     /// It is a dead letter of the task's own.
     Dead,
+    /// It is one because its key was held.
+    Held,
     /// It is a dead letter of another task.
     DeadElsewhere,
     /// It came back to be settled, not to be processed.
@@ -64,6 +66,7 @@ pub(crate) fn script(
             let located = next[index].next().ok_or_else(|| inconsistent("records"))?;
             let offset = located.0.batch.record(located.1).offset;
             let fate = match (covers(&intake.dead, offset), covers(&intake.elsewhere, offset)) {
+                (true, _) if covers(&intake.behind, offset) => Fate::Held,
                 (true, _) => Fate::Dead,
                 (false, true) => Fate::DeadElsewhere,
                 (false, false) if covers(&intake.discarded, offset) => Fate::Discarded,
@@ -201,6 +204,7 @@ impl Intake {
         if compare {
             return Err(Difference::Fate { at: self.at.clone(), offset: record.offset, why });
         }
+        core.hold(holding);
         core.fail(&self.at, record.offset, true);
         Ok(())
     }

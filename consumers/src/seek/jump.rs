@@ -42,7 +42,8 @@ impl Jump<'_> {
             let worker = plan.worker.to_string();
             return Err(SeekError::Backwards { worker, at: at.clone(), position: from, to });
         }
-        let end = log.bounds(at)?.end;
+        let bounds = log.bounds(at)?;
+        let end = bounds.end;
         if to > end.max(from) {
             return Err(SeekError::Beyond { at: at.clone(), to, end });
         }
@@ -50,7 +51,8 @@ impl Jump<'_> {
         let (mut skipped, mut next, mut through) = (0, from, None);
         while next < to {
             let until = to.min(next.saturating_add(PART));
-            let records = feed.range(at, next, until)?;
+            // What retention has removed is passed over, and not there to be counted.
+            let records = feed.range(at, next.max(bounds.earliest).min(until), until)?;
             through = through.max(task.pass_over(lane, from, &records));
             skipped += records.len() as i64;
             membership.poll(Duration::ZERO)?;

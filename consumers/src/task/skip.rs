@@ -1,5 +1,6 @@
 //! What a person gives up: records that are journalled as skipped on purpose, a part at a time.
 
+use tapewatch_eventlog::TopicPartition;
 use tapewatch_schemas::Time;
 
 use super::Task;
@@ -23,8 +24,14 @@ pub struct Passed<'a> {
 
 impl Task {
     /// Index of the lane of an input; none if it is no input of this task.
-    pub fn lane_of(&self, at: &tapewatch_eventlog::TopicPartition) -> Option<usize> {
+    pub fn lane_of(&self, at: &TopicPartition) -> Option<usize> {
         self.merge.lanes.iter().position(|lane| lane.at == *at)
+    }
+
+    /// Lets no probe look at a source, for as long as what stands before its breaker is being passed over; or lets
+    /// probes look again.
+    pub fn hold_probes(&mut self, of: Option<&TopicPartition>) {
+        self.unprobed = of.cloned();
     }
 
     /// Takes records of a part as skipped. Gives the latest event time among them.

@@ -2,7 +2,6 @@
 
 use tapewatch_eventlog::{CommitError, LogError};
 
-use crate::feed::FeedError;
 use crate::restore::RestoreError;
 use crate::topics::TopicsError;
 
@@ -12,9 +11,6 @@ pub enum WorkerError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// Records that are to be skipped cannot be read.
-    #[error(transparent)]
-    Feed(#[from] FeedError),
     /// A task cannot be brought back.
     #[error(transparent)]
     Restore(#[from] RestoreError),

@@ -206,6 +206,14 @@ impl Settings {
         self.failed(doing, error.to_string())
     }
 
+    /// A failure of one record, by its code: no answer is told apart from a refusal.
+    pub(super) fn code(&self, doing: String, code: RDKafkaErrorCode, words: String) -> LogError {
+        if is_silence(code) || is_moving(code) {
+            return LogError::Unreachable { log: self.address.clone(), why: format!("{doing}: {words}") };
+        }
+        self.failed(doing, words)
+    }
+
     fn shipped(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config

@@ -215,10 +215,9 @@ impl Transaction<'_> {
         }
         let report = deliveries.take();
         if let Some(failure) = report.first {
-            let why = self.settings.failed(
-                format!("writing to {}", failure.at),
-                format!("{} ({} of {} records)", failure.code, report.failed, round.records.len()),
-            );
+            let (doing, all) = (format!("writing to {}", failure.at), round.records.len());
+            let words = format!("{} ({} of {all} records)", failure.code, report.failed);
+            let why = self.settings.code(doing, failure.code, words);
             return Err(self.abort(Outcome::of_code(failure.code), why));
         }
         if report.offsets.iter().any(|offset| *offset < 0) {

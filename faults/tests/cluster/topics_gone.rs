@@ -60,11 +60,32 @@ fn retention_that_passes_a_position_stops_the_worker() {
     let passed = |records: &[tapewatch_schemas::journal::JournalRecord]| {
         records.iter().flat_map(|record| &record.inputs).any(|input| {
             input.topic.as_str() == EXEC_REPORTS
-                && input.partition == 0
+                && input.partition == at.partition
                 && input.count == 0
                 && input.from < input.to
         })
     };
     assert!(!journals.records.values().any(|records| passed(records)), "it skipped what was gone ({rounds})");
     injected("records before a position deleted, as retention does");
+    // A person decides that it goes on behind them.
+    let earliest = stage.log.bounds(&at).unwrap().earliest.to_string();
+    let (topic, partition) = (at.topic.to_string(), at.partition.to_string());
+    let place = format!("{topic}/{partition}");
+    let done = stage.tapewatch(&[
+        "seek",
+        "--worker",
+        "risk",
+        &place,
+        &earliest,
+        "--who",
+        "ada",
+        "--why",
+        "retention was too short",
+    ]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let mut worker = stage.risk("one");
+    journals.all_go_on(&mut worker);
+    worker.stop();
+    let done = stage.tapewatch(&["status", "--worker", "risk"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
 }

@@ -131,7 +131,9 @@ pub enum SpoolError {
         file: PathBuf,
     },
     /// A record that no log of ours takes.
-    #[error("{at}: a record of {bytes} B; at most {most} B are taken, header and framing included")]
+    #[error(
+        "{at}: a record of {bytes} B; at most {most} B are taken, header and framing included. Make it smaller"
+    )]
     TooLarge {
         /// Where it was to go.
         at: TopicPartition,
@@ -141,7 +143,7 @@ pub enum SpoolError {
         most: usize,
     },
     /// A record for a partition that is not there.
-    #[error("there is no partition {at}: the topic has {partitions}")]
+    #[error("there is no partition {at}: they are 0 to {}", partitions - 1)]
     NoPartition {
         /// Where it was to go.
         at: TopicPartition,

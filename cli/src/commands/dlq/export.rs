@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use tapewatch_config::Settings;
 use tapewatch_consumers::redrive::{Exported, Request, export};
@@ -13,14 +14,14 @@ use tapewatch_schemas::TopicName;
 use super::filter::FilterArgs;
 use super::{letters_of, redrive};
 use crate::CliError;
-use crate::base64;
 use crate::decoded::Decoder;
 use crate::interrupt::Interrupt;
 
 const EXAMPLES: &str = "\
 Examples:
   tapewatch dlq export exec.reports.v1 --reason bad_json > bad.jsonl
-  tapewatch dlq export exec.reports.v1 | jq -c '.value.currency = \"USD\"' | tapewatch dlq import - --why …
+  tapewatch dlq export exec.reports.v1 --reason bad_json |
+    jq -c '.value = (.value_base64 | @base64d | fromjson | .currency = \"USD\")' | tapewatch dlq import - --why …
 
 One JSON object a line, in the order in which `dlq redrive` would send them: which letter it is (topic, partition,
 letter; of a record behind a range letter also behind, its offset where it is), why, where it was published, its
@@ -86,10 +87,10 @@ fn line(shown: &Exported<'_>, topic: &TopicName, decoder: &Decoder) -> Value {
     match record.key.map(std::str::from_utf8) {
         None => {}
         Some(Ok(text)) => line["key"] = text.into(),
-        Some(Err(_)) => line["key_base64"] = base64::encode(record.key.unwrap_or_default()).into(),
+        Some(Err(_)) => line["key_base64"] = BASE64_STANDARD.encode(record.key.unwrap_or_default()).into(),
     }
     if let Some(value) = record.value {
-        line["value_base64"] = base64::encode(value).into();
+        line["value_base64"] = BASE64_STANDARD.encode(value).into();
         if let Ok(event) = decoder.event(topic.as_str(), value) {
             line["value"] = event;
         }
@@ -100,6 +101,6 @@ fn line(shown: &Exported<'_>, topic: &TopicName, decoder: &Decoder) -> Value {
 fn header(name: &str, value: &[u8]) -> Value {
     match std::str::from_utf8(value) {
         Ok(text) if !text.chars().any(char::is_control) => json!({"name": name, "value": text}),
-        _ => json!({"name": name, "base64": base64::encode(value)}),
+        _ => json!({"name": name, "base64": BASE64_STANDARD.encode(value)}),
     }
 }

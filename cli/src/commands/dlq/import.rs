@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tapewatch_config::Settings;
@@ -16,7 +17,6 @@ use tapewatch_schemas::catalogue::{Pattern, redrive_topic};
 
 use super::redrive::{everything, reasons};
 use super::who::WhoArgs;
-use crate::base64;
 use crate::commands::produce::Checker;
 use crate::commands::produce::progress::Progress;
 use crate::interrupt::Interrupt;
@@ -207,7 +207,7 @@ fn repaired(
     let bytes = match object.get("value_base64") {
         None | Some(Value::Null) => None,
         Some(given) => {
-            let decoded = given.as_str().and_then(base64::decode);
+            let decoded = given.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
             Some(decoded.ok_or_else(|| vec!["`value_base64`: not base64 with its padding".to_owned()])?)
         }
     };

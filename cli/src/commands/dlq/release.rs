@@ -57,7 +57,10 @@ pub(super) fn run(args: Args, log: &Arc<dyn Log>, settings: &Settings) -> Result
     let holder = match args.worker.or_else(|| NAMES.iter().find(|name| reads(name)).map(|&name| name.into()))
     {
         Some(holder) if reads(&holder.as_str()) => holder,
-        _ => return Err(CliError::Input(format!("no such worker holds keys of {topic}"))),
+        Some(other) => return Err(CliError::Input(format!("{other} does not read {topic} by key"))),
+        None => {
+            return Err(CliError::Input(format!("no worker reads {topic} by key, so none holds keys of it")));
+        }
     };
     let (who, why) = args.who.said()?;
     let group = format!("tapewatch.{holder}");

@@ -165,8 +165,7 @@ impl Turn<'_, '_> {
         }
         match event {
             Some(event) => self.imagined.take(at, &record, event, &mut self.outbox),
-            None if fate == Fate::Discarded => self.imagined.discard(at, &record, &mut self.outbox),
-            None => self.imagined.fail(at, &record, fate != Fate::DeadElsewhere, &mut self.outbox),
+            None => self.imagined.pass(at, &record, fate, &mut self.outbox),
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::core::{Blueprint, Core};
 use crate::feed::Feed;
 use crate::injected::Injected;
 use crate::outbox::Outbox;
-use crate::rerun::{Difference, RerunError, Scripted, script};
+use crate::rerun::{Difference, Fate, RerunError, Scripted, script};
 
 /// A task under another configuration.
 pub(super) struct Imagined {
@@ -131,30 +131,27 @@ impl Imagined {
         }
     }
 
-    /// Takes the step of a dead letter that a person has given up.
-    pub(super) fn discard(&mut self, at: &TopicPartition, record: &RecordRef<'_>, outbox: &mut Outbox) {
-        self.tick_before(self.merge_time(at, None), outbox);
-        if let Some(core) = self.core.as_mut() {
-            let (topic, redriven) = origin(record);
-            core.discard(core.holding(&topic, record, redriven.as_ref()).as_ref());
-        }
-    }
-
-    /// Takes the step of a dead letter, the task's `own` or another's.
-    pub(super) fn fail(
+    /// Takes the step of a record that the monitor is not shown.
+    pub(super) fn pass(
         &mut self,
         at: &TopicPartition,
         record: &RecordRef<'_>,
-        own: bool,
+        fate: Fate,
         outbox: &mut Outbox,
     ) {
         self.tick_before(self.merge_time(at, None), outbox);
-        if let Some(core) = self.core.as_mut() {
-            let (topic, redriven) = origin(record);
-            if own {
-                core.hold(core.holding(&topic, record, redriven.as_ref()).as_ref());
+        let Some(core) = self.core.as_mut() else { return };
+        let (topic, redriven) = origin(record);
+        let holding = core.holding(&topic, record, redriven.as_ref());
+        match fate {
+            Fate::Discarded => core.discard(holding.as_ref()),
+            Fate::Held => core.hold_back(holding.as_ref()),
+            Fate::DeadElsewhere => drop(core.fail(at, record.offset, false)),
+            // Taken then, and cannot be decoded now.
+            Fate::Dead | Fate::Taken => {
+                core.hold(holding.as_ref());
+                core.fail(at, record.offset, true);
             }
-            core.fail(at, record.offset, own);
         }
     }
 }

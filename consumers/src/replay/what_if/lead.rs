@@ -134,11 +134,7 @@ fn one(imagined: &mut Imagined, scripted: Scripted, outbox: &mut Outbox) -> usiz
                 imagined.take(at, &record, event, outbox);
                 return before;
             }
-            if fate == Fate::Discarded {
-                imagined.discard(at, &record, outbox);
-            } else {
-                imagined.fail(at, &record, fate != Fate::DeadElsewhere, outbox);
-            }
+            imagined.pass(at, &record, fate, outbox);
             outbox.len()
         }
     }
