@@ -65,6 +65,27 @@ fn a_replay_verifies_the_partitions_that_are_named_and_writes_nothing() {
     assert!(beyond.err.contains("--partition 99: risk has the partitions 0 to "), "{}", beyond.err);
 }
 
+/// A day of the tape: from the anchor before it to the last round that began in it.
+#[test]
+fn a_replay_verifies_a_range_of_time() {
+    let folder = demo();
+    let verify = ["replay", "--verify", "--env", "demo", "--json", "--worker", "risk"];
+    let whole = lines(&reading(&folder, &verify).out);
+    let day = ["--from", "2021-10-01T00:00:00Z", "--to", "2021-10-02T00:00:00Z"];
+    let part = reading(&folder, &[&verify[..], &day].concat());
+    assert_eq!(part.code, 0, "{}{}", part.out, part.err);
+    let part = lines(&part.out);
+    assert_eq!(part.len(), whole.len());
+    for (part, whole) in part.iter().zip(&whole) {
+        assert_eq!(part["verdict"], "verified", "{part}");
+        let number = |line: &Value, name: &str| line[name].as_i64().unwrap();
+        assert!(number(part, "first") > 0, "it begins at an anchor: {part}");
+        assert!(number(part, "last") < number(whole, "last"), "it ends before the tape: {part}");
+        let (inputs, all) = (number(part, "inputs"), number(whole, "inputs"));
+        assert!(inputs > 0 && inputs * 2 < all, "two days of nine: {inputs} of {all}");
+    }
+}
+
 #[test]
 fn what_cannot_be_verified_is_said_once() {
     let folder = demo();

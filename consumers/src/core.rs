@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tapewatch_eventlog::dead_letter::Redriven;
 use tapewatch_eventlog::{RecordRef, TopicPartition};
 use tapewatch_monitors::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip};
+use tapewatch_schemas::catalogue::source_of;
 use tapewatch_schemas::codec::Codec;
 use tapewatch_schemas::events::{Cause, HealthKind, HealthStatus};
 use tapewatch_schemas::{Event, Time, TopicName, WorkerName};
@@ -391,8 +392,10 @@ impl Core {
     /// Tells the monitor of records that it will not see; a jump to where the task stands skips none.
     fn skip(&mut self, body: &Seek) {
         if body.from < body.to {
-            let (topic, partition, through) = (body.topic.clone(), body.partition, body.through);
-            let skip = SourceSkip { topic, partition, through, clock: self.state.clock };
+            // Events that came back are missed as much as they would have been at their source.
+            let topic = TopicName::from(source_of(body.topic.as_str()));
+            let (partition, through, clock) = (body.partition, body.through, self.state.clock);
+            let skip = SourceSkip { topic, partition, through, clock };
             self.monitor.skipped(&skip, &mut self.outputs);
         }
     }
