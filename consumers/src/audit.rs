@@ -13,7 +13,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tapewatch_config::Settings;
 use tapewatch_eventlog::{Log, LogError, TopicPartition};
 use tapewatch_schemas::catalogue::{self, is_redrive, journal_topic};
 use tapewatch_schemas::{TopicName, WorkerName};
@@ -171,7 +170,7 @@ impl From<&WorkerPlan> for Subject {
 ///
 /// # Errors
 /// The log's.
-pub fn reconcile_all(log: &Arc<dyn Log>, _settings: &Settings) -> Result<Vec<Line>, LogError> {
+pub fn reconcile_all(log: &Arc<dyn Log>) -> Result<Vec<Line>, LogError> {
     let mut lines = Vec::new();
     for name in NAMES {
         lines.extend(audit(log, &Subject::of(name), &mut |_| {})?.lines);

@@ -2,7 +2,7 @@
 
 mod skip;
 
-pub use skip::Passed;
+pub use skip::{PART, Passed};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

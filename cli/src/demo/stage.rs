@@ -23,7 +23,6 @@ pub(super) struct Stage {
     pub(super) player: Player,
     pub(super) watch: Watch,
     options: Options,
-    settings: Settings,
     tape: String,
     writer: SliceWriter,
     workers: Vec<Worker>,
@@ -73,7 +72,6 @@ impl Stage {
             player,
             watch,
             options: options.clone(),
-            settings: settings.clone(),
             tape: tape.report().to_string(),
             writer,
             workers,
@@ -108,7 +106,7 @@ impl Stage {
         for worker in self.workers.drain(..) {
             worker.stop().map_err(CliError::Worker)?;
         }
-        let law = tapewatch_consumers::audit::reconcile_all(&self.log, &self.settings)?;
+        let law = tapewatch_consumers::audit::reconcile_all(&self.log)?;
         let book = self.player.incidents();
         let verdict = book.judge(self.watch.found());
         let judgement = Judgement { incidents: book.incidents.clone(), verdict };

@@ -10,6 +10,7 @@ use tapewatch_schemas::journal::OffsetRun;
 use tapewatch_schemas::{Digest, TopicName};
 
 use super::RedriveError;
+use crate::rerun::covers;
 use crate::scan::Scanner;
 
 /// The format that this release writes.
@@ -185,11 +186,6 @@ fn settle(runs: &mut Vec<OffsetRun>) {
         }
         touches
     });
-}
-
-fn covers(runs: &[OffsetRun], offset: i64) -> bool {
-    let after = runs.partition_point(|run| run.first <= offset);
-    after > 0 && runs[after - 1].last >= offset
 }
 
 #[cfg(test)]

@@ -14,11 +14,9 @@ use super::{Request, Reset, SeekError};
 use crate::feed::Feed;
 use crate::plan::WorkerPlan;
 use crate::scan::Scanner;
-use crate::task::{Passed, Task};
+use crate::task::{PART, Passed, Task};
 use crate::worker::{add_anchor, add_snapshot, journal_record};
 
-/// So many offsets are read together: what is skipped is streamed, never held.
-const PART: i64 = 10_000;
 /// A round that fails so often is given up.
 const ATTEMPTS: u32 = 3;
 

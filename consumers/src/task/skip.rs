@@ -8,6 +8,9 @@ use crate::feed::Located;
 use crate::injected::{Injected, Seek};
 use crate::pending::Fate;
 
+/// So many offsets are read together: what is skipped is streamed, never held.
+pub const PART: i64 = 10_000;
+
 /// A part of an input that is passed over.
 pub struct Passed<'a> {
     /// Index of its lane.

@@ -8,10 +8,7 @@ use tapewatch_eventlog::TopicPartition;
 
 use super::{Worker, WorkerError};
 use crate::feed::{Feed, FeedError};
-use crate::task::Passed;
-
-/// So many offsets are read, journalled and committed together: what is skipped is streamed, never held.
-const PART: i64 = 10_000;
+use crate::task::{PART, Passed};
 
 /// Why a skip ended early. The worker goes on, unless it is the worker's own error.
 #[derive(Debug, thiserror::Error)]

@@ -217,7 +217,7 @@ fn print_bars<N: Display>(
     context: &Context,
 ) -> Result<(), CliError> {
     let counts: Vec<(N, u64)> = counts.collect();
-    let most = counts.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
+    let Some(most) = counts.iter().map(|(_, count)| (*count).max(1)).max() else { return Ok(()) };
     writeln!(out, "{}", context.paint.bold(&format!("by {title}")))?;
     for (name, count) in counts {
         let bar = "#".repeat(((count * 40).div_ceil(most)) as usize);
