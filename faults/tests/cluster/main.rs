@@ -15,6 +15,7 @@ mod new_version;
 mod offsets_reset;
 mod poison;
 mod redriven;
+mod registry;
 mod rolling_bounce;
 mod scaling;
 mod schema_midstream;

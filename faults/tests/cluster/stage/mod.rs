@@ -6,6 +6,7 @@ pub(crate) mod journals;
 mod judge;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod registry;
 pub(crate) mod sweep;
 pub(crate) mod tape;
 
