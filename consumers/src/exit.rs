@@ -64,7 +64,9 @@ pub fn of_redrive(error: &RedriveError) -> u8 {
     match error {
         RedriveError::Log(error) => of_log(error),
         RedriveError::Commit { source, .. } => of_commit(source),
-        RedriveError::NoPartition { .. } | RedriveError::UnderWay { .. } => INPUT,
+        RedriveError::NoPartition { .. }
+        | RedriveError::UnderWay { .. }
+        | RedriveError::TooManyKeys { .. } => INPUT,
         RedriveError::Ledger { .. } => FAILED,
     }
 }

@@ -1,8 +1,10 @@
 //! Sends dead letters back, in order, each once: the records and an audit record that names their letters are
 //! one transaction, and what an audit record names is never sent again.
 
+mod candidate;
 mod error;
 mod export;
+mod histogram;
 mod ledger;
 mod parcel;
 mod post;
@@ -19,10 +21,11 @@ use tapewatch_schemas::catalogue::dlq_topic;
 
 pub use error::RedriveError;
 pub use export::{Exported, export};
+pub use histogram::Histogram;
 pub use ledger::{Entry, Kind};
 pub use release::{Release, Released, release};
 pub use request::{Filter, LetterId, Repair, Repairs, Request};
-pub use survey::{Histogram, Left};
+pub use survey::Left;
 
 use crate::audit::partitions;
 use crate::scan::Scanner;

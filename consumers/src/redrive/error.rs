@@ -19,6 +19,19 @@ pub enum RedriveError {
         /// How many there are.
         count: i32,
     },
+    /// More keys have letters that are not sent than can be kept in mind.
+    #[error(
+        "{topic}.dlq/{partition}: more than {most} keys have letters that are not sent and that the rest of their keys \
+         wait for: name a key (--key), or choose those letters too (a wider filter, more --max-attempts)"
+    )]
+    TooManyKeys {
+        /// The source topic.
+        topic: TopicName,
+        /// The letters' partition.
+        partition: i32,
+        /// How many may be.
+        most: usize,
+    },
     /// The audit journal is not as it was written.
     #[error(
         "{at} offset {offset}: {why}. What was sent back before cannot be told without it: restore the log from a copy, or see what changed it"

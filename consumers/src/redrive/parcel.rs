@@ -8,8 +8,8 @@ use tapewatch_eventlog::{LogError, OutRecord, RecordRef, TopicPartition};
 use tapewatch_schemas::TopicName;
 use tapewatch_schemas::journal::OffsetRun;
 
+use super::candidate::Candidate;
 use super::ledger::{Behind, runs};
-use super::survey::Candidate;
 use super::{RedriveError, Request, letters};
 use crate::scan::Scanner;
 

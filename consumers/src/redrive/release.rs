@@ -70,7 +70,7 @@ pub fn release(log: &Arc<dyn Log>, wanted: &Release) -> Result<Released, Redrive
     let survey = Survey::of(log, &mut scanner, &request, wanted.partition, &taken)?;
     let there = survey.chosen.iter().filter(|one| one.back.source == source).map(|one| one.back.offset);
     let first = there.min().unwrap_or(i64::MAX);
-    let left = survey.chosen.len();
+    let left = survey.chosen.len() + survey.left.beyond as usize;
     let through = position(0).min(first) - 1;
     if through < 0 {
         return Ok(Released { through: None, left });

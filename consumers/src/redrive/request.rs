@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tapewatch_schemas::{Reason, Time, TopicName};
 
+use super::candidate::Candidate;
 use super::ledger::Kind;
 
 /// What to send back, who wants it, and why.
@@ -109,10 +110,26 @@ impl Request {
                 .is_none_or(|repairs| repairs.letters.range(first..=last).next().is_some())
     }
 
-    /// True of a record of such a letter.
-    pub(super) fn takes_record(&self, id: LetterId, reason: Reason, key: Option<&[u8]>) -> bool {
-        self.filter.takes_record(reason, key)
-            && self.repairs.as_ref().is_none_or(|repairs| repairs.letters.contains_key(&id))
+    /// True of a record that was asked for.
+    pub(super) fn takes(&self, one: &Candidate) -> bool {
+        self.takes_letter(&one.back.worker, one.written, one.back.letter)
+            && self.filter.takes_record(one.back.reason, one.key.as_deref())
+            && self.repairs.as_ref().is_none_or(|repairs| repairs.letters.contains_key(&one.id()))
+    }
+
+    /// True of a record that was tried too often to be sent again.
+    pub(super) fn gives_up_on(&self, one: &Candidate) -> bool {
+        one.back.attempts >= self.max_attempts && !self.discard
+    }
+
+    /// True if letters of this worker may be asked for.
+    pub(super) fn concerns_worker(&self, worker: &str) -> bool {
+        self.filter.worker.as_deref().is_none_or(|wanted| wanted == worker)
+    }
+
+    /// True if records of its worker and key may be asked for.
+    pub(super) fn concerns(&self, one: &Candidate) -> bool {
+        self.concerns_worker(&one.back.worker) && self.filter.takes_key(one.key.as_deref())
     }
 
     pub(super) fn repair(&self, id: LetterId) -> Option<&Repair> {
@@ -149,7 +166,10 @@ impl Filter {
 
     /// True of a record with this reason and key.
     fn takes_record(&self, reason: Reason, key: Option<&[u8]>) -> bool {
-        self.reason.is_none_or(|wanted| wanted == reason)
-            && self.key.as_deref().is_none_or(|wanted| key == Some(wanted))
+        self.reason.is_none_or(|wanted| wanted == reason) && self.takes_key(key)
+    }
+
+    fn takes_key(&self, key: Option<&[u8]>) -> bool {
+        self.key.as_deref().is_none_or(|wanted| key == Some(wanted))
     }
 }

@@ -2,69 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tapewatch_eventlog::dead_letter::{Letter, RangeBody, Redriven};
-use tapewatch_eventlog::{Log, RecordRef, TopicPartition};
-use tapewatch_schemas::catalogue::is_redrive;
-use tapewatch_schemas::{Digest, Reason, Time};
+use tapewatch_eventlog::Log;
 
+use super::candidate::{Candidate, Letters, Order, Owner, Range};
+use super::histogram::Histogram;
 use super::ledger::Taken;
-use super::{LetterId, RedriveError, Request, letters};
+use super::{LetterId, RedriveError, Request};
 use crate::scan::Scanner;
 
-/// So many records of a partition are looked at in one run; what is beyond is left to the next.
-pub(super) const MOST_RECORDS: usize = 200_000;
-/// So many keys are counted by name.
-const MOST_KEYS: usize = 10_000;
-
-/// A record that may go back.
-#[derive(Clone, Debug)]
-pub(super) struct Candidate {
-    /// Whose it is and where it was.
-    pub(super) back: Redriven,
-    /// Where its bytes are: none if in its letter.
-    pub(super) behind: Option<(TopicPartition, i64)>,
-    /// The digest of its value, if the letter tells it.
-    pub(super) digest: Option<String>,
-    /// True if its letter stands for a range.
-    pub(super) range: bool,
-    /// Its key.
-    pub(super) key: Option<Vec<u8>>,
-    /// Bytes of its value, about.
-    pub(super) bytes: usize,
-    state: State,
-    written: Time,
-}
-
-impl Candidate {
-    /// True if this is its record: of a letter that was cut, the one that was dead-lettered.
-    pub(super) fn is(&self, record: &RecordRef<'_>) -> bool {
-        let value = record.value.unwrap_or_default();
-        self.digest.as_ref().is_none_or(|digest| *digest == Digest::of(value).to_string())
-    }
-
-    pub(super) fn id(&self) -> LetterId {
-        let (partition, letter) = self.back.letter;
-        LetterId { partition, letter, behind: self.behind_range() }
-    }
-
-    /// Of a record behind a range letter its offset where it is.
-    pub(super) fn behind_range(&self) -> Option<i64> {
-        self.behind.as_ref().filter(|_| self.range).map(|(_, offset)| *offset)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Chosen,
-    /// The filter does not take it.
-    Passed,
-    /// It was tried too often.
-    TooOften,
-}
+/// So many records of a partition are sent in one run, those that were published first; what is beyond is left to
+/// the next. And so many keys have a letter that is not sent and that others may not overtake.
+const MOST: usize = 200_000;
 
 /// What is not sent, and why: numbers of records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -79,7 +30,7 @@ pub struct Left {
     pub gone: u64,
     /// Letters that are not tapewatch's: nobody can say whose they are.
     pub foreign: u64,
-    /// Beyond what one run looks at.
+    /// More than one run sends: what was published after all that it sends.
     pub beyond: u64,
 }
 
@@ -94,49 +45,6 @@ impl Left {
     }
 }
 
-/// What is chosen, counted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Histogram {
-    /// By reason.
-    pub reasons: BTreeMap<&'static str, u64>,
-    /// By worker.
-    pub workers: BTreeMap<String, u64>,
-    /// By key; the first 10,000 keys that came up.
-    pub keys: BTreeMap<Vec<u8>, u64>,
-    /// Records of further keys, or without one.
-    pub other_keys: u64,
-    /// By the hour in which they were dead-lettered.
-    pub hours: BTreeMap<Time, u64>,
-}
-
-impl Histogram {
-    fn count(&mut self, one: &Candidate) {
-        *self.reasons.entry(one.back.reason.as_str()).or_default() += 1;
-        *self.workers.entry(one.back.worker.clone()).or_default() += 1;
-        *self.hours.entry(one.written.floor_to(Duration::from_secs(3600))).or_default() += 1;
-        self.count_key(one.key.as_deref(), 1);
-    }
-
-    fn count_key(&mut self, key: Option<&[u8]>, count: u64) {
-        match key {
-            Some(key) if self.keys.contains_key(key) || self.keys.len() < MOST_KEYS => {
-                *self.keys.entry(key.to_owned()).or_default() += count;
-            }
-            _ => self.other_keys += count,
-        }
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        other.reasons.iter().for_each(|(name, count)| *self.reasons.entry(name).or_default() += count);
-        for (name, count) in &other.workers {
-            *self.workers.entry(name.clone()).or_default() += count;
-        }
-        other.hours.iter().for_each(|(hour, count)| *self.hours.entry(*hour).or_default() += count);
-        other.keys.iter().for_each(|(key, count)| self.count_key(Some(key), *count));
-        self.other_keys += other.other_keys;
-    }
-}
-
 /// The letters of one partition, looked at.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
@@ -148,14 +56,11 @@ pub(super) struct Survey {
     pub(super) known: BTreeSet<LetterId>,
 }
 
-struct Range {
-    letter: Letter,
-    body: RangeBody,
-    at: (i32, i64),
-    written: Time,
-}
-
 impl Survey {
+    /// Looks at the letters of a partition.
+    ///
+    /// # Errors
+    /// The log's, or [`RedriveError::TooManyKeys`].
     pub(super) fn of(
         log: &Arc<dyn Log>,
         scanner: &mut Scanner,
@@ -163,162 +68,200 @@ impl Survey {
         partition: i32,
         taken: &Taken,
     ) -> Result<Self, RedriveError> {
-        let mut found =
-            Found { request, taken, all: Vec::new(), left: Left::default(), known: BTreeSet::new() };
-        let mut ranges = Vec::new();
-        scanner.scan::<RedriveError>(&letters(&request.topic, partition), 0, |record| {
-            found.letter(record, &mut ranges);
-            Ok(())
-        })?;
-        for range in ranges {
-            found.range(log, scanner, &range)?;
-        }
-        Ok(found.decide())
+        let mut letters = Letters { log, scanner, topic: &request.topic, partition };
+        Choice::new(request, taken, MOST).of(&mut letters)
     }
 }
 
-struct Found<'a> {
+/// A choice that is being made.
+struct Choice<'a> {
     request: &'a Request,
     taken: &'a Taken,
-    all: Vec<Candidate>,
+    most: usize,
+    /// The first letter of a key that is not sent: what was published after it waits for it.
+    unsent: BTreeMap<Owner, Order>,
+    chosen: BTreeMap<Order, Candidate>,
     left: Left,
     known: BTreeSet<LetterId>,
 }
 
-impl Found<'_> {
-    fn letter(&mut self, record: &RecordRef<'_>, ranges: &mut Vec<Range>) {
-        let (at, written) = ((record.partition, record.offset), record.timestamp);
-        let Some(letter) = Letter::read(record) else {
-            self.left.foreign += 1;
-            return;
-        };
-        if letter.range {
-            match RangeBody::read(record.value.unwrap_or_default()) {
-                Ok(body) => ranges.push(Range { letter, body, at, written }),
-                Err(_) => self.left.foreign += 1,
-            }
-            return;
-        }
-        let cut = letter.cut.clone();
-        self.add(Candidate {
-            back: Redriven::of(&letter, at),
-            behind: cut.is_some().then(|| letter.input()),
-            range: false,
-            key: record.key.map(<[u8]>::to_vec),
-            bytes: cut.as_ref().map_or(record.value.map_or(0, <[u8]>::len), |(bytes, _)| *bytes),
-            digest: cut.map(|(_, digest)| digest),
-            state: State::Chosen,
-            written,
-        });
+impl<'a> Choice<'a> {
+    fn new(request: &'a Request, taken: &'a Taken, most: usize) -> Self {
+        let (unsent, chosen, left, known) = Default::default();
+        Self { request, taken, most, unsent, chosen, left, known }
     }
 
-    /// The records behind a range letter, as far as they are still there.
-    fn range(
-        &mut self,
-        log: &Arc<dyn Log>,
-        scanner: &mut Scanner,
-        range: &Range,
-    ) -> Result<(), RedriveError> {
-        let place = TopicPartition::new(range.body.topic.as_str(), range.body.partition);
-        if !self.request.in_order && !self.request.takes_letter(&range.letter.worker, range.written, range.at)
-        {
+    fn of(mut self, letters: &mut Letters<'_>) -> Result<Survey, RedriveError> {
+        let request = self.request;
+        if request.in_order {
+            // First what may not be overtaken, so that what waits for it uses up nothing of the bound.
+            let partition = letters.partition;
+            letters.each(
+                |range| request.concerns_worker(&range.letter.worker),
+                |one| self.pass(&one, partition),
+            )?;
+        }
+        let wanted = |range: &Range| request.takes_letter(&range.letter.worker, range.written, range.at);
+        let over = letters.each(wanted, |one| {
+            self.choose(one);
+            Ok(())
+        })?;
+        let left = Left { gone: over.gone, foreign: over.foreign, ..self.left };
+        let chosen: Vec<Candidate> = self.chosen.into_values().collect();
+        let mut histogram = Histogram::default();
+        chosen.iter().for_each(|one| histogram.count(one));
+        Ok(Survey { chosen, left, histogram, known: self.known })
+    }
+
+    /// Notes a letter that is not sent, if what is sent may be behind it.
+    fn pass(&mut self, one: &Candidate, partition: i32) -> Result<(), RedriveError> {
+        let request = self.request;
+        let sent = request.takes(one) && !request.gives_up_on(one);
+        if sent || self.is_taken(one) || !request.concerns(one) {
             return Ok(());
         }
-        let earliest = log.bounds(&place)?.earliest;
-        for entry in &range.body.reasons {
-            let Some(reason) = Reason::of(&entry.reason) else { continue };
-            let mut seen = 0;
-            for run in &entry.runs {
-                scanner.span::<RedriveError>(&place, run.first.max(earliest), run.last + 1, |record| {
-                    seen += 1;
-                    self.add(behind(range, &place, reason, record));
-                    Ok(())
-                })?;
-            }
-            self.left.gone += entry.count.saturating_sub(seen);
+        let Some(owner) = one.owner() else { return Ok(()) };
+        let order = one.order();
+        if let Some(first) = self.unsent.get_mut(&owner) {
+            *first = order.min(*first);
+            return Ok(());
         }
+        if self.unsent.len() >= self.most {
+            return Err(RedriveError::TooManyKeys {
+                topic: request.topic.clone(),
+                partition,
+                most: self.most,
+            });
+        }
+        self.unsent.insert(owner, order);
         Ok(())
     }
 
-    fn add(&mut self, mut one: Candidate) {
-        let id = one.id();
-        let taken = self.request.takes_letter(&one.back.worker, one.written, one.back.letter)
-            && self.request.takes_record(id, one.back.reason, one.key.as_deref());
-        if let Some(repair) = self.request.repair(id) {
-            self.known.insert(id);
+    /// Keeps a letter that is sent.
+    fn choose(&mut self, mut one: Candidate) {
+        if !self.request.takes(&one) {
+            return;
+        }
+        if let Some(repair) = self.request.repair(one.id()) {
+            self.known.insert(one.id());
             one.bytes = repair.value.as_ref().map_or(0, Bytes::len);
         }
-        if self.taken.has(id.letter, id.behind) {
-            self.left.before += u64::from(taken);
-            return;
+        if self.is_taken(&one) {
+            self.left.before += 1;
+        } else if self.request.gives_up_on(&one) {
+            self.left.too_often += 1;
+        } else if self.waits(&one) {
+            self.left.held_behind += 1;
+        } else {
+            self.chosen.insert(one.order(), one);
+            self.left.beyond += u64::from(self.chosen.len() > self.most && self.chosen.pop_last().is_some());
         }
-        one.state = match taken {
-            false => State::Passed,
-            true if one.back.attempts >= self.request.max_attempts && !self.request.discard => {
-                State::TooOften
-            }
-            true => State::Chosen,
-        };
-        self.left.too_often += u64::from(one.state == State::TooOften);
-        // What is left out matters only to what may not overtake it.
-        if one.state != State::Chosen && !self.request.in_order {
-            return;
-        }
-        if self.all.len() >= MOST_RECORDS {
-            self.left.beyond += u64::from(one.state == State::Chosen);
-            return;
-        }
-        self.all.push(one);
     }
 
-    fn decide(self) -> Survey {
-        let Self { request, mut all, mut left, known, .. } = self;
-        // As they were published first: a key's letters are in that order, whenever they were written.
-        all.sort_by_key(order);
-        if request.in_order {
-            let mut waiting: BTreeSet<(String, i32, Vec<u8>)> = BTreeSet::new();
-            all.retain(|one| {
-                let Some(key) = &one.key else { return one.state == State::Chosen };
-                let owner = (one.back.worker.clone(), one.back.task, key.clone());
-                if one.state != State::Chosen {
-                    waiting.insert(owner);
-                    return false;
-                }
-                let held = waiting.contains(&owner);
-                left.held_behind += u64::from(held);
-                !held
-            });
-        }
-        let mut histogram = Histogram::default();
-        all.iter().for_each(|one| histogram.count(one));
-        Survey { chosen: all, left, histogram, known }
+    fn is_taken(&self, one: &Candidate) -> bool {
+        self.taken.has(one.back.letter.1, one.behind_range())
+    }
+
+    fn waits(&self, one: &Candidate) -> bool {
+        let first = one.owner().and_then(|owner| self.unsent.get(&owner));
+        first.is_some_and(|first| *first < one.order())
     }
 }
 
-fn order(one: &Candidate) -> (i32, i64, i64) {
-    (one.back.source.partition, one.back.offset, one.back.letter.1)
-}
+#[cfg(test)]
+mod tests {
+    use tapewatch_eventlog::dead_letter::DeadLetter;
+    use tapewatch_eventlog::{BatchBuilder, OpenOptions, OutRecord, Round, TopicPartition, TopicSpec, open};
+    use tapewatch_schemas::{Reason, Time, TopicName};
 
-fn behind(range: &Range, place: &TopicPartition, reason: Reason, record: &RecordRef<'_>) -> Candidate {
-    let first = if is_redrive(place.topic.as_str()) { Redriven::read(record) } else { None };
-    let back = match first {
-        // It had come back before: this was one more time.
-        Some(first) => Redriven { attempts: first.attempts + 1, ..first },
-        None => Redriven {
-            source: place.clone(),
-            offset: record.offset,
-            timestamp: record.timestamp,
-            ..Redriven::of(&range.letter, range.at)
-        },
-    };
-    Candidate {
-        back: Redriven { reason, letter: range.at, ..back },
-        behind: Some((place.clone(), record.offset)),
-        digest: None,
-        range: true,
-        key: record.key.map(<[u8]>::to_vec),
-        bytes: record.value.map_or(0, <[u8]>::len),
-        state: State::Chosen,
-        written: range.written,
+    use super::super::Filter;
+    use super::*;
+
+    const TOPIC: &str = "exec.reports.v1";
+    const DLQ: &str = "exec.reports.v1.dlq";
+
+    /// A letter about the record of a key at an offset.
+    fn letter(key: &str, offset: i64, attempts: u32) -> OutRecord {
+        let mut batch = BatchBuilder::new(TopicPartition::new(TOPIC, 0));
+        batch.push(offset, Time(1), Some(key.as_bytes()), Some(b"{no"), |_| ());
+        let reason = if attempts == 0 { Reason::HeldBehind } else { Reason::BadJson };
+        let why = DeadLetter { worker: "risk", group: "g", task: 0, reason, attempts, error: "no" };
+        why.of(&batch.build().record(0), 1 << 20)
+    }
+
+    fn request(filter: Filter) -> Request {
+        Request {
+            topic: TOPIC.into(),
+            filter,
+            max_attempts: 3,
+            discard: false,
+            repairs: None,
+            in_order: true,
+            who: "ann".into(),
+            why: "it is fixed".into(),
+        }
+    }
+
+    /// What is chosen of these letters with such a bound: keys and offsets, and what is not.
+    fn chosen(
+        letters: Vec<OutRecord>,
+        request: &Request,
+        most: usize,
+    ) -> Result<(Vec<String>, Left), RedriveError> {
+        let log = open("sqlite::memory:", &OpenOptions::default()).expect("a log in memory");
+        let name = TopicName::from(DLQ);
+        let topic = TopicSpec { name, partitions: 1, replication: 1, retention: None, compacted: false };
+        log.create(&[topic]).expect("it is new");
+        let round = Round { records: letters, offsets: Vec::new() };
+        log.writer("tape").expect("it opens").commit(&round, None).expect("it is written");
+        let mut scanner = Scanner::new(Arc::clone(&log)).expect("it opens");
+        let mut letters = Letters { log: &log, scanner: &mut scanner, topic: &request.topic, partition: 0 };
+        let taken = Taken::default();
+        let survey = Choice::new(request, &taken, most).of(&mut letters)?;
+        let named = survey.chosen.iter().map(|one| {
+            format!("{}@{}", String::from_utf8_lossy(one.key.as_deref().unwrap_or_default()), one.back.offset)
+        });
+        Ok((named.collect(), survey.left))
+    }
+
+    fn of_key(key: &str) -> Filter {
+        Filter { key: Some(key.into()), ..Filter::default() }
+    }
+
+    #[test]
+    fn letters_of_other_keys_use_up_nothing_of_the_bound() {
+        let mut letters: Vec<OutRecord> = (0..50).map(|offset| letter("A", offset, 1)).collect();
+        letters.extend([letter("K", 50, 1), letter("K", 51, 0)]);
+        let (chosen, left) = chosen(letters, &request(of_key("K")), 10).expect("it fits");
+        assert_eq!((chosen, left), (vec!["K@50".to_owned(), "K@51".to_owned()], Left::default()));
+    }
+
+    #[test]
+    fn letters_that_wait_for_one_that_is_not_sent_use_up_nothing_of_the_bound() {
+        // A's first was tried too often, and is lettered behind those that wait for it.
+        let mut letters: Vec<OutRecord> = (1..50).map(|offset| letter("A", offset, 0)).collect();
+        letters.extend([letter("K", 50, 1), letter("A", 0, 3)]);
+        let (chosen, left) = chosen(letters, &request(Filter::default()), 10).expect("it fits");
+        assert_eq!(chosen, ["K@50"]);
+        assert_eq!(left, Left { too_often: 1, held_behind: 49, ..Left::default() });
+    }
+
+    #[test]
+    fn of_more_than_the_bound_those_go_first_that_were_published_first() {
+        // What failed again stands behind what was published after it.
+        let mut letters: Vec<OutRecord> = (10..20).map(|offset| letter("A", offset, 0)).collect();
+        letters.extend((0..5).map(|offset| letter("A", offset, 1)));
+        let (chosen, left) = chosen(letters, &request(Filter::default()), 8).expect("it fits");
+        let first = [0, 1, 2, 3, 4, 10, 11, 12].map(|offset| format!("A@{offset}"));
+        assert_eq!((chosen, left.beyond), (first.to_vec(), 7));
+    }
+
+    #[test]
+    fn more_keys_that_are_waited_for_than_may_be_are_refused_and_one_key_goes() {
+        let letters = || (0..20).map(|key| letter(&format!("K{key}"), key, 3)).collect();
+        let error = chosen(letters(), &request(Filter::default()), 10).expect_err("they are too many");
+        assert!(error.to_string().contains("exec.reports.v1.dlq/0: more than 10 keys"), "{error}");
+        let (none, left) = chosen(letters(), &request(of_key("K3")), 10).expect("it is one");
+        assert_eq!((none.len(), left.too_often), (0, 1));
     }
 }

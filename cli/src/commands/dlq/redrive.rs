@@ -188,7 +188,7 @@ pub(super) fn reasons(left: &Left, request: &Request) -> Vec<String> {
             format!("are gone: their bytes were kept in {topic} alone, and its retention has passed them"),
         ),
         (left.foreign, "have no headers of tapewatch's: nobody can say which worker they are for".to_owned()),
-        (left.beyond, "are more than one run looks at: run it again".to_owned()),
+        (left.beyond, "are more than one run sends: run it again".to_owned()),
     ];
     let told = lines.into_iter().filter(|(count, _)| *count > 0);
     told.map(|(count, text)| format!("not sent: {count} {text}")).collect()
