@@ -81,7 +81,7 @@ fn drawdowns(returns: &[f64]) -> Figures {
     for r in returns {
         wealth.push(wealth[wealth.len() - 1] * (1.0 + r));
     }
-    let profile = drawdown_profile(&wealth).unwrap();
+    let profile = drawdown_profile(tapewatch_monitors::kernels::Sample::new(&wealth).unwrap()).unwrap();
     let entries = [
         ("max_drawdown", Some(-profile.largest)),
         ("peak_index", Some(profile.peak as f64)),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sample::{Sample, SampleError, finite};
+
 /// Current and largest drawdown of a series of values, incrementally.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Drawdown {
@@ -63,15 +65,24 @@ pub struct DrawdownProfile {
     pub recovery: Option<usize>,
     /// The loss at the end.
     pub current: f64,
+    /// How many values at the end lie below the peak before them: 0 at a new high.
+    pub under_water: usize,
+    /// The most values in a row that did.
+    pub longest_under_water: usize,
     /// The ulcer index: the root of the mean of the squared losses (Martin and McCann, "The Investor's Guide
     /// to Fidelity Funds", 1989), as a fraction; over the values after the first, which has none to have.
     pub ulcer: f64,
 }
 
-/// The drawdowns of a series of wealth or equity. None if there is no value.
-pub fn drawdown_profile(values: &[f64]) -> Option<DrawdownProfile> {
+/// The drawdowns of a series of wealth or equity, in order of time.
+///
+/// # Errors
+/// A loss is beyond what a double holds.
+pub fn drawdown_profile(values: Sample<'_>) -> Result<DrawdownProfile, SampleError> {
+    let values = values.values();
     let mut running = Drawdown::default();
     let (mut best, mut peak, mut trough, mut squares) = (0, 0, 0, 0.0);
+    let (mut under_water, mut longest_under_water) = (0, 0);
     for (place, value) in values.iter().enumerate() {
         let (before, largest) = (running.peak, running.largest);
         running.push(*value);
@@ -81,17 +92,53 @@ pub fn drawdown_profile(values: &[f64]) -> Option<DrawdownProfile> {
         if running.largest > largest {
             (peak, trough) = (best, place);
         }
+        under_water = if running.current > 0.0 { under_water + 1 } else { 0 };
+        longest_under_water = longest_under_water.max(under_water);
         squares += running.current * running.current;
     }
-    let height = *values.get(peak)?;
-    Some(DrawdownProfile {
-        largest: running.largest,
+    let height = values[peak];
+    Ok(DrawdownProfile {
+        largest: finite(running.largest, "the drawdown")?,
         peak,
         trough,
         recovery: (trough + 1..values.len()).find(|place| values[*place] >= height),
-        current: running.current,
-        ulcer: libm::sqrt(squares / (values.len() - 1).max(1) as f64),
+        current: finite(running.current, "the drawdown")?,
+        under_water,
+        longest_under_water,
+        ulcer: finite(libm::sqrt(squares / (values.len() - 1).max(1) as f64), "the ulcer index")?,
     })
+}
+
+/// The largest drawdown within the last `window` values (all, if there are fewer): what came before them is
+/// forgotten, their highest values too.
+///
+/// # Errors
+/// The window is empty, or a loss beyond what a double holds.
+pub fn trailing_drawdown(values: Sample<'_>, window: usize) -> Result<f64, SampleError> {
+    if window == 0 {
+        return Err(SampleError::Parameter { name: "window", value: 0.0, expected: "at least 1 value" });
+    }
+    let last = &values.values()[values.len().saturating_sub(window)..];
+    Ok(drawdown_profile(Sample::new(last)?)?.largest)
+}
+
+/// What 1 becomes at these simple returns, compounded: one value more than there are returns, 1 the first.
+///
+/// # Errors
+/// A return is below −1, which is more than there is to lose, or the wealth beyond what a double holds.
+pub fn wealth(returns: Sample<'_>) -> Result<Vec<f64>, SampleError> {
+    let mut values = Vec::with_capacity(returns.len() + 1);
+    let mut value = 1.0;
+    values.push(value);
+    for (place, r) in returns.values().iter().enumerate() {
+        if *r < -1.0 {
+            let expected = "−1 or more: nothing is left to compound after that";
+            return Err(SampleError::Value { what: "return", place: place + 1, value: *r, expected });
+        }
+        value = finite(value * (1.0 + r), "the wealth")?;
+        values.push(value);
+    }
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -127,13 +174,37 @@ mod tests {
 
     #[test]
     fn a_series_is_profiled() {
-        let profile = drawdown_profile(&[1.0, 2.0, 1.0, 2.0, 1.5]).unwrap();
-        let ulcer = libm::sqrt((0.25 + 0.0625) / 4.0);
-        let expected =
-            DrawdownProfile { largest: 0.5, peak: 1, trough: 2, recovery: Some(3), current: 0.25, ulcer };
-        assert_eq!(profile, expected);
-        assert_eq!(drawdown_profile(&[]), None);
-        assert_eq!(drawdown_profile(&[3.0, 4.0]).unwrap().recovery, Some(1));
+        let of = |values: &[f64]| drawdown_profile(Sample::new(values).unwrap()).unwrap();
+        let expected = DrawdownProfile {
+            largest: 0.5,
+            peak: 1,
+            trough: 2,
+            recovery: Some(3),
+            current: 0.25,
+            under_water: 1,
+            longest_under_water: 1,
+            ulcer: libm::sqrt((0.25 + 0.0625) / 4.0),
+        };
+        assert_eq!(of(&[1.0, 2.0, 1.0, 2.0, 1.5]), expected);
+        assert_eq!(of(&[3.0, 4.0]).recovery, Some(1));
+        let long = of(&[4.0, 3.0, 2.0, 3.0, 4.0, 3.0, 3.5]);
+        assert_eq!((long.under_water, long.longest_under_water), (2, 3));
+    }
+
+    #[test]
+    fn a_window_forgets_what_was_before_it() {
+        let values = [10.0, 5.0, 8.0, 6.0];
+        let of = |window| trailing_drawdown(Sample::new(&values).unwrap(), window);
+        assert_eq!((of(4), of(99), of(2), of(1)), (Ok(0.5), Ok(0.5), Ok(0.25), Ok(0.0)));
+        assert!(of(0).is_err());
+    }
+
+    #[test]
+    fn returns_compound_and_no_more_than_all_is_lost() {
+        assert_eq!(wealth(Sample::new(&[1.0, -0.5, -1.0]).unwrap()).unwrap(), [1.0, 2.0, 1.0, 0.0]);
+        let refused = wealth(Sample::new(&[0.0, -1.5]).unwrap());
+        assert!(matches!(refused, Err(SampleError::Value { place: 2, .. })), "{refused:?}");
+        assert!(matches!(wealth(Sample::new(&[1e300, 1e300]).unwrap()), Err(SampleError::Overflow { .. })));
     }
 
     #[test]

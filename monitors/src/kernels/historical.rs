@@ -1,6 +1,7 @@
 //! Historical value at risk and expected shortfall of a sorted sample.
 
-use super::quantile::quantile_type7;
+use super::quantile::{QuantileType, quantile, quantile_type7};
+use super::sample::{Sample, SampleError, Tail, TailRisk, finite};
 
 /// How the mean of the tail beyond the quantile is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,23 @@ pub fn expected_shortfall(sorted: &[f64], alpha: f64, convention: ShortfallConve
         }
         ShortfallConvention::Empyrical => mean((libm::floor((n - 1) as f64 * alpha) as usize + 1).min(n)),
     })
+}
+
+/// Both of a sample that was not looked at yet, in any order: losses are negative, `kind` says how the quantile
+/// is taken (the workers' is type 7), `convention` how the mean beyond it.
+///
+/// # Errors
+/// A figure is beyond what a double holds.
+pub fn historical_tail(
+    sample: Sample<'_>,
+    tail: Tail,
+    kind: QuantileType,
+    convention: ShortfallConvention,
+) -> Result<TailRisk, SampleError> {
+    let sorted = sample.sorted();
+    let var = quantile(&sorted, tail.alpha(), kind).expect("a sample is not empty");
+    let es = expected_shortfall(&sorted, tail.alpha(), convention).expect("a sample is not empty");
+    Ok(TailRisk { var: finite(var, "value at risk")?, es: finite(es, "expected shortfall")? })
 }
 
 #[cfg(test)]

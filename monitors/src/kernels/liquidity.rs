@@ -1,0 +1,233 @@
+//! How fast, and at what cost, a position can be sold.
+
+use super::moments::Moments;
+use super::sample::{Sample, SampleError, finite};
+
+/// Prices and the volume traded at them, one of each a day (or another period), in order of time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Traded<'a> {
+    prices: Sample<'a>,
+    volumes: Sample<'a>,
+}
+
+impl<'a> Traded<'a> {
+    /// Looks at them.
+    ///
+    /// # Errors
+    /// They are not equally many, a price is not more than 0, or a volume is less than 0.
+    pub fn new(prices: Sample<'a>, volumes: Sample<'a>) -> Result<Self, SampleError> {
+        if prices.len() != volumes.len() {
+            return Err(SampleError::Lengths { left: prices.len(), right: volumes.len() });
+        }
+        let wrong = |what, place: usize, value, expected| SampleError::Value {
+            what,
+            place: place + 1,
+            value,
+            expected,
+        };
+        for (place, (price, volume)) in prices.values().iter().zip(volumes.values()).enumerate() {
+            if *price <= 0.0 {
+                return Err(wrong("price", place, *price, "more than 0"));
+            }
+            if *volume < 0.0 {
+                return Err(wrong("volume", place, *volume, "0 or more"));
+            }
+        }
+        Ok(Self { prices, volumes })
+    }
+
+    fn money(self) -> impl DoubleEndedIterator<Item = f64> + use<'a> {
+        self.prices.values().iter().zip(self.volumes.values()).map(|(price, volume)| price * volume)
+    }
+
+    /// The mean of |return| over the money that changed hands on its day: Amihud, "Illiquidity and stock returns"
+    /// (2002). Per unit of money; larger is less liquid.
+    ///
+    /// # Errors
+    /// There are fewer than two days, nothing was traded on one of them but the first, or the figure is beyond
+    /// what a double holds.
+    pub fn amihud(self) -> Result<f64, SampleError> {
+        let prices = self.prices.of_at_least(2)?.values();
+        let mut sum = 0.0;
+        for (place, (pair, money)) in prices.windows(2).zip(self.money().skip(1)).enumerate() {
+            if money <= 0.0 {
+                let expected = "more than 0, since the day's return is divided by what was traded";
+                return Err(SampleError::Value {
+                    what: "the money traded on day",
+                    place: place + 2,
+                    value: money,
+                    expected,
+                });
+            }
+            sum += libm::fabs(pair[1] / pair[0] - 1.0) / money;
+        }
+        finite(sum / (prices.len() - 1) as f64, "Amihud's illiquidity")
+    }
+
+    /// The mean of the money that changed hands on the last `days`.
+    ///
+    /// # Errors
+    /// There are fewer days, or the figure is beyond what a double holds.
+    pub fn average_money(self, days: usize) -> Result<f64, SampleError> {
+        self.prices.of_at_least(days.max(1))?;
+        let days = days.max(1);
+        finite(self.money().rev().take(days).sum::<f64>() / days as f64, "the average traded a day")
+    }
+
+    /// The effective spread that price changes imply, 2·√−cov(Δp, Δp₋₁), the covariance divided by n − 1; 0 if
+    /// they do not bounce. In the prices' unit. Roll, "A simple implicit measure of the effective bid-ask spread
+    /// in an efficient market" (1984).
+    ///
+    /// # Errors
+    /// There are fewer than four prices, or the figure is beyond what a double holds.
+    pub fn roll_spread(self) -> Result<f64, SampleError> {
+        let prices = self.prices.of_at_least(4)?.values();
+        let changes: Vec<f64> = prices.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let (before, after) = (&changes[..changes.len() - 1], &changes[1..]);
+        let (mean_before, mean_after) =
+            (Moments::of(Sample::new(before)?).mean(), Moments::of(Sample::new(after)?).mean());
+        let sum: f64 = before.iter().zip(after).map(|(b, a)| (b - mean_before) * (a - mean_after)).sum();
+        let covariance = finite(sum / (before.len() - 1) as f64, "Roll's spread")?;
+        Ok(if covariance < 0.0 { 2.0 * libm::sqrt(-covariance) } else { 0.0 })
+    }
+}
+
+/// Days until a position of this value is sold, at a share of what is traded a day.
+///
+/// # Errors
+/// The share is not more than 0 and at most 1, the average is not more than 0, the position is no number, or
+/// the figure is beyond what a double holds.
+pub fn days_to_liquidate(position: f64, average_money: f64, participation: f64) -> Result<f64, SampleError> {
+    let wrong = |name, value, expected| SampleError::Parameter { name, value, expected };
+    if !position.is_finite() {
+        return Err(wrong("position_value", position, "a finite number"));
+    }
+    if !(participation > 0.0 && participation <= 1.0) {
+        return Err(wrong("participation", participation, "a share of volume: more than 0 and at most 1"));
+    }
+    if !(average_money > 0.0 && average_money.is_finite()) {
+        return Err(wrong("the average traded a day", average_money, "more than 0"));
+    }
+    finite(libm::fabs(position) / (participation * average_money), "the days to liquidate")
+}
+
+/// The best bid and ask, and how much stands there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Touch {
+    bid: f64,
+    ask: f64,
+    bid_size: f64,
+    ask_size: f64,
+}
+
+impl Touch {
+    /// Looks at them.
+    ///
+    /// # Errors
+    /// The bid is not more than 0, the ask is below it, or a size is less than 0; a number is none.
+    pub fn new(bid: f64, ask: f64, bid_size: f64, ask_size: f64) -> Result<Self, SampleError> {
+        let wrong = |name, value, expected| SampleError::Parameter { name, value, expected };
+        if !(bid.is_finite() && bid > 0.0) {
+            return Err(wrong("bid", bid, "more than 0"));
+        }
+        if !(ask.is_finite() && ask >= bid) {
+            return Err(wrong("ask", ask, "no less than the bid"));
+        }
+        for (name, size) in [("bid_size", bid_size), ("ask_size", ask_size)] {
+            if !(size.is_finite() && size >= 0.0) {
+                return Err(wrong(name, size, "0 or more"));
+            }
+        }
+        Ok(Self { bid, ask, bid_size, ask_size })
+    }
+
+    /// Halfway between bid and ask.
+    pub fn mid(&self) -> f64 {
+        self.bid + (self.ask - self.bid) / 2.0
+    }
+
+    /// (ask − bid) / mid.
+    pub fn relative_spread(&self) -> f64 {
+        (self.ask - self.bid) / self.mid()
+    }
+
+    /// What the side that a position would be closed against can take now, in money: bids for a long one.
+    ///
+    /// # Errors
+    /// It is beyond what a double holds.
+    pub fn depth(&self, quantity: f64) -> Result<f64, SampleError> {
+        let depth = if quantity < 0.0 { self.ask * self.ask_size } else { self.bid * self.bid_size };
+        finite(depth, "the depth")
+    }
+
+    /// What closing a position of this quantity now costs against the mid: half the spread a unit. A lower bound
+    /// if the quantity is more than [`Touch::share_at_touch`] covers.
+    ///
+    /// # Errors
+    /// The quantity is no number, or the cost beyond what a double holds.
+    pub fn cost(&self, quantity: f64) -> Result<f64, SampleError> {
+        if !quantity.is_finite() {
+            return Err(SampleError::Parameter {
+                name: "quantity",
+                value: quantity,
+                expected: "a finite number",
+            });
+        }
+        finite(libm::fabs(quantity) * ((self.ask - self.bid) / 2.0), "the cost to liquidate")
+    }
+
+    /// The share of a position that the touch can take now, at most 1; 1 for an empty one.
+    pub fn share_at_touch(&self, quantity: f64) -> f64 {
+        let size = if quantity < 0.0 { self.ask_size } else { self.bid_size };
+        let wanted = libm::fabs(quantity);
+        if wanted <= size { 1.0 } else { size / wanted }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traded<'a>(prices: &'a [f64], volumes: &'a [f64]) -> Result<Traded<'a>, SampleError> {
+        Traded::new(Sample::new(prices).unwrap(), Sample::new(volumes).unwrap())
+    }
+
+    #[test]
+    fn figures_by_hand() {
+        let it = traded(&[10.0, 11.0, 10.0, 11.0], &[5.0, 10.0, 10.0, 10.0]).unwrap();
+        let expected = (0.1 / 110.0 + (1.0 / 11.0) / 100.0 + 0.1 / 110.0) / 3.0;
+        assert!((it.amihud().unwrap() - expected).abs() < 1e-18);
+        assert_eq!(it.average_money(2).unwrap(), 105.0);
+        // Changes 1, −1, 1: two pairs, their covariance −2 and so a spread of 2·√2.
+        assert!((it.roll_spread().unwrap() - 2.0 * 2.0_f64.sqrt()).abs() < 1e-15);
+        assert_eq!(days_to_liquidate(-210.0, 105.0, 0.1).unwrap(), 20.0);
+    }
+
+    #[test]
+    fn the_touch_by_hand() {
+        let touch = Touch::new(99.0, 101.0, 10.0, 4.0).unwrap();
+        assert_eq!((touch.mid(), touch.relative_spread()), (100.0, 0.02));
+        assert_eq!((touch.depth(5.0), touch.depth(-5.0)), (Ok(990.0), Ok(404.0)));
+        assert_eq!((touch.cost(-8.0), touch.share_at_touch(-8.0)), (Ok(8.0), 0.5));
+        assert_eq!((touch.cost(0.0), touch.share_at_touch(0.0)), (Ok(0.0), 1.0));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(matches!(traded(&[1.0, 0.0], &[1.0, 1.0]), Err(SampleError::Value { place: 2, .. })));
+        assert!(matches!(traded(&[1.0], &[-1.0]), Err(SampleError::Value { what: "volume", .. })));
+        assert!(matches!(traded(&[1.0], &[1.0, 2.0]), Err(SampleError::Lengths { .. })));
+        let idle = traded(&[1.0, 2.0, 3.0], &[0.0, 1.0, 0.0]).unwrap();
+        assert!(matches!(idle.amihud(), Err(SampleError::Value { place: 3, .. })));
+        assert!(idle.average_money(4).is_err() && idle.roll_spread().is_err());
+        for (position, average, share) in
+            [(f64::NAN, 1.0, 0.1), (1.0, 0.0, 0.1), (1.0, 1.0, 0.0), (1.0, 1.0, 1.1)]
+        {
+            assert!(days_to_liquidate(position, average, share).is_err());
+        }
+        assert!(Touch::new(101.0, 99.0, 1.0, 1.0).is_err(), "a crossed book");
+        assert!(Touch::new(0.0, 1.0, 1.0, 1.0).is_err());
+        assert!(Touch::new(1.0, 1.0, f64::NAN, 1.0).is_err());
+        assert!(Touch::new(1.0, 2.0, 1.0, 1.0).unwrap().cost(f64::INFINITY).is_err());
+    }
+}
