@@ -3,6 +3,7 @@
 pub mod hosted;
 pub mod journals;
 pub mod load;
+pub mod open_transaction;
 pub mod pace;
 pub mod programs;
 pub mod progress;

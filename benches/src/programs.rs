@@ -70,13 +70,22 @@ impl Program {
         Ok(())
     }
 
+    /// SIGSTOP: it does nothing more until [`Program::go_on`].
+    pub fn hold(&mut self) -> Result<(), Failure> {
+        self.signal("STOP")
+    }
+
+    /// SIGCONT.
+    pub fn go_on(&mut self) -> Result<(), Failure> {
+        self.signal("CONT")
+    }
+
     /// SIGTERM, as a service manager stops it; returns once it has ended by itself.
     ///
     /// # Errors
     /// If it fails, or takes more than half a minute.
     pub fn stop(mut self) -> Result<(), Failure> {
-        self.check()?;
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        self.signal("TERM")?;
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(30) {
             match self.child.try_wait()? {
@@ -86,6 +95,13 @@ impl Program {
             }
         }
         Err(self.failure("does not stop"))
+    }
+
+    fn signal(&mut self, signal: &str) -> Result<(), Failure> {
+        self.check()?;
+        let sent =
+            Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status()?;
+        if sent.success() { Ok(()) } else { Err(self.failure(&format!("took no {signal}"))) }
     }
 
     fn failure(&mut self, what: &str) -> Failure {

@@ -64,7 +64,13 @@ enum What {
     /// `kill -9` of a worker under load to its next round, the same instance restarted.
     Restart(Kills),
     /// `kill -9` of one of two instances under load, to the first rounds of its tasks by the other.
-    Takeover(Kills),
+    Takeover {
+        /// Each time while a transaction of its own is open: the other waits until the broker has ended it.
+        #[arg(long)]
+        open_transaction: bool,
+        #[command(flatten)]
+        kills: Kills,
+    },
     /// Resident memory of `tapewatch up`, a process of its own, under R at a steady rate.
     Memory {
         /// Events a second.
@@ -118,7 +124,9 @@ fn main() -> Result<(), Failure> {
         What::Latency { rate, seconds } => latency::run(&url, rate, seconds)?,
         What::Start { repetitions } => start::run(&url, repetitions)?,
         What::Restart(kills) => restart::run(&url, kills.load())?,
-        What::Takeover(kills) => restart::takeover(&url, kills.load())?,
+        What::Takeover { open_transaction, kills } => {
+            restart::takeover(&url, kills.load(), open_transaction)?
+        }
         What::Memory { rate, seconds } => memory::run(&url, rate, seconds)?,
         What::Transaction { rounds, records } => transaction::run(&url, rounds, records)?,
     };
