@@ -3,7 +3,7 @@
 mod health;
 mod outgoing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +76,8 @@ struct CoreState {
     held: HeldKeys,
     /// How many keys the last report said are held.
     held_said: u64,
+    /// Tasks of the same worker of which this one has said that they stopped; as many as there are tasks at most.
+    stopped: BTreeSet<i32>,
 }
 
 /// Counts since the task began.
@@ -119,6 +121,7 @@ impl Core {
             closed: false,
             held: HeldKeys::default(),
             held_said: 0,
+            stopped: BTreeSet::new(),
         };
         Self { blueprint, monitor, state, outputs: Vec::new() }
     }
@@ -302,6 +305,11 @@ impl Core {
         self.state.held.len()
     }
 
+    /// Other tasks of which this one has said that they stopped, and not yet that they run again.
+    pub fn said_stopped(&self) -> Vec<i32> {
+        self.state.stopped.iter().copied().collect()
+    }
+
     /// True if nothing more of a topic may be taken: it might have to hold a key, and no more can be held.
     pub fn holds_no_more(&self, topic: &TopicName) -> bool {
         let HoldParameters { topics, most } = &self.blueprint.hold;
@@ -349,6 +357,7 @@ impl Core {
                 let kind = HealthKind::BreakerClosed;
                 self.report(kind, HealthStatus::Ok, &body.at(), body.from, body.bad, message);
             }
+            Injected::Neighbour(body) => self.report_neighbour(body),
             Injected::Closed(_) => {
                 self.state.closed = true;
                 if self.blueprint.heartbeat_every.is_some() {

@@ -19,6 +19,9 @@ pub enum Injected {
     SourceDown(SourceDown),
     /// The breaker of a source partition closed.
     SourceUp(SourceUp),
+    /// Another task of the worker stopped, because its rounds cannot be written, and this one says so; or it runs
+    /// again, here or in another instance.
+    Neighbour(Neighbour),
     /// Every input has signalled that nothing more comes: the end of a tape.
     Closed(Time),
 }
@@ -94,6 +97,18 @@ pub struct SourceUp {
     pub by: Option<(String, String)>,
 }
 
+/// Body of [`Injected::Neighbour`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Neighbour {
+    /// The other task.
+    pub partition: i32,
+    /// Why it stopped; none if it was restored.
+    pub stopped: Option<String>,
+    /// The clock of the task that says so.
+    pub time: Time,
+}
+
 impl Injected {
     /// The kind as it is journalled.
     pub fn kind(&self) -> &'static str {
@@ -103,6 +118,7 @@ impl Injected {
             Self::Tick(_) => "tick",
             Self::SourceDown(_) => "source_down",
             Self::SourceUp(_) => "source_up",
+            Self::Neighbour(_) => "neighbour",
             Self::Closed(_) => "closed",
         }
     }
@@ -115,6 +131,7 @@ impl Injected {
             Self::Tick(time) | Self::Closed(time) => *time,
             Self::SourceDown(body) => body.time,
             Self::SourceUp(body) => body.time,
+            Self::Neighbour(body) => body.time,
         }
     }
 
@@ -130,6 +147,7 @@ impl Injected {
             Self::Seek(body) => json(body),
             Self::SourceDown(body) => json(body),
             Self::SourceUp(body) => json(body),
+            Self::Neighbour(body) => json(body),
             Self::Tick(_) | Self::Closed(_) => String::new(),
         };
         InjectedEvent { kind: self.kind().to_owned(), time: self.time(), body }
@@ -150,6 +168,7 @@ impl Injected {
             "tick" => Self::Tick(event.time),
             "source_down" => Self::SourceDown(body(event)?),
             "source_up" => Self::SourceUp(body(event)?),
+            "neighbour" => Self::Neighbour(body(event)?),
             "closed" => Self::Closed(event.time),
             other => return Err(format!("injected event of an unknown kind `{other}`")),
         })
@@ -192,6 +211,7 @@ mod tests {
                 calls: 10,
                 time: Time(3),
             }),
+            Injected::Neighbour(Neighbour { partition: 3, stopped: Some("full".into()), time: Time(4) }),
         ] {
             assert_eq!(Injected::from_journal(&event.to_journal()), Ok(event));
         }

@@ -13,6 +13,8 @@ use tapewatch_consumers::{Worker, WorkerError};
 use tapewatch_eventlog::faults::{Fault, FaultyLog, Op, Plan};
 use tapewatch_eventlog::{Log, OpenOptions, open};
 use tapewatch_schemas::catalogue as c;
+use tapewatch_schemas::events::{HealthKind, HealthStatus};
+use tapewatch_schemas::{Codec, Event};
 
 /// A worker whose next commits fail so, once it has its tasks.
 fn failing(faults: &[Fault]) -> (Arc<dyn Log>, Worker, Tape) {
@@ -68,6 +70,19 @@ fn a_round_that_fails_whole_is_written_in_parts() {
     support::all_holds(&log);
 }
 
+/// What was said of stopped tasks: who said it, of whom, whether that one runs again, and why not.
+fn told(log: &Arc<dyn Log>) -> Vec<(i32, String, HealthStatus, String)> {
+    let codec = Codec::new(&[]).unwrap();
+    let health = dump(log, c::SYSTEM_HEALTH).into_iter();
+    let found = health.filter_map(|(_, _, value)| match codec.decode(c::SYSTEM_HEALTH, &value) {
+        Ok(Event::SystemHealth(it)) if it.kind == HealthKind::TaskStopped => {
+            Some((it.provenance.partition, it.component, it.status, it.message))
+        }
+        _ => None,
+    });
+    found.collect()
+}
+
 /// The embedded file refuses the journal of one task: that task stops, the other goes on, and once the file takes
 /// it again the next member finishes its work.
 #[test]
@@ -96,6 +111,13 @@ fn only_the_task_whose_part_cannot_be_written_stops() {
     let stopped: Vec<_> = worker.stopped().map(|(partition, why)| (partition, why.to_string())).collect();
     assert!(matches!(&stopped[..], [(1, why)] if why.contains("no more of this journal")), "{stopped:?}");
     assert_eq!(worker.tasks().map(|task| task.core.partition()).collect::<Vec<_>>(), [0]);
+    // It can write nothing itself, so the other says it.
+    let said = told(&log);
+    assert!(
+        matches!(&said[..], [(0, of, HealthStatus::Failed, why)]
+            if of == "risk/1" && why.contains("no more of this journal")),
+        "{said:?}"
+    );
     write(&mut tape);
     worker.run_to_end().unwrap();
     let why = worker.take_stopped().unwrap();
@@ -118,6 +140,8 @@ fn only_the_task_whose_part_cannot_be_written_stops() {
     worker.run_to_end().unwrap();
     worker.stop().unwrap();
     assert_eq!(lines(&log), [0, 0]);
+    let said = told(&log);
+    assert!(matches!(&said[..], [_, (0, of, HealthStatus::Ok, _)] if of == "risk/1"), "{said:?}");
     support::all_holds(&log);
 }
 

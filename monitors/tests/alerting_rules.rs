@@ -213,6 +213,15 @@ fn an_open_breaker_alerts_until_it_closes() {
 }
 
 #[test]
+fn a_stopped_task_alerts_until_it_is_restored() {
+    let mut d = default();
+    let stopped = d.see(1, health(HealthKind::TaskStopped, HealthStatus::Failed));
+    assert_eq!(said(&stopped), [("task_stopped".to_owned(), AlertState::Firing, 1)]);
+    let restored = d.see(3, health(HealthKind::TaskStopped, HealthStatus::Ok));
+    assert_eq!(said(&restored), [("task_stopped".to_owned(), AlertState::Resolved, 3)]);
+}
+
+#[test]
 fn a_source_that_stops_beating_is_missed_until_it_beats_again() {
     let mut d = with_rule(0, Condition::Silence { longest: Duration::from_secs(60) });
     d.see(0, beat_of("worker.risk", "risk.metrics.v1", 0, 1));

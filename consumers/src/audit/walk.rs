@@ -192,7 +192,7 @@ impl<'a> Walk<'a> {
             Injected::SourceUp(up) => {
                 self.head.breakers.retain(|open| (&open.topic, open.partition) != (&up.topic, up.partition));
             }
-            Injected::Seek(_) | Injected::Tick(_) | Injected::Closed(_) => {}
+            Injected::Seek(_) | Injected::Tick(_) | Injected::Neighbour(_) | Injected::Closed(_) => {}
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use tapewatch_schemas::events::{HealthKind, HealthStatus, Heartbeat, Progress, P
 use tapewatch_schemas::{Event, RecordId};
 
 use super::{Core, CoreState};
+use crate::injected::Neighbour;
 use crate::inspect::source_of;
 
 impl Core {
@@ -78,6 +79,21 @@ impl Core {
             let health = self.health(kind, status, None, message);
             self.push(SystemHealth { count: Some(count as i64), ..health });
         }
+    }
+
+    /// Says that another task stopped, which cannot say so itself, or that it runs again.
+    pub(super) fn report_neighbour(&mut self, body: &Neighbour) {
+        let (worker, number) = (&self.blueprint.worker, body.partition);
+        let (status, message) = if let Some(why) = &body.stopped {
+            self.state.stopped.insert(number);
+            (HealthStatus::Failed, format!("task {number} of {worker} is stopped, the others go on: {why}"))
+        } else {
+            self.state.stopped.remove(&number);
+            (HealthStatus::Ok, format!("task {number} of {worker} was restored"))
+        };
+        let component = format!("{worker}/{number}");
+        let health = self.health(HealthKind::TaskStopped, status, None, message);
+        self.push(SystemHealth { component, ..health });
     }
 
     pub(super) fn report(

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use tapewatch_eventlog::{CommitError, LogError, OutRecord, Round};
+use tapewatch_schemas::Time;
 use tapewatch_schemas::catalogue::{anchors_topic, journal_topic, state_topic};
 
 use super::rounds::Summary;
 use super::{Worker, WorkerError};
+use crate::injected::{Injected, Neighbour};
 use crate::outbox::FROM;
 
 /// The header of a dead letter that names its task.
@@ -90,8 +92,16 @@ impl Worker {
         self.member.unassign(&own)?;
         self.paused.retain(|at| !own.contains(at));
         self.unresolved.forget(|at| own.contains(at));
+        self.tell_stopped(partition, &why);
         self.stopped.insert(partition, why);
         self.assign_broadcast()
+    }
+
+    /// The task that is furthest on says it for the one that can write no more.
+    fn tell_stopped(&mut self, partition: i32, why: &WorkerError) {
+        let Some(teller) = self.tasks.values_mut().max_by_key(|task| task.core.clock()) else { return };
+        let time = teller.core.clock().max(Time(0));
+        teller.inject(Injected::Neighbour(Neighbour { partition, stopped: Some(why.to_string()), time }));
     }
 }
 
