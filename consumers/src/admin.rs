@@ -165,6 +165,10 @@ struct Close {
 type Answer = (StatusCode, Json<serde_json::Value>);
 
 async fn resume(State(desk): State<Desk>, Query(asked): Query<Close>) -> Answer {
+    if asked.to.is_some() {
+        let problem = "`to` says where a skip ends: POST /breaker/skip, or leave it out to read all again";
+        return refuse(StatusCode::BAD_REQUEST, problem.into());
+    }
     close(desk, asked, Before::ReadAgain).await
 }
 
@@ -174,7 +178,6 @@ async fn skip(State(desk): State<Desk>, Query(asked): Query<Close>) -> Answer {
 }
 
 async fn close(desk: Desk, asked: Close, before: Before) -> Answer {
-    let refuse = |code, problem: String| (code, Json(json!({ "resumed": false, "problem": problem })));
     for (name, words) in [("who", &asked.who), ("why", &asked.why)] {
         if words.trim().is_empty() || words.len() > WORDS {
             let problem = format!("`{name}` must be 1 to {WORDS} bytes: it stands in the journal for good");
@@ -209,6 +212,10 @@ async fn close(desk: Desk, asked: Close, before: Before) -> Answer {
             ),
         ),
     }
+}
+
+fn refuse(code: StatusCode, problem: String) -> Answer {
+    (code, Json(json!({ "resumed": false, "problem": problem })))
 }
 
 /// Accepts only as many connections as there is room for.

@@ -139,6 +139,8 @@ fn the_admin_endpoint_tells_what_the_worker_did_and_it_ends_gracefully() {
     assert_eq!(ask(worker.admin, "POST", resume).0, 404, "no breaker is open");
     assert_eq!(ask(worker.admin, "GET", resume).0, 405);
     assert_eq!(ask(worker.admin, "POST", "/breaker/resume?topic=exec.reports.v1&partition=0&who=ann").0, 400);
+    // Where a skip ends is no word to one who wants all read again.
+    assert_eq!(ask(worker.admin, "POST", &format!("{resume}&to=7")).0, 400);
     assert_eq!(ask(worker.admin, "POST", &resume.replace("ann", "")).0, 400);
     assert_eq!(ask(worker.admin, "POST", &format!("{resume}&worker=alerting")).0, 409);
 

@@ -18,6 +18,7 @@ use tapewatch_consumers::{Worker, workers};
 use tapewatch_eventlog::{Log, OutRecord, Round, TopicPartition};
 use tapewatch_schemas::catalogue as c;
 use tapewatch_schemas::events::{Holdings, Position, PositionLine, RiskMetrics, Unknown};
+use tapewatch_schemas::journal::JournalRecord;
 use tapewatch_schemas::{Amount, Codec, Event};
 
 fn plan(log: &Arc<dyn Log>) -> WorkerPlan {
@@ -136,6 +137,72 @@ fn what_stands_before_a_breaker_is_given_up() {
     assert_eq!((line.processed, line.dead), (3, 11), "{line:#?}");
     let (metrics, holdings) = level(&log, &mut tape);
     assert_eq!((gross(&metrics), holdings.opened), ((None, Some(Unknown::NoOpening)), false));
+    support::holds(&log, &plan(&log));
+}
+
+/// Part after part, each journalled: of more than is held at once.
+#[test]
+fn a_long_way_is_given_up_part_by_part() {
+    let log = memory();
+    let mut tape = Tape::new();
+    let (mark, fill) = (tape.mark("BTC-USD"), tape.fill("p0"));
+    let good = tape.record(&*log, &fill);
+    let at = good.target.clone();
+    write(&log, &tape, &[mark, fill]);
+    let bad = OutRecord { value: Some(Bytes::from_static(b"{no")), ..good };
+    let records = vec![bad; 25_000];
+    log.writer("tape").unwrap().commit(&Round { records, offsets: vec![] }, None).unwrap();
+
+    let mut worker = Worker::join(plan(&log), Arc::clone(&log)).unwrap();
+    worker.run_to_end().unwrap();
+    let stands = worker.task_mut(at.partition).unwrap().merge.lane(&at).unwrap().position;
+    let end = log.bounds(&at).unwrap().end;
+    assert_eq!(worker.skip_breaker(&at, None, "ada", "a bad deploy").unwrap(), Some(end - stands));
+    worker.flush().unwrap();
+    worker.run_to_end().unwrap();
+    worker.stop().unwrap();
+    let journal = dump(&log, "journal.risk.v1").into_iter();
+    let mut records = journal.map(|(_, _, value)| JournalRecord::open(&value).unwrap());
+    let seek = |record: &JournalRecord| record.injected.iter().filter(|event| event.kind == "seek").count();
+    assert_eq!(records.by_ref().map(|record| seek(&record)).filter(|seeks| *seeks > 0).count(), 3);
+    support::holds(&log, &plan(&log));
+}
+
+/// What every task reads for itself, each gives up for itself.
+#[test]
+fn a_broadcast_source_is_given_up_by_every_task() {
+    let log = memory();
+    let mut tape = Tape::new();
+    let mark = tape.mark("BTC-USD");
+    let good = tape.record(&*log, &mark);
+    let at = good.target.clone();
+    let fills = [tape.fill("p0"), tape.fill("p4"), tape.fill("p7")];
+    write(&log, &tape, std::slice::from_ref(&mark));
+    write(&log, &tape, &fills);
+    let bad = OutRecord { value: Some(Bytes::from_static(b"{no")), ..good };
+    let records = vec![bad; 40];
+    log.writer("tape").unwrap().commit(&Round { records, offsets: vec![] }, None).unwrap();
+
+    let mut worker = Worker::join(plan(&log), Arc::clone(&log)).unwrap();
+    worker.run_to_end().unwrap();
+    let end = log.bounds(&at).unwrap().end;
+    let open =
+        |worker: &Worker| worker.tasks().filter(|task| task.core.open_breakers().contains(&at)).count();
+    assert_eq!(open(&worker), support::PARTITIONS as usize);
+    let before: i64 = worker.tasks().map(|task| end - task.merge.lane(&at).unwrap().position).sum();
+    assert!(before > 0);
+    assert_eq!(worker.skip_breaker(&at, None, "ada", "a bad deploy").unwrap(), Some(before));
+    worker.flush().unwrap();
+    assert_eq!(open(&worker), 0);
+    // It is read again from there.
+    let mark = tape.mark("BTC-USD");
+    write(&log, &tape, &[mark]);
+    worker.run_to_end().unwrap();
+    worker.stop().unwrap();
+    let found = audit(&log, &Subject::from(&plan(&log)), &mut |_| {}).unwrap();
+    let lines: Vec<_> = found.lines.iter().filter(|line| line.topic == at.topic).collect();
+    assert!(lines.iter().all(|line| line.lag == 0), "{lines:#?}");
+    assert_eq!(lines.iter().map(|line| line.processed).sum::<i64>(), 2 * i64::from(support::PARTITIONS));
     support::holds(&log, &plan(&log));
 }
 
