@@ -1,6 +1,7 @@
 //! The deterministic part of a task: one step after another, live, restored or replayed, all the same.
 
 mod health;
+mod held;
 mod outgoing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tapewatch_eventlog::dead_letter::Redriven;
 use tapewatch_eventlog::{RecordRef, TopicPartition};
 use tapewatch_monitors::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip};
 use tapewatch_schemas::catalogue::source_of;
@@ -17,9 +17,11 @@ use tapewatch_schemas::events::{Cause, HealthKind, HealthStatus};
 use tapewatch_schemas::{Event, Time, TopicName, WorkerName};
 
 use crate::breaker::{Breaker, BreakerParameters};
-use crate::hold::{HeldKeys, HoldParameters, Holding};
+use crate::hold::{HeldKeys, HoldParameters};
 use crate::injected::{Injected, Seek, Start};
 use crate::outbox::{Outbox, Routing, TRACEPARENT};
+
+pub use self::held::Incoming;
 
 /// Makes a task's monitor. It is told whether books are open from their first event.
 pub type MonitorFactory = Arc<dyn Fn(&Start, i32) -> Box<dyn Monitor> + Send + Sync>;
@@ -203,17 +205,12 @@ impl Core {
         (due <= target && due < Time::MAX).then(|| due.max(self.state.clock))
     }
 
-    /// Shows one good record, an event of `topic`, to the monitor.
+    /// Shows one good record to the monitor. If it came back, its key waits for it no more.
     ///
     /// # Errors
     /// The monitor's refusal: the caller dead-letters the record with [`Core::fail`], which takes the step.
-    pub fn observe(
-        &mut self,
-        record: &RecordRef<'_>,
-        topic: &TopicName,
-        event: &Event,
-        outbox: &mut Outbox,
-    ) -> Result<(), Refusal> {
+    pub fn observe(&mut self, one: &Incoming<'_>, event: &Event, outbox: &mut Outbox) -> Result<(), Refusal> {
+        let Incoming { record, topic, .. } = *one;
         let before = self.state.clock;
         let late = event.event_time() < before;
         let cause = match event.record_id() {
@@ -234,6 +231,7 @@ impl Core {
         self.state.counts.late += u64::from(late);
         self.succeed(record);
         self.publish(&cause, record.headers.get(TRACEPARENT), outbox);
+        self.settle(one);
         Ok(())
     }
 
@@ -247,73 +245,23 @@ impl Core {
         }
     }
 
-    /// Takes the step of a record that is a dead letter, the task's `own` or another's. True if the source's
-    /// breaker must open now.
-    pub fn fail(&mut self, at: &TopicPartition, offset: i64, own: bool) -> bool {
+    /// Takes the step of a record that is a dead letter, the task's `own` or another's: its own hold the key. True if
+    /// the source's breaker must open now.
+    pub fn fail(&mut self, one: &Incoming<'_>, own: bool) -> bool {
+        if own {
+            self.hold(one);
+        }
         self.outputs.clear();
         self.state.step += 1;
         self.state.counts.dead += u64::from(own);
-        let key = (at.topic.clone(), at.partition);
-        self.state.breakers.entry(key).or_default().count(true, offset, &self.blueprint.breaker)
-    }
-
-    /// Takes the step of a dead letter that a person has given up.
-    pub fn discard(&mut self, holding: Option<&Holding<'_>>) {
-        self.state.step += 1;
-        self.settle(holding);
-    }
-
-    /// What holding keys is about, of a record of `topic` that holds one.
-    pub fn holding<'a>(
-        &self,
-        topic: &'a TopicName,
-        record: &RecordRef<'a>,
-        redriven: Option<&Redriven>,
-    ) -> Option<Holding<'a>> {
-        self.blueprint.hold.holding(topic, record, redriven)
-    }
-
-    /// The offset of the dead letter behind which a record is held, if it is.
-    pub fn blocks(&self, holding: Option<&Holding<'_>>) -> Option<i64> {
-        self.state.held.blocks(holding?)
-    }
-
-    /// Takes the step of a good record whose key is held: it is a dead letter, and no failure of its source.
-    pub fn hold_back(&mut self, holding: Option<&Holding<'_>>) {
-        self.outputs.clear();
-        self.state.step += 1;
-        self.state.counts.dead += 1;
-        self.hold(holding);
-    }
-
-    /// A dead letter holds its key.
-    pub fn hold(&mut self, holding: Option<&Holding<'_>>) {
-        if let Some(one) = holding {
-            self.state.held.letter(one, self.blueprint.hold.most);
-        }
-    }
-
-    /// What came back was taken.
-    pub fn settle(&mut self, holding: Option<&Holding<'_>>) {
-        if let Some(one) = holding {
-            self.state.held.settle(one);
-        }
-    }
-
-    /// How many keys are held.
-    pub fn held_keys(&self) -> usize {
-        self.state.held.len()
+        let Incoming { record, .. } = one;
+        let key = (record.topic.clone(), record.partition);
+        self.state.breakers.entry(key).or_default().count(true, record.offset, &self.blueprint.breaker)
     }
 
     /// Other tasks of which this one has said that they stopped, and not yet that they run again.
     pub fn said_stopped(&self) -> Vec<i32> {
         self.state.stopped.iter().copied().collect()
-    }
-
-    /// True if nothing more of a topic may be taken: it might have to hold a key, and no more can be held.
-    pub fn holds_no_more(&self, topic: &TopicName) -> bool {
-        let HoldParameters { topics, most } = &self.blueprint.hold;
-        !topics.is_empty() && self.state.held.len() >= *most && topics.contains(topic)
     }
 
     /// Takes an injected event.

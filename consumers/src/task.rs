@@ -1,5 +1,6 @@
 //! A task, live: one partition number of the worker's inputs, with its merge, core and journal chain.
 
+mod breaker;
 mod skip;
 
 pub use skip::{PART, Passed};
@@ -8,14 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapewatch_eventlog::{OutRecord, RecordRef, TopicPartition};
+use tapewatch_eventlog::{OutRecord, TopicPartition};
 use tapewatch_schemas::catalogue::HEARTBEATS;
 use tapewatch_schemas::events::Heartbeat;
 use tapewatch_schemas::journal::{Epoch, JournalRecord};
-use tapewatch_schemas::{Digest, Event, Reason, Time, TopicName};
+use tapewatch_schemas::{Digest, Event, Reason, Time};
 
-use crate::core::Core;
-use crate::injected::{Injected, SourceDown, SourceUp};
+use crate::core::{Core, Incoming};
+use crate::injected::Injected;
 use crate::inspect::{Fault, Fetched, Verdict};
 use crate::letters::Letters;
 use crate::merge::{Choice, Merge, Patience};
@@ -231,34 +232,28 @@ impl Task {
         self.oldest = Some(self.oldest.map_or(record.timestamp, |oldest| oldest.min(record.timestamp)));
         let broadcast = self.merge.lanes[lane].broadcast;
         let before = self.merge.lanes[lane].position;
-        let redriven = inspected.redriven.as_deref();
-        let holding = self.core.holding(&fetched.topic, &record, redriven);
+        let one =
+            Incoming { record: &record, topic: &fetched.topic, redriven: inspected.redriven.as_deref() };
+        let holds = self.core.holds(one.topic);
         let refusal;
         let (fate, fault) = match &inspected.verdict {
             Verdict::Pass => (Fate::Passed, None),
-            _ if redriven.is_some_and(|back| !back.is_for(self.core.partition(), broadcast)) => {
+            _ if one.redriven.is_some_and(|back| !back.is_for(self.core.partition(), broadcast)) => {
                 (Fate::Passed, None)
             }
-            _ if redriven.is_some_and(|back| back.discarded) => {
-                self.core.discard(holding.as_ref());
+            _ if one.redriven.is_some_and(|back| back.discarded) => {
+                self.core.discard(&one);
                 (Fate::Discarded, None)
             }
             Verdict::Bad(fault) => (self.dead(broadcast, record.partition, fault), Some(fault)),
-            Verdict::Take(event) => {
-                let behind = self.core.blocks(holding.as_ref());
-                match behind.map_or_else(|| self.observe(&record, &fetched.topic, event), |at| Err(held(at)))
-                {
-                    Ok(()) => {
-                        self.core.settle(holding.as_ref());
-                        (Fate::Processed, None)
-                    }
-                    Err(fault) => {
-                        refusal = fault;
-                        // What one task's monitor refuses another's may take: each answers for its own refusals.
-                        (Fate::Dead(refusal.reason.as_str()), Some(&refusal))
-                    }
+            Verdict::Take(event) => match self.observe(&one, event) {
+                Ok(()) => (Fate::Processed, None),
+                Err(fault) => {
+                    refusal = fault;
+                    // What one task's monitor refuses another's may take: each answers for its own refusals.
+                    (Fate::Dead(refusal.reason.as_str()), Some(&refusal))
                 }
-            }
+            },
         };
         let at = self.merge.lanes[lane].at.clone();
         self.pending.take(lane, &at, before, record.offset, &inspected.digest, fate);
@@ -266,26 +261,22 @@ impl Task {
         let taken = &mut self.merge.lanes[lane];
         let merge_time = if fault.is_some() { taken.merge_time } else { time };
         taken.pop(merge_time);
-        let Some(fault) = fault else { return self.pause_full(holding.is_some()) };
+        let Some(fault) = fault else { return self.pause_full(holds) };
         // A range letter lists what cannot be decoded; what a monitor refuses has a letter of its own, and so
         // has what may have been good when the probe looked at it.
         let excused = inspected.is_bad_for_good() && self.core.breaker(&at).excuses(record.offset);
         if matches!(fate, Fate::Dead(_)) && !excused {
-            let letter = letters.letter(self.core.partition(), &record, fault, redriven);
+            let letter = letters.letter(self.core.partition(), &record, fault, one.redriven);
             self.letter_bytes += size(&letter);
             self.letters.push(letter);
             self.pending.due = true;
         }
         if fault.reason == Reason::HeldBehind {
-            self.core.hold_back(holding.as_ref());
+            self.core.hold_back(&one);
             return;
         }
-        let own = matches!(fate, Fate::Dead(_));
-        if own {
-            self.core.hold(holding.as_ref());
-        }
-        let opens = self.core.fail(&at, record.offset, own);
-        self.pause_full(holding.is_some());
+        let opens = self.core.fail(&one, matches!(fate, Fate::Dead(_)));
+        self.pause_full(holds);
         if opens {
             // Before a good record has told the time it is that of a bad one's publication; but on the tape's
             // clock, which knows of no publication, the earliest that there is.
@@ -294,9 +285,12 @@ impl Task {
         }
     }
 
-    /// Shows a good record to the monitor.
-    fn observe(&mut self, record: &RecordRef<'_>, topic: &TopicName, event: &Event) -> Result<(), Fault> {
-        let observed = self.core.observe(record, topic, event, &mut self.pending.outbox);
+    /// Shows a good record to the monitor, unless its key is held.
+    fn observe(&mut self, one: &Incoming<'_>, event: &Event) -> Result<(), Fault> {
+        if let Some(behind) = self.core.blocks(one) {
+            return Err(held(behind));
+        }
+        let observed = self.core.observe(one, event, &mut self.pending.outbox);
         observed.map_err(|error| Fault { reason: Reason::Refused, text: error.to_string(), passing: false })
     }
 
@@ -317,80 +311,6 @@ impl Task {
         } else {
             Fate::Dead(fault.reason.as_str())
         }
-    }
-
-    fn open_breaker(&mut self, lane: usize, offset: i64, earliest: Time) {
-        let at = self.merge.lanes[lane].at.clone();
-        let breaker = self.core.breaker(&at);
-        self.merge.lanes[lane].down = true;
-        self.inject(Injected::SourceDown(SourceDown {
-            topic: at.topic,
-            partition: at.partition,
-            offset,
-            failures: breaker.failed(),
-            calls: breaker.calls(),
-            time: if self.core.clock() == Time::MIN { earliest } else { self.core.clock() },
-        }));
-    }
-
-    /// Looks ahead at sources that have been down for long enough.
-    fn probe(&mut self, patience: Patience, letters: &Letters) {
-        for index in 0..self.merge.active() {
-            if !self.merge.lanes[index].down {
-                continue;
-            }
-            let at = self.merge.lanes[index].at.clone();
-            if self.unprobed.as_ref() == Some(&at) {
-                continue;
-            }
-            let Some(since) = self.core.breaker(&at).open_since() else { continue };
-            let now = match patience {
-                Patience::Wall { now, .. } => now.max(self.core.clock()),
-                Patience::Tape | Patience::LockStep => self.core.clock(),
-            };
-            // Once nothing more comes on the tape, its clock stands: waiting would be for ever.
-            let over = !matches!(patience, Patience::Wall { .. }) && self.merge.others_closed();
-            if now < since + letters.breaker.wait && !over {
-                continue;
-            }
-            let lane = &mut self.merge.lanes[index];
-            let probe =
-                self.probes.entry(at.clone()).or_insert_with(|| Probe::new(at.clone(), lane.position));
-            let mut good = false;
-            while !good && !probe.exhausted(letters.breaker.probe_limit) {
-                let Some((fetched, head)) = lane.head_shared() else { break };
-                let record = fetched.batch.record(head);
-                good = probe.look(&record, &fetched.verdicts[head], letters.breaker.permitted);
-                lane.pass_over();
-            }
-            if good {
-                self.close_breaker(&at, None, letters);
-            }
-        }
-    }
-
-    /// Closes the breaker of `at`: its bad records so far go into one range letter, and it is read again
-    /// from where it stopped. `by` names who closed it by hand and why.
-    pub fn close_breaker(&mut self, at: &TopicPartition, by: Option<(String, String)>, letters: &Letters) {
-        let Some(lane) = self.merge.lane_mut(at).filter(|lane| lane.down) else { return };
-        let from = lane.position;
-        let probe = self.probes.remove(at).unwrap_or_else(|| Probe::new(at.clone(), from));
-        let broadcast = lane.broadcast;
-        lane.down = false;
-        lane.rewind();
-        if !broadcast || at.partition.rem_euclid(self.tasks) == self.core.partition() {
-            self.letters.extend(letters.range_letter(self.core.partition(), &probe.range));
-        }
-        self.refetch.push(at.clone());
-        self.inject(Injected::SourceUp(SourceUp {
-            topic: at.topic.clone(),
-            partition: at.partition,
-            from,
-            to: probe.to,
-            bad: probe.range.count() as i64,
-            time: self.core.clock(),
-            by,
-        }));
     }
 
     /// Partitions that must be fetched again from where their lane has them to. `bound` is that of

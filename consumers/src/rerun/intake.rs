@@ -7,7 +7,7 @@ use tapewatch_schemas::journal::{Excluded, JournalRecord, OffsetRun, Run};
 use tapewatch_schemas::{Digest, Reason, Time};
 
 use super::{DeadRecord, Difference, RerunError};
-use crate::core::Core;
+use crate::core::{Core, Incoming};
 use crate::feed::{Feed, Located};
 use crate::injected::Injected;
 use crate::inspect::{PASSED, Verdict};
@@ -171,31 +171,24 @@ impl Intake {
         compare: bool,
     ) -> Result<(), Difference> {
         let record = fetched.batch.record(*index);
-        let holding = core.holding(&fetched.topic, &record, fetched.verdicts[*index].redriven.as_deref());
-        let holding = holding.as_ref();
+        let redriven = fetched.verdicts[*index].redriven.as_deref();
+        let one = Incoming { record: &record, topic: &fetched.topic, redriven };
         if covers(&self.behind, record.offset) {
-            core.hold_back(holding);
+            core.hold_back(&one);
             return Ok(());
         }
         if self.is_dead(record.offset) {
-            let own = covers(&self.dead, record.offset);
-            if own {
-                core.hold(holding);
-            }
-            core.fail(&self.at, record.offset, own);
+            core.fail(&one, covers(&self.dead, record.offset));
             return Ok(());
         }
         if covers(&self.discarded, record.offset) {
-            core.discard(holding);
+            core.discard(&one);
             return Ok(());
         }
         let why = match &fetched.verdicts[*index].verdict {
-            Verdict::Take(_) if core.blocks(holding).is_some() => "its key is held".to_owned(),
-            Verdict::Take(event) => match core.observe(&record, &fetched.topic, event, outbox) {
-                Ok(()) => {
-                    core.settle(holding);
-                    return Ok(());
-                }
+            Verdict::Take(_) if core.blocks(&one).is_some() => "its key is held".to_owned(),
+            Verdict::Take(event) => match core.observe(&one, event, outbox) {
+                Ok(()) => return Ok(()),
                 Err(refusal) => refusal.to_string(),
             },
             Verdict::Bad(fault) => fault.text.clone(),
@@ -204,8 +197,7 @@ impl Intake {
         if compare {
             return Err(Difference::Fate { at: self.at.clone(), offset: record.offset, why });
         }
-        core.hold(holding);
-        core.fail(&self.at, record.offset, true);
+        core.fail(&one, true);
         Ok(())
     }
 }

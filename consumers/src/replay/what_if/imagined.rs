@@ -12,7 +12,7 @@ use tapewatch_schemas::catalogue::{is_redrive, source_of};
 use tapewatch_schemas::journal::JournalRecord;
 use tapewatch_schemas::{Digest, Event, Time, TopicName};
 
-use crate::core::{Blueprint, Core};
+use crate::core::{Blueprint, Core, Incoming};
 use crate::feed::Feed;
 use crate::injected::Injected;
 use crate::outbox::Outbox;
@@ -121,12 +121,10 @@ impl Imagined {
         self.tick_before(time, outbox);
         let Some(core) = self.core.as_mut() else { return };
         let (topic, redriven) = origin(record);
-        let holding = core.holding(&topic, record, redriven.as_ref());
-        if core.observe(record, &topic, event, outbox).is_err() {
-            core.hold(holding.as_ref());
-            core.fail(at, record.offset, true);
+        let one = Incoming { record, topic: &topic, redriven: redriven.as_ref() };
+        if core.observe(&one, event, outbox).is_err() {
+            core.fail(&one, true);
         } else {
-            core.settle(holding.as_ref());
             self.lanes.entry(at.clone()).or_insert((record.offset, time)).1 = time;
         }
     }
@@ -142,16 +140,13 @@ impl Imagined {
         self.tick_before(self.merge_time(at, None), outbox);
         let Some(core) = self.core.as_mut() else { return };
         let (topic, redriven) = origin(record);
-        let holding = core.holding(&topic, record, redriven.as_ref());
+        let one = Incoming { record, topic: &topic, redriven: redriven.as_ref() };
         match fate {
-            Fate::Discarded => core.discard(holding.as_ref()),
-            Fate::Held => core.hold_back(holding.as_ref()),
-            Fate::DeadElsewhere => drop(core.fail(at, record.offset, false)),
+            Fate::Discarded => core.discard(&one),
+            Fate::Held => core.hold_back(&one),
+            Fate::DeadElsewhere => drop(core.fail(&one, false)),
             // Taken then, and cannot be decoded now.
-            Fate::Dead | Fate::Taken => {
-                core.hold(holding.as_ref());
-                core.fail(at, record.offset, true);
-            }
+            Fate::Dead | Fate::Taken => drop(core.fail(&one, true)),
         }
     }
 }
