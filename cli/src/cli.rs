@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    breaker, config, demo, dlq, journal, play, produce, registry, replay, seek, status, tail, topics, up,
-    verify_journal,
+    breaker, config, demo, dlq, journal, model, play, produce, registry, replay, seek, status, tail, topics,
+    up, verify_journal,
 };
 use crate::{CliError, Context, exit};
 
@@ -92,6 +92,9 @@ pub enum Command {
     /// List, show, repair or send back dead letters: what could not be used, and why
     #[command(subcommand)]
     Dlq(dlq::Command),
+    /// Compute a measure of one's own numbers, or run reference cases, by the workers' own kernels
+    #[command(subcommand)]
+    Model(model::Command),
     /// Check, show or name the settings
     #[command(subcommand)]
     Config(config::Command),
@@ -118,6 +121,7 @@ impl Command {
             Self::VerifyJournal(args) => verify_journal::run(args, context),
             Self::Seek(args) => seek::run(args, context),
             Self::Dlq(command) => dlq::run(command, context),
+            Self::Model(command) => model::run(command, context),
             Self::Config(command) => config::run(command, context),
         }
     }

@@ -5,6 +5,7 @@ pub mod config;
 pub mod demo;
 pub mod dlq;
 pub mod journal;
+pub mod model;
 pub mod play;
 pub mod produce;
 pub mod registry;

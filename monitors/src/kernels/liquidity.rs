@@ -3,7 +3,8 @@
 use super::moments::Moments;
 use super::sample::{Sample, SampleError, finite};
 
-/// Prices and the volume traded at them, one of each a day (or another period), in order of time.
+/// Prices and the volume traded at them, one of each a day (or another period), in order of time. The first day
+/// only gives the price that the second's return is reckoned from: the figures are of the days after it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Traded<'a> {
     prices: Sample<'a>,
@@ -69,8 +70,8 @@ impl<'a> Traded<'a> {
     /// # Errors
     /// There are fewer days, or the figure is beyond what a double holds.
     pub fn average_money(self, days: usize) -> Result<f64, SampleError> {
-        self.prices.of_at_least(days.max(1))?;
         let days = days.max(1);
+        self.prices.of_at_least(days.saturating_add(1))?;
         finite(self.money().rev().take(days).sum::<f64>() / days as f64, "the average traded a day")
     }
 
@@ -79,9 +80,9 @@ impl<'a> Traded<'a> {
     /// in an efficient market" (1984).
     ///
     /// # Errors
-    /// There are fewer than four prices, or the figure is beyond what a double holds.
+    /// There are fewer than five prices, or the figure is beyond what a double holds.
     pub fn roll_spread(self) -> Result<f64, SampleError> {
-        let prices = self.prices.of_at_least(4)?.values();
+        let prices = &self.prices.of_at_least(5)?.values()[1..];
         let changes: Vec<f64> = prices.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let (before, after) = (&changes[..changes.len() - 1], &changes[1..]);
         let (mean_before, mean_after) =
@@ -194,8 +195,8 @@ mod tests {
 
     #[test]
     fn figures_by_hand() {
-        let it = traded(&[10.0, 11.0, 10.0, 11.0], &[5.0, 10.0, 10.0, 10.0]).unwrap();
-        let expected = (0.1 / 110.0 + (1.0 / 11.0) / 100.0 + 0.1 / 110.0) / 3.0;
+        let it = traded(&[11.0, 10.0, 11.0, 10.0, 11.0], &[5.0, 10.0, 10.0, 10.0, 10.0]).unwrap();
+        let expected = f64::midpoint(0.1 / 110.0, (1.0 / 11.0) / 100.0);
         assert!((it.amihud().unwrap() - expected).abs() < 1e-18);
         assert_eq!(it.average_money(2).unwrap(), 105.0);
         // Changes 1, −1, 1: two pairs, their covariance −2 and so a spread of 2·√2.
@@ -219,7 +220,7 @@ mod tests {
         assert!(matches!(traded(&[1.0], &[1.0, 2.0]), Err(SampleError::Lengths { .. })));
         let idle = traded(&[1.0, 2.0, 3.0], &[0.0, 1.0, 0.0]).unwrap();
         assert!(matches!(idle.amihud(), Err(SampleError::Value { place: 3, .. })));
-        assert!(idle.average_money(4).is_err() && idle.roll_spread().is_err());
+        assert!(idle.average_money(3).is_err() && idle.roll_spread().is_err());
         for (position, average, share) in
             [(f64::NAN, 1.0, 0.1), (1.0, 0.0, 0.1), (1.0, 1.0, 0.0), (1.0, 1.0, 1.1)]
         {

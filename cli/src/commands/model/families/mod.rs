@@ -1,0 +1,22 @@
+//! The families, a file each.
+
+pub(super) mod acerbi_szekely;
+pub(super) mod christoffersen;
+pub(super) mod concentration;
+pub(super) mod cornish_fisher;
+pub(super) mod correlation;
+pub(super) mod ewma;
+pub(super) mod filtered;
+mod forecast_model;
+pub(super) mod gaussian;
+pub(super) mod historical;
+pub(super) mod kupiec;
+pub(super) mod liquidity;
+pub(super) mod max_drawdown;
+pub(super) mod traffic_light;
+
+/// What several families take under the same name.
+const RETURNS: (&str, &str) = ("returns", "simple returns in order of time, losses negative");
+const ALPHAS: (&str, &str) = ("alpha", "probabilities of the tail (default 0.05,0.01)");
+const ALPHA: (&str, &str) = ("alpha", "probability of an exception (default 0.01)");
+const LAMBDA: (&str, &str) = ("lambda", "weight of the past (default 0.94)");
