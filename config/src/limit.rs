@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::error::nearest;
 use crate::section::Section;
 
-/// Measures that a limit can bound, beside `var_NN` and `es_NN` of the levels in `risk.var.levels`.
+/// Measures that a limit can bound, beside `var_NN` and `es_NN` of the levels and models in `risk.var`.
 const MEASURES: [&str; 9] = [
     "gross_exposure",
     "net_exposure",
@@ -43,8 +43,8 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// `levels` are in basis points.
-    pub(crate) fn read(section: &mut Section<'_>, levels: &[u16]) -> Self {
+    /// `windowed` are the names of the measures of `risk.var`.
+    pub(crate) fn read(section: &mut Section<'_>, windowed: &[String]) -> Self {
         let bound = |bound: &f64| *bound >= 0.0;
         let expected = "a number of at least 0";
         let id = |id: &String| !id.is_empty() && !id.contains(':');
@@ -59,7 +59,7 @@ impl Limit {
             portfolios: section.values("portfolios", id, "a portfolio's id"),
             symbols: section.values("symbols", |s: &String| !s.is_empty(), "a symbol"),
         };
-        limit.check_measure(section, levels);
+        limit.check_measure(section, windowed);
         if limit.soft.is_none() && limit.hard.is_none() {
             section.fail("hard", "it bounds nothing", "soft, hard or both");
         }
@@ -72,12 +72,12 @@ impl Limit {
         limit
     }
 
-    fn check_measure(&self, section: &Section<'_>, levels: &[u16]) {
+    fn check_measure(&self, section: &Section<'_>, windowed: &[String]) {
         if self.measure.is_empty() {
             return;
         }
-        let windowed = levels.iter().flat_map(|level| [measure_at("var", *level), measure_at("es", *level)]);
-        let known: Vec<String> = MEASURES.iter().map(|name| (*name).to_owned()).chain(windowed).collect();
+        let plain = MEASURES.iter().map(|name| (*name).to_owned());
+        let known: Vec<String> = plain.chain(windowed.iter().cloned()).collect();
         if !known.contains(&self.measure) {
             let near = nearest(&self.measure, known.iter().map(String::as_str));
             let expected =

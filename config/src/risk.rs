@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::instruments::{self, Instrument, refuse_doubles};
 use crate::layer::Node;
-use crate::limit::Limit;
+use crate::limit::{Limit, measure_at};
 use crate::section::Section;
 use crate::value::{Setting, choice, micros};
 
@@ -40,8 +40,8 @@ pub struct Risk {
     pub instruments: Vec<Instrument>,
 }
 
-/// Historical value at risk and expected shortfall.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// Value at risk and expected shortfall.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ValueAtRisk {
     /// Confidence levels in basis points (0.95 in the file is 9500 here), rising.
     pub levels: Vec<u16>,
@@ -53,8 +53,12 @@ pub struct ValueAtRisk {
     pub sample: Sampling,
     /// What changes are taken of.
     pub basis: Basis,
-    /// Which expected shortfall is published.
+    /// How the tail is taken of the window.
+    pub models: Vec<TailModel>,
+    /// Which expected shortfall the historical model publishes.
     pub shortfall: Shortfall,
+    /// The weight of the past in the models `ewma` and `filtered`.
+    pub lambda: f64,
 }
 
 /// When a change of profit and loss enters the window.
@@ -103,6 +107,23 @@ choice! {
 }
 
 choice! {
+    /// How value at risk and expected shortfall are taken of the window.
+    TailModel {
+        /// The type 7 quantile, and the mean beyond it: `var_95`, `es_95`.
+        #[default]
+        Historical = "historical",
+        /// A normal distribution: `var_95_gaussian`, …
+        Gaussian = "gaussian",
+        /// Moved by skewness and kurtosis.
+        CornishFisher = "cornish_fisher",
+        /// A normal distribution with exponentially weighted deviation.
+        Ewma = "ewma",
+        /// Filtered historical simulation.
+        Filtered = "filtered",
+    }
+}
+
+choice! {
     /// How the mean beyond the quantile is taken.
     Shortfall {
         /// The worst n·α values, the last with its fractional weight (Acerbi and Tasche 2002).
@@ -147,7 +168,7 @@ pub struct Bounds {
 impl Risk {
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
         let var = section.group("var", ValueAtRisk::read);
-        let limits = section.groups("limits", |limit| Limit::read(limit, &var.levels));
+        let limits = section.groups("limits", |limit| Limit::read(limit, &var.measures()));
         refuse_doubles(section, "limits", "name", limits.iter().map(|limit| limit.name.as_str()));
         Self {
             currency: section.get_if("currency", |c: &String| !c.is_empty(), "a currency's code"),
@@ -189,8 +210,18 @@ impl ValueAtRisk {
         if levels.windows(2).any(|pair| pair[0] >= pair[1]) {
             section.fail("levels", "they do not rise", "rising levels, each once");
         }
+        let models: Vec<TailModel> = section.values("models", |_| true, "");
+        if models.is_empty() || (1..models.len()).any(|at| models[..at].contains(&models[at])) {
+            section.fail("models", "it names none, or one twice", "at least one model, each once");
+        }
         Self {
             levels,
+            models,
+            lambda: section.get_if(
+                "lambda",
+                |weight| (0.5..1.0).contains(weight),
+                "a weight from 0.5 to below 1, such as 0.94",
+            ),
             window,
             minimum: section.get_if(
                 "minimum",
@@ -201,6 +232,18 @@ impl ValueAtRisk {
             basis: section.get("basis"),
             shortfall: section.get("shortfall"),
         }
+    }
+
+    /// The names of its measures: `var_95`, `es_95_gaussian`, …
+    fn measures(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (model, level) in self.models.iter().flat_map(|m| self.levels.iter().map(move |l| (*m, *l))) {
+            for kind in ["var", "es"] {
+                let name = measure_at(kind, level);
+                names.push(if model == TailModel::Historical { name } else { format!("{name}_{model}") });
+            }
+        }
+        names
     }
 }
 

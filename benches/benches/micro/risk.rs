@@ -7,7 +7,7 @@ use criterion::{BatchSize, Criterion};
 use tapewatch_benches::samples::{Trade, account, fill, mark, portfolio, symbol};
 use tapewatch_benches::workload::{Mixed, SYMBOLS};
 use tapewatch_monitors::risk::{
-    Bounded, Confidence, Freshness, LimitParameters, Sampling, WindowParameters, default_limits,
+    Bounded, Confidence, Freshness, LimitParameters, Sampling, TailModel, WindowParameters, default_limits,
 };
 use tapewatch_monitors::{Monitor, Output, RiskMonitor, RiskParameters, Seen, TaskContext};
 use tapewatch_schemas::events::Cause;
@@ -18,8 +18,13 @@ const OBSERVATIONS: usize = 1_000;
 /// Fills and marks.
 pub(crate) fn run(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("risk");
-    for (name, at_change) in [("a fill", false), ("a fill, whole book published", true)] {
-        let mut desk = Desk::new(1, at_change);
+    let plain = [TailModel::Historical];
+    for (name, at_change, models) in [
+        ("a fill", false, &plain[..]),
+        ("a fill, whole book published", true, &plain),
+        ("a fill, tails by all five models", false, &TailModel::ALL),
+    ] {
+        let mut desk = Desk::new(1, parameters(at_change, models));
         group.bench_function(name, |b| {
             // The fills are made, and dropped, outside of the measurement.
             let Desk { monitor, tape, out } = &mut desk;
@@ -34,7 +39,7 @@ pub(crate) fn run(criterion: &mut Criterion) {
         });
     }
     for holders in [1, 10] {
-        let mut desk = Desk::new(holders, false);
+        let mut desk = Desk::new(holders, parameters(false, &plain));
         group.bench_function(format!("a mark of a symbol with holders: {holders}"), |b| {
             let Desk { monitor, tape, out } = &mut desk;
             b.iter_batched(
@@ -58,9 +63,9 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(portfolios: usize, holdings_at_change: bool) -> Self {
+    fn new(portfolios: usize, parameters: RiskParameters) -> Self {
         let task = TaskContext { partition: 0, opened_from_zero: true };
-        let monitor = RiskMonitor::new(parameters(holdings_at_change), task);
+        let monitor = RiskMonitor::new(parameters, task);
         let mut desk = Self { monitor, tape: Tape::new(), out: Vec::new() };
         for owner in 0..portfolios {
             let event = desk.tape.account(owner);
@@ -99,7 +104,7 @@ fn show(monitor: &mut RiskMonitor, event: &Event, out: &mut Vec<Output>) {
 
 /// Every limit on every measure that costs something: value at risk and expected shortfall at both levels,
 /// exposures, concentration, leverage, drawdown. A fill enters the window.
-fn parameters(holdings_at_change: bool) -> RiskParameters {
+fn parameters(holdings_at_change: bool, models: &[TailModel]) -> RiskParameters {
     const YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
     let far = |name: &str, measure| LimitParameters::new(name, measure, Some(1e11), Some(1e12));
     let mut limits = default_limits();
@@ -107,8 +112,8 @@ fn parameters(holdings_at_change: bool) -> RiskParameters {
         limit.hard = Some(1e12);
     }
     limits.extend([
-        far("es_95", Bounded::ExpectedShortfall(Confidence(9500))),
-        far("es_99", Bounded::ExpectedShortfall(Confidence(9900))),
+        far("es_95", Bounded::ExpectedShortfall(TailModel::Historical, Confidence(9500))),
+        far("es_99", Bounded::ExpectedShortfall(TailModel::Historical, Confidence(9900))),
         far("gross_exposure", Bounded::GrossExposure),
         far("largest_share", Bounded::LargestShare),
     ]);
@@ -117,6 +122,7 @@ fn parameters(holdings_at_change: bool) -> RiskParameters {
         window: WindowParameters {
             sampling: Sampling::EachFill,
             samples: OBSERVATIONS,
+            models: models.to_vec(),
             ..WindowParameters::default()
         },
         freshness: Freshness { marks: YEARS, executions: YEARS, accounts: YEARS },

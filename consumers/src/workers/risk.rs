@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use tapewatch_config::{Basis as BasisSetting, Sampling as SamplingSetting, Settings, Shortfall};
+use tapewatch_config::{
+    Basis as BasisSetting, Sampling as SamplingSetting, Settings, Shortfall, TailModel as ModelSetting,
+};
 use tapewatch_monitors::kernels::ShortfallConvention;
 use tapewatch_monitors::risk::{
     Basis, Bounded, Bounds, Confidence, Freshness, Instrument, LimitParameters, RiskMonitor, RiskParameters,
-    Sampling, TaskContext, WindowParameters,
+    Sampling, TailModel, TaskContext, WindowParameters,
 };
 use tapewatch_schemas::Amount;
 
@@ -68,11 +70,23 @@ fn window(settings: &Settings) -> WindowParameters {
         samples: var.window as usize,
         minimum: var.minimum as usize,
         levels: var.levels.iter().map(|level| Confidence(*level)).collect(),
+        models: var.models.iter().map(|model| tail_model(*model)).collect(),
+        lambda: var.lambda,
         shortfall: match var.shortfall {
             Shortfall::AcerbiTasche => ShortfallConvention::AcerbiTasche,
             Shortfall::MeanBelowQuantile => ShortfallConvention::MeanBelowQuantile,
             Shortfall::Empyrical => ShortfallConvention::Empyrical,
         },
+    }
+}
+
+fn tail_model(model: ModelSetting) -> TailModel {
+    match model {
+        ModelSetting::Historical => TailModel::Historical,
+        ModelSetting::Gaussian => TailModel::Gaussian,
+        ModelSetting::CornishFisher => TailModel::CornishFisher,
+        ModelSetting::Ewma => TailModel::Ewma,
+        ModelSetting::Filtered => TailModel::Filtered,
     }
 }
 
@@ -83,5 +97,41 @@ fn limit(limit: &tapewatch_config::Limit) -> LimitParameters {
         portfolios: limit.portfolios.iter().map(|id| id.as_str().into()).collect(),
         symbols: limit.symbols.iter().map(|id| id.as_str().into()).collect(),
         ..LimitParameters::new(&limit.name, measure, limit.soft, limit.hard)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names that a settings' limit may have are those that the monitor publishes.
+    #[test]
+    fn a_limit_can_be_on_the_tail_of_every_model_and_level() {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        let models = "[\"historical\", \"gaussian\", \"cornish_fisher\", \"ewma\", \"filtered\"]";
+        let mut text = format!("[risk.var]\nmodels = {models}\nlevels = [0.95, 0.975]\nlambda = 0.97\n");
+        let mut names = Vec::new();
+        for level in ["95", "97_5"] {
+            for model in ["", "_gaussian", "_cornish_fisher", "_ewma", "_filtered"] {
+                names.extend(["var", "es"].map(|kind| format!("{kind}_{level}{model}")));
+            }
+        }
+        text.extend(
+            names
+                .iter()
+                .map(|name| format!("[[risk.limits]]\nname = \"{name}\"\nmeasure = \"{name}\"\nhard = 1\n")),
+        );
+        std::fs::write(file.path(), text).unwrap();
+        let settings = Settings::load(Some(file.path()), None, std::iter::empty()).unwrap();
+        let parameters = parameters(&settings);
+        let bounded: Vec<String> = parameters.limits.iter().map(|limit| limit.measure.to_string()).collect();
+        assert_eq!(bounded, names);
+        assert_eq!((parameters.window.models, parameters.window.lambda), (TailModel::ALL.to_vec(), 0.97));
+
+        // One of a model that is not wanted is refused.
+        std::fs::write(file.path(), "[[risk.limits]]\nname = \"a\"\nmeasure = \"var_95_ewma\"\nhard = 1\n")
+            .unwrap();
+        let refused = Settings::load(Some(file.path()), None, std::iter::empty()).unwrap_err().to_string();
+        assert!(refused.contains("var_95_ewma"), "{refused}");
     }
 }

@@ -56,6 +56,11 @@ impl SortedWindow {
         self.arrived.iter().copied()
     }
 
+    /// The values, oldest first, side by side.
+    pub fn in_order(&mut self) -> &[f64] {
+        self.arrived.make_contiguous()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.sorted.len()

@@ -8,7 +8,7 @@ use tapewatch_schemas::{PortfolioId, Time};
 use super::around::Around;
 use super::marks::SymbolId;
 use super::money::Money;
-use super::parameters::{Basis, Bounded, Confidence, LimitParameters, RiskParameters};
+use super::parameters::{Bounded, LimitParameters, RiskParameters};
 use super::portfolio::Portfolio;
 use crate::kernels::{Concentration, concentration};
 
@@ -95,8 +95,10 @@ impl Portfolio {
             Bounded::Herfindahl => self.concentration().map(|c| c.herfindahl),
             Bounded::Drawdown => known(self.equity_unknown(), || self.drawdown.current()),
             Bounded::MaxDrawdown => known(self.equity_unknown(), || self.drawdown.largest()),
-            Bounded::ValueAtRisk(level) => self.tail(level, around.parameters).map(|t| t.0),
-            Bounded::ExpectedShortfall(level) => self.tail(level, around.parameters).map(|t| t.1),
+            Bounded::ValueAtRisk(model, level) => self.tail(model, level, around.parameters).map(|t| t.var),
+            Bounded::ExpectedShortfall(model, level) => {
+                self.tail(model, level, around.parameters).map(|t| t.es)
+            }
         };
         (value, None)
     }
@@ -141,19 +143,6 @@ impl Portfolio {
         known(self.exposure_unknown(), || {
             concentration(self.holdings.iter().map(|h| h.value.unwrap_or_default().to_f64()))
         })
-    }
-
-    /// Value at risk and expected shortfall at a level, losses positive.
-    pub(super) fn tail(&self, level: Confidence, parameters: &RiskParameters) -> Result<(f64, f64), Unknown> {
-        let reason = match parameters.window.basis {
-            Basis::Equity => self.equity_unknown(),
-            Basis::Book => self.exposure_unknown(),
-        };
-        if let Some(reason) = reason {
-            return Err(reason);
-        }
-        let place = parameters.window.levels.iter().position(|l| *l == level);
-        place.and_then(|at| self.tails.get(at).copied()).ok_or(Unknown::WarmingUp)
     }
 
     /// The states of all limits, as they are published, and forgets what they were before this step.

@@ -36,13 +36,14 @@ mod portfolio;
 mod publish;
 mod schedule;
 mod state;
+mod tails;
 
 use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
 pub use parameters::{
     Basis, Bounded, Bounds, Confidence, Freshness, Instrument, LimitParameters, RiskParameters, Sampling,
-    WindowParameters, default_limits,
+    TailModel, WindowParameters, default_limits,
 };
 use tapewatch_schemas::events::{Heartbeat, Occasion};
 use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, catalogue};

@@ -21,7 +21,7 @@ pub struct RiskParameters {
     pub holdings_at_change: bool,
     /// The currency stated while neither an account nor a fill has named the portfolio's own.
     pub default_currency: Currency,
-    /// Historical value at risk and expected shortfall.
+    /// Value at risk and expected shortfall.
     pub window: WindowParameters,
     /// How old an input may be.
     pub freshness: Freshness,
@@ -46,8 +46,48 @@ pub struct WindowParameters {
     pub minimum: usize,
     /// The confidence levels.
     pub levels: Vec<Confidence>,
-    /// Which expected shortfall is published.
+    /// How the tail is taken of the window, each once.
+    pub models: Vec<TailModel>,
+    /// Which expected shortfall [`TailModel::Historical`] publishes.
     pub shortfall: ShortfallConvention,
+    /// The weight of the past in [`TailModel::Ewma`] and [`TailModel::Filtered`]: above 0 and below 1.
+    pub lambda: f64,
+}
+
+/// How value at risk and expected shortfall are taken of the window of n changes. Each is a function of the
+/// window alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TailModel {
+    /// The type 7 quantile of the changes, and the mean beyond it. A change more costs O(log n).
+    Historical,
+    /// A normal distribution with the window's mean and deviation (n − 1). O(n).
+    Gaussian,
+    /// The normal quantile moved by the window's skewness and kurtosis, the shortfall never milder than the value at
+    /// risk. O(n).
+    CornishFisher,
+    /// A normal distribution of mean zero with the exponentially weighted deviation, begun with the square of the
+    /// window's first change that is not zero. O(n).
+    Ewma,
+    /// Filtered historical simulation: the changes, each divided by the deviation that [`TailModel::Ewma`] had
+    /// forecast for it, times the one for the next. O(n log n).
+    Filtered,
+}
+
+impl TailModel {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Historical, Self::Gaussian, Self::CornishFisher, Self::Ewma, Self::Filtered];
+
+    /// What ends the names of its measures: `var_95_gaussian`. Nothing for the historical one: `var_95`.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Historical => "",
+            Self::Gaussian => "_gaussian",
+            Self::CornishFisher => "_cornish_fisher",
+            Self::Ewma => "_ewma",
+            Self::Filtered => "_filtered",
+        }
+    }
 }
 
 /// When a change of profit and loss enters the window.
@@ -126,9 +166,9 @@ pub enum Bounded {
     /// The largest drawdown so far, 0 to 1.
     MaxDrawdown,
     /// Value at risk, account currency, a loss positive.
-    ValueAtRisk(Confidence),
+    ValueAtRisk(TailModel, Confidence),
     /// Expected shortfall, account currency, a loss positive.
-    ExpectedShortfall(Confidence),
+    ExpectedShortfall(TailModel, Confidence),
 }
 
 impl fmt::Display for Bounded {
@@ -143,8 +183,8 @@ impl fmt::Display for Bounded {
             Self::Herfindahl => f.write_str("herfindahl"),
             Self::Drawdown => f.write_str("drawdown"),
             Self::MaxDrawdown => f.write_str("max_drawdown"),
-            Self::ValueAtRisk(level) => write!(f, "var_{level}"),
-            Self::ExpectedShortfall(level) => write!(f, "es_{level}"),
+            Self::ValueAtRisk(model, level) => write!(f, "var_{level}{}", model.suffix()),
+            Self::ExpectedShortfall(model, level) => write!(f, "es_{level}{}", model.suffix()),
         }
     }
 }
@@ -169,22 +209,26 @@ impl FromStr for Bounded {
             return Ok(found);
         }
         let level = |text: &str| {
+            let mut named = TailModel::ALL.into_iter().skip(1);
+            let (model, text) = named
+                .find_map(|model| Some((model, text.strip_suffix(model.suffix())?)))
+                .unwrap_or((TailModel::Historical, text));
             let (whole, part) = text.split_once('_').unwrap_or((text, "0"));
             let basis_points = whole.parse::<u16>().ok()?.checked_mul(100)?
                 + part.parse::<u16>().ok()? * if part.len() == 1 { 10 } else { 1 };
             let level = Confidence(basis_points);
-            (part.len() <= 2 && (1..10_000).contains(&basis_points)).then_some(level)
+            (part.len() <= 2 && (1..10_000).contains(&basis_points)).then_some((model, level))
         };
         let found = match name.split_once('_') {
-            Some(("var", text)) => level(text).map(Self::ValueAtRisk),
-            Some(("es", text)) => level(text).map(Self::ExpectedShortfall),
+            Some(("var", text)) => level(text).map(|(model, level)| Self::ValueAtRisk(model, level)),
+            Some(("es", text)) => level(text).map(|(model, level)| Self::ExpectedShortfall(model, level)),
             _ => None,
         };
         found.ok_or_else(|| {
             format!(
                 "`{name}` is not a measure that a limit can bound: expected gross_exposure, net_exposure, \
                  position, leverage, largest_share, top5_share, herfindahl, drawdown, max_drawdown, var_95, \
-                 es_99 or another level"
+                 es_99 or another level, or of another model: var_99_filtered"
             )
         })
     }
@@ -271,7 +315,9 @@ impl Default for WindowParameters {
             samples: 500,
             minimum: 100,
             levels: vec![Confidence(9500), Confidence(9900)],
+            models: vec![TailModel::Historical],
             shortfall: ShortfallConvention::AcerbiTasche,
+            lambda: 0.94,
         }
     }
 }
@@ -298,9 +344,10 @@ pub fn default_limits() -> Vec<LimitParameters> {
         hysteresis: 0.02,
         ..LimitParameters::new(name, measure, soft, Some(hard))
     };
+    let historical = |level| Bounded::ValueAtRisk(TailModel::Historical, Confidence(level));
     vec![
-        limit("var_95", Bounded::ValueAtRisk(Confidence(9500)), None, 200_000.0),
-        limit("var_99", Bounded::ValueAtRisk(Confidence(9900)), None, 300_000.0),
+        limit("var_95", historical(9500), None, 200_000.0),
+        limit("var_99", historical(9900), None, 300_000.0),
         limit("position", Bounded::Position, None, 100_000.0),
         limit("leverage", Bounded::Leverage, None, 3.0),
         limit("drawdown", Bounded::Drawdown, Some(0.15), 0.20),
@@ -313,16 +360,41 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        for name in ["gross_exposure", "position", "drawdown", "var_95", "es_99", "var_97_5", "es_99_75"] {
+        const NAMES: [&str; 9] = [
+            "gross_exposure",
+            "position",
+            "drawdown",
+            "var_95",
+            "es_99",
+            "var_97_5",
+            "es_99_75",
+            "var_97_5_cornish_fisher",
+            "es_99_ewma",
+        ];
+        for name in NAMES {
             let measure: Bounded = name.parse().unwrap();
             assert_eq!(measure.to_string(), name);
         }
-        assert_eq!("var_97_5".parse(), Ok(Bounded::ValueAtRisk(Confidence(9750))));
+        let level = Confidence(9750);
+        assert_eq!("var_97_5".parse(), Ok(Bounded::ValueAtRisk(TailModel::Historical, level)));
+        assert_eq!("es_97_5_filtered".parse(), Ok(Bounded::ExpectedShortfall(TailModel::Filtered, level)));
     }
 
     #[test]
     fn other_names_are_refused() {
-        for name in ["", "var", "var_", "var_100", "var_0", "es_99_123", "var_x", "var_9999999", "equity"] {
+        for name in [
+            "",
+            "var",
+            "var_",
+            "var_100",
+            "var_0",
+            "es_99_123",
+            "var_x",
+            "var_9999999",
+            "var_95_",
+            "var_95_normal",
+            "equity",
+        ] {
             assert!(name.parse::<Bounded>().is_err(), "{name}");
         }
     }

@@ -10,7 +10,7 @@ use super::limits::LimitTrack;
 use super::line::Line;
 use super::marks::SymbolId;
 use super::money::Money;
-use crate::kernels::{Drawdown, SortedWindow};
+use crate::kernels::{Drawdown, SortedWindow, TailRisk};
 
 /// One symbol held.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,9 +97,10 @@ pub(super) struct Portfolio {
     pub(super) book_due: bool,
     #[serde(skip)]
     pub(super) sums: Sums,
-    /// Value at risk and expected shortfall per level, losses positive.
+    /// Value at risk and expected shortfall per model and level, losses positive; none where the window has no
+    /// such figure.
     #[serde(skip)]
-    pub(super) tails: Vec<(f64, f64)>,
+    pub(super) tails: Vec<Option<TailRisk>>,
 }
 
 /// What one record does to one position.

@@ -5,6 +5,7 @@ use tapewatch_schemas::{Event, RecordId, Scope};
 
 use super::around::Around;
 use super::money::Money;
+use super::parameters::Bounded;
 use super::portfolio::Portfolio;
 use crate::monitor::Output;
 
@@ -51,10 +52,12 @@ fn measures(portfolio: &Portfolio, around: &Around<'_>) -> Vec<Measure> {
         money("unrealised_pnl", of_cost(exposure, cost_known), sums.net - sums.cost),
         money("fees", book.or(foreign_fee), portfolio.fees),
     ];
-    for level in &around.parameters.window.levels {
-        let tail = portfolio.tail(*level, around.parameters);
-        list.push(ratio(&format!("var_{level}"), tail.map(|t| t.0)));
-        list.push(ratio(&format!("es_{level}"), tail.map(|t| t.1)));
+    let window = &around.parameters.window;
+    for (model, level) in window.models.iter().flat_map(|model| window.levels.iter().map(|at| (*model, *at)))
+    {
+        let tail = portfolio.tail(model, level, around.parameters);
+        list.push(ratio(&Bounded::ValueAtRisk(model, level).to_string(), tail.map(|t| t.var)));
+        list.push(ratio(&Bounded::ExpectedShortfall(model, level).to_string(), tail.map(|t| t.es)));
     }
     list.push(ratio("samples", Ok(portfolio.window.len() as f64)));
     list.push(ratio("duplicate_executions", Ok(portfolio.duplicates as f64)));

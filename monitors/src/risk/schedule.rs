@@ -5,10 +5,8 @@ use tapewatch_schemas::events::Occasion;
 
 use super::RiskMonitor;
 use super::around::next_boundary;
-use super::parameters::{Basis, Sampling, WindowParameters};
-use super::portfolio::Portfolio;
+use super::parameters::{Basis, Sampling};
 use super::publish;
-use crate::kernels::{expected_shortfall, value_at_risk};
 use crate::monitor::Output;
 
 impl RiskMonitor {
@@ -88,22 +86,4 @@ impl RiskMonitor {
 
 fn take_due(due: &mut Option<Time>, clock: Time) -> bool {
     due.take_if(|at| *at <= clock).is_some()
-}
-
-impl Portfolio {
-    /// Value at risk and expected shortfall of the window as it is; none while it is warming up.
-    pub(super) fn measure_tails(&mut self, window: &WindowParameters) {
-        self.tails.clear();
-        let sorted = self.window.sorted();
-        if sorted.len() < window.minimum.max(1) {
-            return;
-        }
-        let tails = window.levels.iter().filter_map(|level| {
-            let var = value_at_risk(sorted, level.tail())?;
-            let shortfall = expected_shortfall(sorted, level.tail(), window.shortfall)?;
-            // Adding zero turns the negative zero of a loss of nothing into zero.
-            Some((0.0 - var, 0.0 - shortfall))
-        });
-        self.tails.extend(tails);
-    }
 }

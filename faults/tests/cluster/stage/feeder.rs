@@ -19,8 +19,8 @@ pub(crate) struct Feeder {
 }
 
 impl Feeder {
-    /// Begins: a slice every so often, and the less there is left the slower, so that the tape outlasts any
-    /// scenario. The last slice waits for the end.
+    /// Begins: a slice every so often, and the less there is left the slower, so that the tape lasts: n slices for about
+    /// n ln n times `every`. The last slice waits for the end.
     pub(crate) fn start(log: &Arc<dyn Log>, tape: Vec<Vec<OutRecord>>, every: Duration) -> Self {
         let hurry = Arc::new(AtomicBool::new(false));
         let over = Arc::new(AtomicBool::new(false));

@@ -1,0 +1,178 @@
+//! The models of value at risk and expected shortfall that the risk monitor publishes: the kernels' figures, of the
+//! changes that the book has really had.
+
+#![allow(clippy::unwrap_used, reason = "a failing test panics, its helpers too")]
+
+mod drive;
+
+use drive::{Driver, fill, mark};
+use tapewatch_monitors::kernels::{
+    EwmaSeed, Filtered, Moments, Sample, ShortfallConvention, Tail, TailRisk, cornish_fisher,
+    ewma_volatilities, expected_shortfall, gaussian_tail, value_at_risk,
+};
+use tapewatch_monitors::risk::{Basis, Bounded, LimitParameters, Sampling, TailModel};
+use tapewatch_monitors::{RiskParameters, TaskContext};
+use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
+
+const WINDOW: usize = 40;
+const MINIMUM: usize = 12;
+const LAMBDA: f64 = 0.9;
+
+fn parameters() -> RiskParameters {
+    let mut parameters = RiskParameters::default();
+    let window = &mut parameters.window;
+    (window.samples, window.minimum, window.lambda) = (WINDOW, MINIMUM, LAMBDA);
+    (window.sampling, window.basis) = (Sampling::EachFill, Basis::Book);
+    window.models = TailModel::ALL.to_vec();
+    let measure: Bounded = "es_99_filtered".parse().unwrap();
+    parameters.limits.push(LimitParameters::new("tail", measure, None, Some(1.0)));
+    parameters
+}
+
+fn driver() -> Driver {
+    Driver::risk(parameters(), TaskContext { partition: 0, opened_from_zero: true })
+}
+
+/// A book of about ten units whose mark goes these many ticks of a quarter up or down; a fill at each mark. Gives
+/// the changes of its profit.
+fn play(d: &mut Driver, from: i64, ticks: &[i64]) -> Vec<f64> {
+    let (mut price, mut held, mut changes) = (100.0, 0.0, Vec::new());
+    for (n, ticks) in (0..).zip(ticks) {
+        let moved = *ticks as f64 * 0.25;
+        price += moved;
+        d.see(from + 2 * n, mark("A", &price.to_string(), &price.to_string()));
+        let (side, quantity) = match n {
+            0 => (Side::Buy, 10.0),
+            _ if n % 2 == 0 => (Side::Buy, 1.0),
+            _ => (Side::Sell, 1.0),
+        };
+        d.see(from + 2 * n + 1, fill("p", "A", side, &quantity.to_string(), &price.to_string(), "0"));
+        changes.push(held * moved);
+        held += if side == Side::Buy { quantity } else { -quantity };
+    }
+    changes
+}
+
+/// Ticks that look like a market's, the first two of them none.
+fn ticks(count: usize) -> Vec<i64> {
+    let mut seed = 7_u64;
+    let mut next = move || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 59) as i64 - 16
+    };
+    let moves = (0..count).map(|n| {
+        if n < 3 {
+            0
+        } else if n % 9 == 0 {
+            2 * next()
+        } else {
+            next() / 4
+        }
+    });
+    moves.collect()
+}
+
+/// What a model says of these changes, from scratch; losses negative.
+fn scratch(model: TailModel, changes: &[f64], alpha: f64) -> TailRisk {
+    let tail = Tail::new(alpha).unwrap();
+    let sample = Sample::new(changes).unwrap();
+    let moved = changes.iter().position(|change| *change != 0.0).unwrap();
+    let moving = Sample::new(&changes[moved..]).unwrap();
+    match model {
+        TailModel::Historical => {
+            let mut sorted = changes.to_vec();
+            sorted.sort_by(f64::total_cmp);
+            let es = expected_shortfall(&sorted, alpha, ShortfallConvention::AcerbiTasche);
+            TailRisk { var: value_at_risk(&sorted, alpha).unwrap(), es: es.unwrap() }
+        }
+        TailModel::Gaussian => {
+            let moments = Moments::of(sample);
+            gaussian_tail(moments.mean(), moments.deviation(1).unwrap(), tail).unwrap()
+        }
+        TailModel::CornishFisher => {
+            let found = cornish_fisher(&Moments::of(sample), tail).unwrap();
+            TailRisk { var: found.var, es: found.es }
+        }
+        TailModel::Ewma => {
+            let all = ewma_volatilities(moving, LAMBDA, EwmaSeed::FirstSquare).unwrap();
+            gaussian_tail(0.0, *all.last().unwrap(), tail).unwrap()
+        }
+        TailModel::Filtered => Filtered::new(moving, LAMBDA).unwrap().tail(tail).unwrap(),
+    }
+}
+
+fn names(model: TailModel) -> [(String, String, f64); 2] {
+    let suffix = match model {
+        TailModel::Historical => "",
+        TailModel::Gaussian => "_gaussian",
+        TailModel::CornishFisher => "_cornish_fisher",
+        TailModel::Ewma => "_ewma",
+        TailModel::Filtered => "_filtered",
+    };
+    [(95, 0.05), (99, 0.01)]
+        .map(|(level, alpha)| (format!("var_{level}{suffix}"), format!("es_{level}{suffix}"), alpha))
+}
+
+/// Before the window is full, when it is, and when it has moved on.
+#[test]
+fn each_model_is_of_the_window_alone() {
+    for count in [MINIMUM + 4, WINDOW + 1, 3 * WINDOW] {
+        let mut d = driver();
+        let changes = play(&mut d, 0, &ticks(count));
+        // The first fill begins the series.
+        let window = &changes[1..][(count - 1).saturating_sub(WINDOW)..];
+        let level = d.level("p");
+        assert_eq!(level.value("samples"), Some(window.len() as f64));
+        for model in TailModel::ALL {
+            for (var, es, alpha) in names(model) {
+                let expected = scratch(model, window, alpha);
+                assert_eq!(level.value(&var), Some(0.0 - expected.var), "{var} of {count}");
+                assert_eq!(level.value(&es), Some(0.0 - expected.es), "{es} of {count}");
+                assert!(expected.es <= expected.var, "{es} is milder than {var}");
+            }
+        }
+        assert_eq!(level.limit("tail").status, LimitStatus::Breached);
+    }
+}
+
+#[test]
+fn figures_are_the_same_after_a_restart() {
+    let ticks = ticks(2 * WINDOW);
+    let (mut through, mut restarted) = (driver(), driver());
+    play(&mut through, 0, &ticks);
+    let state = through.save();
+    restarted.restore(&state);
+    for d in [&mut through, &mut restarted] {
+        d.see(10_000, mark("A", "98", "98"));
+        d.see(10_001, fill("p", "A", Side::Sell, "1", "98", "0"));
+    }
+    let (one, other) = (through.level("p"), restarted.level("p"));
+    for (var, es, _) in TailModel::ALL.into_iter().flat_map(names) {
+        assert!(one.value(&var).is_some() && one.value(&es).is_some());
+        assert_eq!((one.value(&var), one.value(&es)), (other.value(&var), other.value(&es)), "{var}");
+    }
+}
+
+/// No change at all is no risk; one change among them is not enough for what begins with it.
+#[test]
+fn a_book_that_does_not_move_has_no_risk_and_one_that_begins_to_is_warming_up() {
+    let mut d = driver();
+    play(&mut d, 0, &[0; MINIMUM + 2]);
+    let level = d.level("p");
+    for (var, es, _) in TailModel::ALL.into_iter().flat_map(names) {
+        assert_eq!((level.value(&var), level.value(&es)), (Some(0.0), Some(0.0)), "{var}");
+    }
+    assert_eq!(level.limit("tail").status, LimitStatus::Ok);
+
+    let mut d = driver();
+    let mut ticks = vec![0; MINIMUM + 1];
+    ticks.extend([3, -2, 1]);
+    play(&mut d, 0, &ticks);
+    let level = d.level("p");
+    for (var, es, _) in [TailModel::Ewma, TailModel::Filtered].into_iter().flat_map(names) {
+        assert_eq!(level.unknown(&var), Some(Unknown::WarmingUp), "{var}");
+        assert_eq!(level.unknown(&es), Some(Unknown::WarmingUp), "{es}");
+    }
+    assert_eq!(level.limit("tail").status, LimitStatus::Unknown);
+    assert!(level.value("var_95_gaussian").is_some_and(|var| var > 0.0));
+}
