@@ -49,7 +49,7 @@ pub fn acerbi_szekely(
     Ok(AcerbiSzekely {
         exceptions,
         z1: (exceptions > 0).then(|| depth / exceptions as f64 + 1.0),
-        z2: depth / (n * tail.alpha()) + 1.0,
+        z2: finite(depth / (n * tail.alpha()) + 1.0, "Z2")?,
     })
 }
 
