@@ -55,6 +55,7 @@ pub fn of_log(error: &LogError) -> u8 {
         | LogError::Newer { .. }
         | LogError::Busy { .. }
         | LogError::Registry { .. }
+        | LogError::Evicted { .. }
         | LogError::Backend { .. } => LOG,
     }
 }

@@ -78,7 +78,8 @@ pub fn run(deps: Deps, shutdown: &Shutdown) -> Result<(), WorkerError> {
     };
     let watch = TopicWatch::start(Arc::clone(&log), counts, TOPICS_EVERY)
         .map_err(|why| WorkerError::Thread { worker: worker.to_owned(), why })?;
-    let mut process = Process { plan, log, metrics, board, requests, watch, began, started: false };
+    let mut process =
+        Process { plan, log, metrics, board, requests, watch, began, started: false, evicted: None };
     process.serve(shutdown)
 }
 
@@ -143,6 +144,8 @@ struct Process {
     watch: TopicWatch,
     began: Instant,
     started: bool,
+    /// When another membership of the same name had last taken this one's place.
+    evicted: Option<Instant>,
 }
 
 impl Process {
@@ -260,12 +263,18 @@ impl Process {
 
     /// True for what may be over soon: a fence, or a log that was there and does not answer now. At the
     /// first start a log that is not there is an error.
-    fn is_passing(&self, error: &WorkerError) -> bool {
+    fn is_passing(&mut self, error: &WorkerError) -> bool {
         let away = |error: &LogError| {
             self.started && matches!(error, LogError::Unreachable { .. } | LogError::Busy { .. })
         };
         match error {
             WorkerError::Fenced { .. } => true,
+            // It may have been its own ghost: a request to join that was answered on a connection that was gone. Who
+            // is evicted again soon after has a double, and of two the elder leaves.
+            WorkerError::Log(LogError::Evicted { .. }) => {
+                let before = self.evicted.replace(Instant::now());
+                before.is_none_or(|before| before.elapsed() >= Again::GOOD)
+            }
             WorkerError::Log(error)
             | WorkerError::Restore(RestoreError::Log(error))
             | WorkerError::Failing {

@@ -89,6 +89,17 @@ pub enum LogError {
         /// How long it was waited for, milliseconds.
         waited_ms: u64,
     },
+    /// The group has given this member's place to another membership of the same name.
+    #[error(
+        "{log}: another membership has taken this one's place: {why}. Is another process running under the same name? \
+         Give each its own: runtime.instance, or --instance"
+    )]
+    Evicted {
+        /// The log's address.
+        log: String,
+        /// The group's words.
+        why: String,
+    },
     /// Anything else the backend says.
     #[error("{log}: {doing} failed: {why}")]
     Backend {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::{LogError, Polled, Reader, TopicPartition};
 
@@ -47,8 +47,13 @@ impl Reading {
             match event {
                 Ok(message) => drop(message),
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => {
-                    let words = self.consumer.client().fatal_error().map(|(_, words)| words);
-                    let error = self.settings.failed("reading", words.unwrap_or_else(|| error.to_string()));
+                    let error = match self.consumer.client().fatal_error() {
+                        Some((RDKafkaErrorCode::FencedInstanceId, why)) => {
+                            LogError::Evicted { log: self.settings.address.clone(), why }
+                        }
+                        Some((_, words)) => self.settings.failed("reading", words),
+                        None => self.settings.failed("reading", error.to_string()),
+                    };
                     self.ended = Some(error.clone());
                     return Err(error);
                 }

@@ -3,7 +3,7 @@
 //! names no topic).
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -254,6 +254,26 @@ impl Sources {
         })
     }
 
+    fn ends(&self, list: &TopicPartitionList) -> Result<TopicPartitionList, LogError> {
+        let until = Instant::now() + ANSWER;
+        loop {
+            let error = match patiently(|| self.consumer.offsets_for_times(list.clone(), ANSWER)) {
+                Ok(ends) => return Ok(ends),
+                Err(error) => error,
+            };
+            if let Some(missing) = self.missing() {
+                return Err(missing);
+            }
+            // Topics that have just been made are not known to every broker at once.
+            let unknown = error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition);
+            if !unknown || Instant::now() > until {
+                let voice = &self.consumer.context().voice;
+                return Err(self.settings.error("asking where partitions end", &error, voice));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Where the partitions end for a committed reader, before anything is fetched.
     fn look_for_ends(&mut self) -> Result<(), LogError> {
         if self.all.is_empty() {
@@ -264,11 +284,7 @@ impl Sources {
             list.add_partition_offset(at.topic.as_str(), at.partition, Offset::End)
                 .map_err(|error| self.settings.failed(format!("reading {at}"), error.to_string()))?;
         }
-        let voice = &self.consumer.context().voice;
-        let ends = patiently(|| self.consumer.offsets_for_times(list.clone(), ANSWER)).map_err(|error| {
-            self.missing()
-                .unwrap_or_else(|| self.settings.error("asking where partitions end", &error, voice))
-        })?;
+        let ends = self.ends(&list)?;
         for source in &mut self.all {
             let found = ends.find_partition(source.at.topic.as_str(), source.at.partition);
             source.floor = match found.map(|found| found.offset()) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::stage::journals::Journals;
 use crate::stage::process::Process;
-use crate::stage::{Stage, everything, injected, until};
+use crate::stage::{PATIENCE, Stage, everything, injected, until};
 
 /// Waits until these and no others have written the last rounds of all tasks.
 fn shared_by(journals: &mut Journals, workers: &mut [&mut Process]) {
@@ -35,4 +35,21 @@ fn tasks_move_between_two_three_and_one_worker_under_load() {
     }
     injected(&format!("{times} times to two, three and one worker; one of them killed"));
     stage.finish(feeder, &mut journals, first, &expected);
+}
+
+/// Of two that run under one name the elder leaves, and says why; the other goes on.
+#[test]
+fn a_double_takes_the_place_of_the_elder() {
+    let Some(stage) = Stage::open("double") else { return };
+    let (feeder, expected) = stage.load(400);
+    let mut journals = stage.journals();
+    let mut elder = stage.risk("one");
+    journals.all_go_on(&mut elder);
+    let mut younger = stage.risk("one");
+    let status = elder.end(PATIENCE);
+    assert_eq!(status.code(), Some(4), "{}", elder.tail());
+    assert!(elder.said().contains("--instance"), "{}", elder.tail());
+    journals.all_go_on(&mut younger);
+    injected("two of one name");
+    stage.finish(feeder, &mut journals, younger, &expected);
 }
