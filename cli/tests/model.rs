@@ -207,7 +207,8 @@ fn a_measure_is_computed_from_a_csv_and_says_its_convention() {
         "simple_return",
     ]);
     assert_eq!(done.code, 0, "{}", done.err);
-    assert!(done.out.contains("convention: losses from the highest value before"), "{}", done.out);
+    assert!(done.out.contains("\nof p.csv, close: simple_return\n"), "{}", done.out);
+    assert!(done.out.contains("losses from the highest value before"), "{}", done.out);
     let figure = |name: &str| {
         let line = done.out.lines().find(|line| line.trim_start().starts_with(name)).expect("it is there");
         line.split_whitespace().last().unwrap().to_owned()

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::cases::{kind, parse};
 use super::comparison::words_of;
 use super::family::{Columns, Family, help};
+use super::figure::Figures;
 use super::question::Question;
 use super::table::Tables;
 use crate::{CliError, topic_name};
@@ -87,14 +88,34 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
             });
             writeln!(out, "{line}")?;
         } else {
-            writeln!(out, "{}: {}", family.name, family.about)?;
-            writeln!(out, "convention: {}", family.convention)?;
-            for (name, figure) in &figures.0 {
-                writeln!(out, "  {name:24} {}", words_of(figure))?;
-            }
+            print(args, family, &figures, &mut out)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The figures, and by which convention of what.
+fn print(args: &Args, family: &Family, figures: &Figures, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}: {}", family.name, family.about)?;
+    if let (Some(file), false) = (&args.file, args.column.is_empty()) {
+        let how = args.transform.as_deref().unwrap_or("its values as they are");
+        writeln!(out, "of {}, {}: {how}", file.display(), args.column.join(" and "))?;
+    }
+    let mut line = String::new();
+    for word in family.convention.split_whitespace() {
+        if line.chars().count() + word.chars().count() > 110 {
+            writeln!(out, "{line}")?;
+            line.clear();
+        }
+        line.push_str(if line.is_empty() { "" } else { " " });
+        line.push_str(word);
+    }
+    writeln!(out, "{line}")?;
+    let width = figures.0.keys().map(String::len).max().unwrap_or_default();
+    for (name, figure) in &figures.0 {
+        writeln!(out, "  {name:width$}  {}", words_of(figure))?;
+    }
+    Ok(())
 }
 
 /// What references to a file are made of, where the inputs as a whole are one.
