@@ -42,27 +42,34 @@ impl<'a> Traded<'a> {
     }
 
     /// The mean of |return| over the money that changed hands on its day: Amihud, "Illiquidity and stock returns"
-    /// (2002). Per unit of money; larger is less liquid.
+    /// (2002). Per unit of money; larger is less liquid. Days without trade are left out: they have no such share.
     ///
     /// # Errors
-    /// There are fewer than two days, nothing was traded on one of them but the first, or the figure is beyond
-    /// what a double holds.
+    /// There are fewer than two days, nothing was ever traded after the first, or the figure is beyond what a
+    /// double holds.
     pub fn amihud(self) -> Result<f64, SampleError> {
         let prices = self.prices.of_at_least(2)?.values();
-        let mut sum = 0.0;
-        for (place, (pair, money)) in prices.windows(2).zip(self.money().skip(1)).enumerate() {
-            if money <= 0.0 {
-                let expected = "more than 0, since the day's return is divided by what was traded";
-                return Err(SampleError::Value {
-                    what: "the money traded on day",
-                    place: place + 2,
-                    value: money,
-                    expected,
-                });
+        let (mut sum, mut days) = (0.0, 0_usize);
+        for (pair, money) in prices.windows(2).zip(self.money().skip(1)) {
+            if money > 0.0 {
+                sum += libm::fabs(pair[1] / pair[0] - 1.0) / money;
+                days += 1;
             }
-            sum += libm::fabs(pair[1] / pair[0] - 1.0) / money;
         }
-        finite(sum / (prices.len() - 1) as f64, "Amihud's illiquidity")
+        if days == 0 {
+            let expected = "one at least";
+            return Err(SampleError::Parameter {
+                name: "the number of days with trade",
+                value: 0.0,
+                expected,
+            });
+        }
+        finite(sum / days as f64, "Amihud's illiquidity")
+    }
+
+    /// How many days there were without trade, after the first.
+    pub fn idle_days(self) -> usize {
+        self.money().skip(1).filter(|money| *money <= 0.0).count()
     }
 
     /// The mean of the money that changed hands on the last `days`.
@@ -219,7 +226,8 @@ mod tests {
         assert!(matches!(traded(&[1.0], &[-1.0]), Err(SampleError::Value { what: "volume", .. })));
         assert!(matches!(traded(&[1.0], &[1.0, 2.0]), Err(SampleError::Lengths { .. })));
         let idle = traded(&[1.0, 2.0, 3.0], &[0.0, 1.0, 0.0]).unwrap();
-        assert!(matches!(idle.amihud(), Err(SampleError::Value { place: 3, .. })));
+        assert_eq!((idle.amihud(), idle.idle_days()), (Ok(0.5), 1));
+        assert!(traded(&[1.0, 2.0], &[1.0, 0.0]).unwrap().amihud().is_err());
         assert!(idle.average_money(3).is_err() && idle.roll_spread().is_err());
         for (position, average, share) in
             [(f64::NAN, 1.0, 0.1), (1.0, 0.0, 0.1), (1.0, 1.0, 0.0), (1.0, 1.0, 1.1)]

@@ -1,6 +1,5 @@
 //! `tapewatch model calc`: a measure of one's own numbers.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,14 +18,14 @@ const EXAMPLES: &str = "\
 Examples:
   tapewatch model calc var closes.csv --column close --transform simple_return
   tapewatch model calc gaussian pnl.csv --column pnl --set alpha=0.025
-  tapewatch model calc correlation closes.csv --column AAPL,MSFT,JPM --transform simple_return --set lambda=0.97
+  tapewatch model calc correlation closes.csv --column AAPL,MSFT,JPM --transform simple_return
   tapewatch model calc liquidity bars.csv --column close,volume --set position_value=5e6
   tapewatch model calc kupiec --set n=250 --set exceedances=5
   tapewatch model calc christoffersen question.json --json
 
-A CSV file names its columns in its first line. A JSON file is a list of numbers (the family's series), or an object
-with the inputs and parameters by their names, as those of a reference case are; numbers are doubles, and NaN and
-infinities are refused.";
+A CSV file names its columns in its first line. A JSON file is a list of numbers (the family's
+series), or an object with the inputs and parameters by their names, as in a reference case.
+Numbers are doubles; NaN and infinities are refused.";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -206,9 +205,7 @@ fn from_json(args: &Args, family: &Family, file: &Path) -> Result<Map<String, Va
         return Err(CliError::Usage(words.into()));
     }
     let name = file.display();
-    let text = fs::read_to_string(file)
-        .map_err(|error| CliError::Input(format!("{name} cannot be read: {error}")))?;
-    match (parse(&text, file)?, family.columns) {
+    match (parse(file)?, family.columns) {
         (Value::Array(values), Columns::One(series)) => {
             Ok(Map::from_iter([(series.to_owned(), values.into())]))
         }

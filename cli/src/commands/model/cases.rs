@@ -1,10 +1,10 @@
 //! Files of reference cases.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::table::text;
 use crate::CliError;
 
 /// A case: what to compute, and what must come out.
@@ -26,9 +26,7 @@ pub(super) struct Case {
 /// field.
 pub(super) fn read(path: &Path) -> Result<Vec<Case>, CliError> {
     let file = path.display();
-    let text = fs::read_to_string(path)
-        .map_err(|error| CliError::Input(format!("{file} cannot be read: {error}")))?;
-    let whole: Value = parse(&text, path)?;
+    let whole = parse(path)?;
     let list = whole.get("cases").unwrap_or(&whole).as_array().ok_or_else(|| {
         let found = kind(&whole);
         CliError::Input(format!(
@@ -48,9 +46,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<Case>, CliError> {
     if faults.is_empty() { Ok(cases) } else { Err(CliError::Input(faults.join("\n"))) }
 }
 
-/// JSON, or where it is none.
-pub(super) fn parse(text: &str, path: &Path) -> Result<Value, CliError> {
-    serde_json::from_str(text).map_err(|error| {
+/// The JSON of a file, or where it is none.
+pub(super) fn parse(path: &Path) -> Result<Value, CliError> {
+    let text = text(path).map_err(|error| CliError::Input(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| {
         let (file, line, column) = (path.display(), error.line(), error.column());
         // The place stands before it, as editors want it.
         let why = error.to_string();

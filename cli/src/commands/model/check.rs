@@ -15,21 +15,22 @@ use super::tolerance::Tolerance;
 use crate::{CliError, Context, exit};
 
 const EXAMPLES: &str = "\
-FILE holds a list `cases`; each has an id, a family, inputs, params, expected figures and a tolerance:
+FILE holds a list `cases`; each has an id, a family, inputs, params, expected figures, a tolerance:
   {\"id\": \"kupiec-1\", \"family\": \"kupiec_pof\", \"inputs\": {\"n\": 250, \"exceedances\": 5},
    \"params\": {\"alpha\": 0.01}, \"expected\": {\"rate\": 0.02}, \"tolerance\": \"rel 1e-10\"}
 An input series is a list of numbers, or a column of a CSV in the data folder:
   {\"csv\": \"closes.csv\", \"col\": \"close\", \"transform\": \"simple_return\", \"rows\": [0, 250], \"round\": 6}
-where rows [from, to) are cut out of what the transform gave (simple_return, abs_return, squared_return_x1e4).
+where rows [from, to) are cut out of what the transform gave: simple_return, abs_return or
+squared_return_x1e4.
 A tolerance is `rel X` or `abs X`, and `counts exact` beside it: `counts exact; rel 1e-8`.
 
 Examples:
-  tapewatch model check cases.json                      every case; the data folder is data beside the file
+  tapewatch model check cases.json                      every case; data are in data beside it
   tapewatch model check cases.json --family var,kupiec  those families alone
   tapewatch model check cases.json --json | jq -c 'select(.pass == false)'
 
-Exit code 0 if every figure of every case is within its tolerance; 1 if one is not, or a case, a family or a figure
-is not known, or nothing was there to check; 5 if the file cannot be read.";
+Exit code 0 if every figure of every case is within its tolerance; 1 if one is not, or a case, a
+family or a figure is not known, or nothing was there to check; 5 if the file cannot be read.";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]

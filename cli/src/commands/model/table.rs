@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -35,14 +36,7 @@ pub(super) struct Table {
 
 impl Table {
     fn read(path: &Path) -> Result<Self, TableError> {
-        let file = path.display().to_string();
-        let wrong = |why: String| TableError::File { file: file.clone(), why };
-        let size = fs::metadata(path).map_err(|error| wrong(format!("cannot be read: {error}")))?.len();
-        if size > LARGEST {
-            return Err(wrong(format!("{size} bytes; {LARGEST} at most are read: take a part of it")));
-        }
-        let text = fs::read_to_string(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-        Self::parse(file, text.trim_start_matches('\u{feff}'))
+        Self::parse(path.display().to_string(), text(path)?.trim_start_matches('\u{feff}'))
     }
 
     fn parse(file: String, text: &str) -> Result<Self, TableError> {
@@ -111,6 +105,17 @@ impl Table {
             found: cell.into(),
         })
     }
+}
+
+/// The text of a file, within the bound.
+pub(super) fn text(path: &Path) -> Result<String, TableError> {
+    let wrong = |why: String| TableError::File { file: path.display().to_string(), why };
+    let unread = |error: io::Error| wrong(format!("cannot be read: {error}"));
+    let size = fs::metadata(path).map_err(unread)?.len();
+    if size > LARGEST {
+        return Err(wrong(format!("{size} bytes; {LARGEST} at most are read: take a part of it")));
+    }
+    fs::read_to_string(path).map_err(unread)
 }
 
 /// The cells of a line, trimmed, quotation marks taken off; none if one is not closed.

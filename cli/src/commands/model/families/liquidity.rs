@@ -9,7 +9,7 @@ pub(crate) static FAMILY: Family = Family {
     aliases: &[],
     about: "how fast, and at what cost, a position can be sold",
     convention: "from prices and volumes, the first day of which only gives the price that the second's return is \
-                 reckoned from: amihud, the mean of |return| / (price·volume) of its day; adv21, the mean of price·volume \
+                 reckoned from: amihud, the mean of |return| / (price·volume) of its day, days without trade left out; adv21, the mean of price·volume \
                  over the last 21; days_to_liquidate, |position_value| / (participation·adv21); roll_spread, \
                  2·√max(0, −cov(Δp, Δp before)), divided by n − 1. From bid, ask and quantity: relative_spread over the \
                  mid; depth at the touch that the position would hit; cost_to_liquidate against the mid, a lower \
@@ -60,6 +60,7 @@ fn of_what_was_traded(question: &Question<'_>, figures: &mut Figures) -> Result<
     let (prices, volumes) = (question.days("price")?, question.days("volume")?);
     let traded = Traded::new(Sample::new(&prices)?, Sample::new(&volumes)?)?;
     figures.put("amihud", traded.amihud()?);
+    figures.put("days_without_trade", traded.idle_days());
     let average = traded.average_money(21)?;
     figures.put("adv21", average);
     if let Some(position) = question.number_if("position_value")? {
