@@ -56,6 +56,7 @@ pub fn of_log(error: &LogError) -> u8 {
         | LogError::Busy { .. }
         | LogError::Registry { .. }
         | LogError::Evicted { .. }
+        | LogError::Orphaned { .. }
         | LogError::Backend { .. } => LOG,
     }
 }

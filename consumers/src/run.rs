@@ -78,8 +78,7 @@ pub fn run(deps: Deps, shutdown: &Shutdown) -> Result<(), WorkerError> {
     };
     let watch = TopicWatch::start(Arc::clone(&log), counts, TOPICS_EVERY)
         .map_err(|why| WorkerError::Thread { worker: worker.to_owned(), why })?;
-    let mut process =
-        Process { plan, log, metrics, board, requests, watch, began, started: false, evicted: None };
+    let mut process = Process { plan, log, metrics, board, requests, watch, began, started: false };
     process.serve(shutdown)
 }
 
@@ -144,8 +143,6 @@ struct Process {
     watch: TopicWatch,
     began: Instant,
     started: bool,
-    /// When another membership of the same name had last taken this one's place.
-    evicted: Option<Instant>,
 }
 
 impl Process {
@@ -185,11 +182,7 @@ impl Process {
             board.acknowledged(acknowledged);
         }));
         match self.turns(&mut worker, shutdown)? {
-            Ended::Asked => {
-                let stopped = worker.take_stopped();
-                worker.stop()?;
-                stopped.map_or(Ok(()), Err)
-            }
+            Ended::Asked => worker.stop(),
             Ended::Fenced(why) => {
                 // It leaves before anything of it is opened anew: a fenced writer must not come back by
                 // fencing the one that fenced it.
@@ -263,18 +256,12 @@ impl Process {
 
     /// True for what may be over soon: a fence, or a log that was there and does not answer now. At the
     /// first start a log that is not there is an error.
-    fn is_passing(&mut self, error: &WorkerError) -> bool {
+    fn is_passing(&self, error: &WorkerError) -> bool {
         let away = |error: &LogError| {
             self.started && matches!(error, LogError::Unreachable { .. } | LogError::Busy { .. })
         };
         match error {
-            WorkerError::Fenced { .. } => true,
-            // It may have been its own ghost: a request to join that was answered on a connection that was gone. Who
-            // is evicted again soon after has a double, and of two the elder leaves.
-            WorkerError::Log(LogError::Evicted { .. }) => {
-                let before = self.evicted.replace(Instant::now());
-                before.is_none_or(|before| before.elapsed() >= Again::GOOD)
-            }
+            WorkerError::Fenced { .. } | WorkerError::Log(LogError::Orphaned { .. }) => true,
             WorkerError::Log(error)
             | WorkerError::Restore(RestoreError::Log(error))
             | WorkerError::Failing {

@@ -12,6 +12,7 @@ mod parts;
 mod rounds;
 mod skip;
 mod states;
+mod stopped;
 mod unresolved;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,7 @@ pub(crate) use states::{add_anchor, add_snapshot};
 
 use parts::Parts;
 use rounds::InFlight;
+use stopped::StoppedTask;
 use unresolved::Unresolved;
 
 use crate::committer::{Committer, Outcome};
@@ -82,8 +84,12 @@ pub struct Worker {
     in_flight: Option<InFlight>,
     /// What is left of a round that is written task by task.
     parts: Option<Parts>,
-    /// Tasks that were stopped because their rounds cannot be written, and why.
-    stopped: BTreeMap<i32, WorkerError>,
+    /// Tasks that were stopped because their rounds cannot be written.
+    stopped: BTreeMap<i32, StoppedTask>,
+    /// The group's positions of tasks that were said to be stopped, as they were when that was first seen.
+    stopped_at: BTreeMap<i32, Vec<Option<i64>>>,
+    /// When that was last looked at; none if it is to be looked at anew.
+    stopped_looked: Option<Duration>,
     /// True once it is asked to stop: what fails now is not waited for at length.
     stopping: bool,
     /// On the host's steady clock, as all durations without a date here.
@@ -174,6 +180,8 @@ impl Worker {
             in_flight: None,
             parts: None,
             stopped: BTreeMap::new(),
+            stopped_at: BTreeMap::new(),
+            stopped_looked: None,
             stopping: false,
             due_since: None,
             commit_time: Duration::ZERO,
@@ -217,9 +225,10 @@ impl Worker {
         self.paused.iter()
     }
 
-    /// Tasks that were stopped because what they write cannot be written, and why. The next assignment restores them.
+    /// Tasks that were stopped because what they write cannot be written, and why. They are tried again after a while,
+    /// and with the next assignment.
     pub fn stopped(&self) -> impl Iterator<Item = (i32, &WorkerError)> {
-        self.stopped.iter().map(|(partition, why)| (*partition, why))
+        self.stopped.iter().map(|(partition, one)| (*partition, &one.why))
     }
 
     /// What fenced this membership, once something has: it is over.
@@ -251,6 +260,7 @@ impl Worker {
         let patience = self.patience();
         let advanced = self.advance(patience)?;
         self.settle(Duration::ZERO)?;
+        self.look_after_stopped()?;
         self.submit_if_due()?;
         Ok(if fetched || advanced { Turn::Busy } else { Turn::Idle })
     }
@@ -295,12 +305,10 @@ impl Worker {
         Ok(moved)
     }
 
-    /// Why a task was stopped, if one was.
-    pub fn take_stopped(&mut self) -> Option<WorkerError> {
-        self.stopped.pop_first().map(|(_, why)| why)
-    }
-
     /// Finishes the round under way, drops an anchor, commits and leaves the group.
+    ///
+    /// # Errors
+    /// The worker's. Why a task was stopped, if one is and nobody has fenced this worker; the others are done then.
     pub fn stop(mut self) -> Result<(), WorkerError> {
         self.stage.set(Stage::Draining);
         self.stopping = true;
@@ -324,7 +332,10 @@ impl Worker {
         }
         self.member.leave()?;
         self.stage.set(Stage::Joining);
-        Ok(())
+        match self.stopped.pop_first() {
+            Some((_, stopped)) if self.fenced.is_none() => Err(stopped.why),
+            _ => Ok(()),
+        }
     }
 }
 

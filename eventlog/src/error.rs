@@ -89,12 +89,20 @@ pub enum LogError {
         /// How long it was waited for, milliseconds.
         waited_ms: u64,
     },
-    /// The group has given this member's place to another membership of the same name.
+    /// The group has given this member's place to another membership of the same name, which is alive.
     #[error(
         "{log}: another membership has taken this one's place: {why}. Is another process running under the same name? \
          Give each its own: runtime.instance, or --instance"
     )]
     Evicted {
+        /// The log's address.
+        log: String,
+        /// The group's words.
+        why: String,
+    },
+    /// The group has given this member's place to a request of its own whose answer was lost; that one has run out.
+    #[error("{log}: the membership was lost to a request to join that was never answered: {why}")]
+    Orphaned {
         /// The log's address.
         log: String,
         /// The group's words.

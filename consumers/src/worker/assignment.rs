@@ -7,7 +7,6 @@ use tapewatch_eventlog::{Polled, TopicPartition};
 use tapewatch_schemas::catalogue::HEARTBEATS;
 
 use super::{Worker, WorkerError};
-use crate::injected::{Injected, Neighbour};
 use crate::merge::Lane;
 use crate::restore::Restorer;
 use crate::stage::Stage;
@@ -49,20 +48,10 @@ impl Worker {
         // Not before all are restored: what a keep-alive polls meanwhile must not be a batch.
         self.member.assign(&starts)?;
         self.assign_broadcast()?;
-        self.tell_restored();
+        // Before anything of them moves.
+        self.stopped_looked = None;
         self.stage.set(Stage::Running);
         Ok(())
-    }
-
-    /// Tasks that were said to have stopped are restored with an assignment, here or in another instance: those that
-    /// said so take it back. One that stops again is told of again.
-    fn tell_restored(&mut self) {
-        for task in self.tasks.values_mut() {
-            for partition in task.core.said_stopped() {
-                let time = task.core.clock();
-                task.inject(Injected::Neighbour(Neighbour { partition, stopped: None, time }));
-            }
-        }
     }
 
     /// Reads each broadcast partition from the least position that a task needs.

@@ -15,6 +15,7 @@ impl Worker {
         while ((self.tasks.len() + self.stopped.len()) as i32) < self.task_count {
             self.fetch(Duration::from_millis(5))?;
         }
+        self.look_after_stopped()?;
         // Nobody sends dead letters back within a step: it is enough to look once.
         self.know_ends_of(|lane| lane.redrive)?;
         loop {

@@ -4,12 +4,10 @@
 use std::sync::Arc;
 
 use tapewatch_eventlog::{CommitError, LogError, OutRecord, Round};
-use tapewatch_schemas::Time;
 use tapewatch_schemas::catalogue::{anchors_topic, journal_topic, state_topic};
 
 use super::rounds::Summary;
 use super::{Worker, WorkerError};
-use crate::injected::{Injected, Neighbour};
 use crate::outbox::FROM;
 
 /// The header of a dead letter that names its task.
@@ -47,6 +45,12 @@ impl Worker {
             parts.refused.push((partition, why));
             return self.next_part();
         }
+        if let [only] = &pending.sealed[..]
+            && self.tasks.len() > 1
+        {
+            // Should it be the log that refuses all of them, the last one ends the worker.
+            return self.stop_tasks(vec![(only.record.partition, why)]);
+        }
         if pending.sealed.len() < 2 {
             return Err(why);
         }
@@ -77,31 +81,10 @@ impl Worker {
         {
             return Err(why);
         }
-        for (partition, why) in parts.refused {
-            self.stop_task(partition, why)?;
+        if parts.refused.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// A task writes no more and reads no more. Its partitions stay with this worker, and it is restored with
-    /// the next assignment.
-    fn stop_task(&mut self, partition: i32, why: WorkerError) -> Result<(), WorkerError> {
-        let Some(task) = self.tasks.remove(&partition) else { return Ok(()) };
-        tracing::error!(worker = %self.plan.worker, partition, error = %why, "a task is stopped, the others go on");
-        let own: Vec<_> = task.offsets().map(|(at, _)| at).collect();
-        self.member.unassign(&own)?;
-        self.paused.retain(|at| !own.contains(at));
-        self.unresolved.forget(|at| own.contains(at));
-        self.tell_stopped(partition, &why);
-        self.stopped.insert(partition, why);
-        self.assign_broadcast()
-    }
-
-    /// The task that is furthest on says it for the one that can write no more.
-    fn tell_stopped(&mut self, partition: i32, why: &WorkerError) {
-        let Some(teller) = self.tasks.values_mut().max_by_key(|task| task.core.clock()) else { return };
-        let time = teller.core.clock().max(Time(0));
-        teller.inject(Injected::Neighbour(Neighbour { partition, stopped: Some(why.to_string()), time }));
+        self.stop_tasks(parts.refused)
     }
 }
 

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tapewatch_schemas::TopicName;
 
 use crate::{Fence, GroupSpec, LogError, Member, Polled, Reader, TopicPartition};
 
 use super::reader::Reading;
-use super::rebalance::Rebalance;
-use super::settings::Settings;
+use super::rebalance::{Context, Rebalance};
+use super::settings::{ANSWER, Settings, patiently};
+
+/// A broker looks for silent members a little after their session has ended.
+const LEEWAY: Duration = Duration::from_secs(2);
 
 /// What a fence holds: a member's proof, and what it is a member for.
 pub(super) struct Proof {
@@ -49,6 +53,8 @@ pub(super) struct KafkaMember {
     standing: Standing,
     group: GroupSpec,
     settings: Arc<Settings>,
+    /// Why its place is another's, once it is.
+    evicted: Option<LogError>,
 }
 
 impl KafkaMember {
@@ -64,6 +70,7 @@ impl KafkaMember {
             standing: Standing::Joining,
             group: group.clone(),
             settings: Arc::clone(settings),
+            evicted: None,
         })
     }
 
@@ -138,8 +145,8 @@ impl KafkaMember {
     }
 }
 
-impl Reader for KafkaMember {
-    fn poll(&mut self, wait: Duration) -> Result<Polled, LogError> {
+impl KafkaMember {
+    fn polled(&mut self, wait: Duration) -> Result<Polled, LogError> {
         let until = Instant::now() + wait;
         loop {
             self.reading.serve()?;
@@ -156,6 +163,54 @@ impl Reader for KafkaMember {
             if !self.reading.wait(until) {
                 return Ok(Polled::Idle);
             }
+        }
+    }
+
+    /// Who has taken this member's place. A request to join whose answer was lost is a member, too, and the next
+    /// request of the same name is refused for it: such a ghost says nothing more, and is gone after a session.
+    fn whose_place(&self, log: String, why: String) -> LogError {
+        tracing::warn!(group = %self.group.group, instance = %self.group.instance, %why, "evicted; looking by whom");
+        std::thread::sleep(self.group.session + LEEWAY);
+        // Where nobody can tell, the next try to join will.
+        if self.is_taken().unwrap_or(false) {
+            LogError::Evicted { log, why }
+        } else {
+            LogError::Orphaned { log, why }
+        }
+    }
+
+    /// True if the group has a member of this one's name.
+    fn is_taken(&self) -> Result<bool, LogError> {
+        let asker: BaseConsumer<Context> =
+            self.settings.client(&self.settings.asking(), Context::default())?;
+        let group = self.group.group.as_str();
+        let groups = patiently(|| asker.fetch_group_list(Some(group), ANSWER)).map_err(|error| {
+            let voice = &asker.context().voice;
+            self.settings.error(format!("asking for the members of {group}"), &error, voice)
+        })?;
+        let members = groups.groups().iter().flat_map(GroupInfo::members);
+        Ok(members.map(GroupMemberInfo::id).any(|id| is_of(id, &self.group.instance)))
+    }
+}
+
+/// True if a static member's id is of an instance: its name, and a UUID.
+fn is_of(id: &str, instance: &str) -> bool {
+    let rest = id.strip_prefix(instance).and_then(|rest| rest.strip_prefix('-'));
+    rest.is_some_and(|uuid| uuid::Uuid::try_parse(uuid).is_ok())
+}
+
+impl Reader for KafkaMember {
+    fn poll(&mut self, wait: Duration) -> Result<Polled, LogError> {
+        if let Some(error) = &self.evicted {
+            return Err(error.clone());
+        }
+        match self.polled(wait) {
+            Err(LogError::Evicted { log, why }) => {
+                let error = self.whose_place(log, why);
+                self.evicted = Some(error.clone());
+                Err(error)
+            }
+            other => other,
         }
     }
 
@@ -213,5 +268,17 @@ impl Member for KafkaMember {
         self.reading.consumer.context().close();
         self.reading.consumer.unsubscribe();
         self.reading.serve()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_members_id_is_its_instances_name_and_a_uuid() {
+        let id = "risk-1-0e3ab09c-6d3f-4f3e-9a62-5f2c5ad0e5a1";
+        assert!(is_of(id, "risk-1"));
+        assert!(!is_of(id, "risk") && !is_of(id, "risk-10") && !is_of("risk-1", "risk-1"));
     }
 }
