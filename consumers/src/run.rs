@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -78,7 +79,8 @@ pub fn run(deps: Deps, shutdown: &Shutdown) -> Result<(), WorkerError> {
     };
     let watch = TopicWatch::start(Arc::clone(&log), counts, TOPICS_EVERY)
         .map_err(|why| WorkerError::Thread { worker: worker.to_owned(), why })?;
-    let mut process = Process { plan, log, metrics, board, requests, watch, began, started: false };
+    let mut process =
+        Process { plan, log, metrics, board, requests, watch, began, started: false, wrote: Arc::default() };
     process.serve(shutdown)
 }
 
@@ -143,6 +145,8 @@ struct Process {
     watch: TopicWatch,
     began: Instant,
     started: bool,
+    /// Whether the present membership has written a round.
+    wrote: Arc<AtomicBool>,
 }
 
 impl Process {
@@ -158,7 +162,8 @@ impl Process {
                 Err(error) if shutdown.is_requested() || !self.is_passing(&error) => return Err(error),
                 Err(error) => error,
             };
-            let Some(again_in) = again.after(joined.elapsed()) else { return Err(error) };
+            let good = self.wrote.swap(false, Ordering::SeqCst);
+            let Some(again_in) = again.after(joined.elapsed(), good) else { return Err(error) };
             Interrupted { worker: self.plan.worker.as_str(), why: &error, again_in }.emit(&self.metrics);
             let until = Instant::now() + again_in;
             while Instant::now() < until {
@@ -177,7 +182,9 @@ impl Process {
         let (name, instance, group) = (self.plan.worker.as_str(), &self.plan.instance, &self.plan.group);
         Joined { worker: name, instance, group }.emit(&self.metrics);
         let (board, mut tally) = (Arc::clone(&self.board), Tally::new(self.metrics.clone()));
+        let wrote = Arc::clone(&self.wrote);
         worker.observe(Box::new(move |acknowledged| {
+            wrote.store(true, Ordering::SeqCst);
             tally.count(acknowledged, wall());
             board.acknowledged(acknowledged);
         }));
@@ -282,11 +289,12 @@ impl Again {
     const TRIES: u32 = 10;
     const FIRST: Duration = Duration::from_millis(100);
     const LONGEST: Duration = Duration::from_secs(10);
-    /// A membership that lasted so long was a good one: the count begins anew.
+    /// A membership that lasted so long, or that has written, was a good one: the count begins anew. Brokers that go
+    /// and come, one after another, are no reason to give up.
     const GOOD: Duration = Duration::from_secs(60);
 
-    fn after(&mut self, lasted: Duration) -> Option<Duration> {
-        if lasted >= Self::GOOD {
+    fn after(&mut self, lasted: Duration, wrote: bool) -> Option<Duration> {
+        if lasted >= Self::GOOD || wrote {
             self.tries = 0;
         }
         let wait = Self::FIRST.saturating_mul(1 << self.tries.min(16)).min(Self::LONGEST);
@@ -302,9 +310,11 @@ mod tests {
     #[test]
     fn joining_again_is_bounded_and_begins_anew_after_a_good_while() {
         let mut again = Again::default();
-        let waits: Vec<_> = std::iter::from_fn(|| again.after(Duration::ZERO)).take(100).collect();
+        let waits: Vec<_> = std::iter::from_fn(|| again.after(Duration::ZERO, false)).take(100).collect();
         assert_eq!(waits.len(), 10);
         assert_eq!((waits[0], waits[9]), (Duration::from_millis(100), Duration::from_secs(10)));
-        assert_eq!(again.after(Duration::from_secs(61)), Some(Duration::from_millis(100)));
+        assert_eq!(again.after(Duration::from_secs(61), false), Some(Duration::from_millis(100)));
+        assert_eq!(again.after(Duration::ZERO, false), Some(Duration::from_millis(200)));
+        assert_eq!(again.after(Duration::ZERO, true), Some(Duration::from_millis(100)));
     }
 }
