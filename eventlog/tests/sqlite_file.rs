@@ -133,6 +133,9 @@ fn a_busy_file_is_waited_for_then_told() {
         Err(CommitError::Aborted(LogError::Busy { waited_ms: 50, .. })) => {}
         other => panic!("{other:?}"),
     }
+    // Who opens the file waits as long, and says so.
+    let opening = open(&url(folder.path()), &options).unwrap_err();
+    assert!(matches!(opening, LogError::Busy { waited_ms: 50, .. }), "{opening:?}");
     other.execute_batch("ROLLBACK").unwrap();
     writer.commit(&round(0, "free"), None).unwrap();
 }

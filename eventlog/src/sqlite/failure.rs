@@ -1,21 +1,24 @@
 //! SQLite's error codes in this crate's words.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
 use crate::LogError;
 
-/// What a failed statement means for the log at `log`.
-pub(super) fn failure(log: &str, doing: &str, error: &rusqlite::Error) -> LogError {
+/// What a failed statement means for the log at `log`. `waited` is how long others were waited for.
+pub(super) fn failure(log: &str, doing: &str, error: &rusqlite::Error, waited: Duration) -> LogError {
     let log = log.to_owned();
     let why = error.to_string();
     if is_full(error) {
         return LogError::Full { log, why };
     }
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LogError::Busy { log, waited_ms: 0 },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            LogError::Busy { log, waited_ms: waited.as_millis() as u64 }
+        }
         Some(ErrorCode::NotADatabase) => foreign(log, "the file is no SQLite database"),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             LogError::Unreachable { log, why: format!("{doing}: {why}") }
@@ -35,13 +38,19 @@ pub(super) fn foreign(log: String, why: &str) -> LogError {
 }
 
 /// What keeps SQLite from opening or writing the file at `path`.
-pub(super) fn closed_to_us(log: &str, path: &Path, doing: &str, error: &rusqlite::Error) -> LogError {
+pub(super) fn closed_to_us(
+    log: &str,
+    path: &Path,
+    doing: &str,
+    error: &rusqlite::Error,
+    waited: Duration,
+) -> LogError {
     let refused = matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
     );
     if !refused {
-        return failure(log, doing, error);
+        return failure(log, doing, error, waited);
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (why, advice) = if path.is_dir() {

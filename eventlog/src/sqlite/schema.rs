@@ -64,18 +64,18 @@ impl Place {
     /// The connection that writes: makes the file and its tables if they are not there.
     pub(super) fn writing(&self, options: &OpenOptions) -> Result<Connection, LogError> {
         let failed = |doing: &str, error| match &self.path {
-            Some(path) => closed_to_us(&self.address, path, doing, &error),
-            None => failure(&self.address, doing, &error),
+            Some(path) => closed_to_us(&self.address, path, doing, &error, options.busy_timeout),
+            None => failure(&self.address, doing, &error, options.busy_timeout),
         };
         let mut conn = self.connect(true).map_err(|e| failed("opening", e))?;
         conn.busy_timeout(options.busy_timeout).map_err(|e| failed("opening", e))?;
-        self.check_format(&conn)?;
+        self.check_format(&conn, options)?;
         self.prepare(&conn, options).map_err(|e| failed("opening", e))?;
         let tx = conn
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|e| failed("opening", e))?;
         // Another process may have made the tables since the first look.
-        if self.check_format(&tx)? == 0 {
+        if self.check_format(&tx, options)? == 0 {
             tx.execute_batch(TABLES).map_err(|e| failed("making the tables", e))?;
             tx.execute_batch(&format!(
                 "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};"
@@ -89,7 +89,7 @@ impl Place {
 
     /// A connection that reads.
     pub(super) fn reading(&self, options: &OpenOptions) -> Result<Connection, LogError> {
-        let failed = |error| failure(&self.address, "opening a reader", &error);
+        let failed = |error| failure(&self.address, "opening a reader", &error, options.busy_timeout);
         let conn = self.connect(false).map_err(failed)?;
         conn.busy_timeout(options.busy_timeout).map_err(failed)?;
         conn.execute_batch("PRAGMA query_only = 1; PRAGMA cache_size = -2000;").map_err(failed)?;
@@ -110,10 +110,10 @@ impl Place {
     }
 
     /// The format of the file, 0 if it is new.
-    fn check_format(&self, conn: &Connection) -> Result<i64, LogError> {
+    fn check_format(&self, conn: &Connection, options: &OpenOptions) -> Result<i64, LogError> {
         let number = |sql: &str| {
             conn.query_row(sql, [], |row| row.get::<_, i64>(0))
-                .map_err(|error| failure(&self.address, "reading the format", &error))
+                .map_err(|error| failure(&self.address, "reading the format", &error, options.busy_timeout))
         };
         let found = number("PRAGMA user_version")?;
         let application = number("PRAGMA application_id")?;

@@ -75,12 +75,7 @@ impl Shared {
     }
 
     pub(super) fn failure(&self, doing: &str, error: &rusqlite::Error) -> LogError {
-        match failure(&self.place.address, doing, error) {
-            LogError::Busy { log, .. } => {
-                LogError::Busy { log, waited_ms: self.options.busy_timeout.as_millis() as u64 }
-            }
-            other => other,
-        }
+        failure(&self.place.address, doing, error, self.options.busy_timeout)
     }
 
     pub(super) fn backend(&self, doing: &str, why: impl Into<String>) -> LogError {
