@@ -58,6 +58,9 @@ pub enum CliError {
         /// Why.
         source: SpoolError,
     },
+    /// A worker's admin endpoint does not answer.
+    #[error("{0}")]
+    Away(String),
     /// What came in is wrong.
     #[error("{0}")]
     Input(String),
@@ -126,7 +129,9 @@ impl CliError {
             Self::Spool { source, .. } => of_spool(source),
             Self::Rebuild(RebuildError::Commit { why, .. }) => exit::of_commit(why),
             Self::Input(_) | Self::Rebuild(RebuildError::NotEmpty { .. }) => exit::INPUT,
-            Self::Rebuild(RebuildError::Written { .. } | RebuildError::Moved { .. }) => exit::LOG,
+            Self::Rebuild(RebuildError::Written { .. } | RebuildError::Moved { .. }) | Self::Away(_) => {
+                exit::LOG
+            }
             Self::Topics(_) => exit::TOPICS,
             Self::NotVerifiable(_) => exit::NOT_VERIFIABLE,
             Self::Interrupted(_) => exit::INTERRUPTED,

@@ -86,7 +86,10 @@ fn a_breaker_of_a_worker_that_is_not_there_is_said_so() {
     let by = ["--admin", "127.0.0.1:1", "--who", "ada", "--why", "why not"];
     let done = Folder::new().run(&[&["breaker", "resume", "risk", "accounts.v1/0"][..], &by].concat());
     assert_eq!(done.code, 4);
-    assert!(done.err.contains("127.0.0.1:1"), "{}", done.err);
+    assert!(done.err.contains("risk's admin endpoint 127.0.0.1:1 does not answer"), "{}", done.err);
+    assert!(!done.err.contains("the log"), "{}", done.err);
+    let nobody = Folder::new().run(&[&["breaker", "resume", "nobody", "accounts.v1/0"][..], &by].concat());
+    assert_eq!(nobody.code, 2, "{}", nobody.err);
 }
 
 #[test]

@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::board::{Before, Board};
+use crate::words;
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 64;
@@ -38,8 +39,6 @@ const ANSWER: Duration = Duration::from_secs(30);
 const FAREWELL: Duration = Duration::from_millis(500);
 /// No request needs a body.
 const BODY: usize = 1024;
-/// Bytes of a name or a reason.
-const WORDS: usize = 512;
 
 /// A listening endpoint. Dropping it ends it.
 #[derive(Debug)]
@@ -178,9 +177,8 @@ async fn skip(State(desk): State<Desk>, Query(asked): Query<Close>) -> Answer {
 }
 
 async fn close(desk: Desk, asked: Close, before: Before) -> Answer {
-    for (name, words) in [("who", &asked.who), ("why", &asked.why)] {
-        if words.trim().is_empty() || words.len() > WORDS {
-            let problem = format!("`{name}` must be 1 to {WORDS} bytes: it stands in the journal for good");
+    for (name, text) in [("who", &asked.who), ("why", &asked.why)] {
+        if let Err(problem) = words::check(name, text) {
             return refuse(StatusCode::BAD_REQUEST, problem);
         }
     }

@@ -41,6 +41,7 @@ pub mod telemetry;
 pub mod timing;
 pub mod topic_watch;
 pub mod topics;
+pub mod words;
 pub mod worker;
 pub mod workers;
 

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use tapewatch_eventlog::LogError;
+use tapewatch_consumers::workers::NAMES;
 
+use super::words;
 use crate::{CliError, Context};
 
 /// What to do with a breaker.
@@ -32,7 +33,8 @@ pub enum Command {
 /// Whose breaker, and who decides it.
 #[derive(Clone, Debug, Args)]
 pub struct Close {
-    /// The worker: risk, alerting
+    /// The worker
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(NAMES))]
     worker: String,
     /// The source, such as exec.reports.v1/3
     #[arg(value_name = "TOPIC/PARTITION")]
@@ -60,6 +62,8 @@ pub fn run(command: Command, _context: &Context) -> Result<ExitCode, CliError> {
         Command::Skip { close, to } => ("skip", close, to.map(|to| to.to_string())),
     };
     let Close { worker, source, admin, who, why } = close;
+    words("who", &who)?;
+    words("why", &why)?;
     let (topic, partition) = source
         .rsplit_once('/')
         .filter(|(_, partition)| partition.parse::<i32>().is_ok())
@@ -75,7 +79,10 @@ pub fn run(command: Command, _context: &Context) -> Result<ExitCode, CliError> {
     let asked = asked.into_iter().chain(to.as_deref().map(|to| ("to", to)));
     let query: Vec<String> = asked.map(|(name, value)| format!("{name}={}", escaped(value))).collect();
     let answer = post(address, &format!("/breaker/{what}?{}", query.join("&"))).map_err(|error| {
-        LogError::Unreachable { log: format!("{worker}'s admin endpoint {address}"), why: error.to_string() }
+        CliError::Away(format!(
+            "{worker}'s admin endpoint {address} does not answer: {error}. Is the worker running, and is that the \
+             address that it prints at its start?"
+        ))
     })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).unwrap_or_default();

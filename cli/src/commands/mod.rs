@@ -16,3 +16,10 @@ pub mod tail;
 pub mod topics;
 pub mod up;
 pub mod verify_journal;
+
+use crate::CliError;
+
+/// Checks what is said with `--who` or `--why`, as every way to say it does.
+pub(crate) fn words(name: &str, text: &str) -> Result<(), CliError> {
+    tapewatch_consumers::words::check(&format!("--{name}"), text).map_err(CliError::Usage)
+}
