@@ -130,6 +130,7 @@ pub fn of_seek(error: &SeekError) -> u8 {
         SeekError::Feed(error) => of_feed(error),
         SeekError::Restore(RestoreError::Cut { .. }) => TOPICS,
         SeekError::Restore(_) => FAILED,
+        SeekError::Foreign { .. } => NOT_VERIFIABLE,
         SeekError::NoInput { .. }
         | SeekError::Broadcast { .. }
         | SeekError::Backwards { .. }

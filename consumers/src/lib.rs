@@ -15,6 +15,7 @@ pub mod feed;
 pub mod hold;
 pub mod injected;
 pub mod inspect;
+pub mod last_epoch;
 pub mod letters;
 pub mod merge;
 pub mod metrics;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tapewatch_eventlog::{Log, LogError, TopicPartition};
+use tapewatch_schemas::journal::Epoch;
 use tapewatch_schemas::{Time, TopicName};
 
 pub use error::SeekError;
@@ -18,6 +19,7 @@ pub use error::SeekError;
 use jump::Jump;
 use membership::Membership;
 
+use crate::last_epoch::LastEpoch;
 use crate::plan::WorkerPlan;
 use crate::restore::Restorer;
 use crate::task::Task;
@@ -81,12 +83,28 @@ pub struct Reset {
     pub to: i64,
 }
 
-/// Moves the worker's position. No worker of this name may run on the log.
+/// Moves the worker's position, in the epoch that its journal is in. No worker of this name may run on the log.
 ///
 /// # Errors
 /// Every [`SeekError`] leaves the worker where it was, but for a [`SeekError::Commit`] whose outcome is
 /// unknown.
 pub fn seek(plan: &WorkerPlan, log: &Arc<dyn Log>, request: &Request) -> Result<Sought, SeekError> {
+    let (tasks, _) = inputs(plan, &**log)?;
+    check_input(plan, request, tasks)?;
+    check_epoch(plan, log, request, tasks)?;
+    seek_in_any_epoch(plan, log, request)
+}
+
+/// As [`seek`], even if the jump begins a new epoch of the journal: because a person says that the worker goes on
+/// with this code and configuration.
+///
+/// # Errors
+/// As [`seek`].
+pub fn seek_in_any_epoch(
+    plan: &WorkerPlan,
+    log: &Arc<dyn Log>,
+    request: &Request,
+) -> Result<Sought, SeekError> {
     let plan = &WorkerPlan { instance: INSTANCE.to_owned(), ..plan.clone() };
     let (tasks, broadcast) = inputs(plan, &**log)?;
     check_input(plan, request, tasks)?;
@@ -149,6 +167,35 @@ fn check_input(plan: &WorkerPlan, request: &Request, tasks: i32) -> Result<(), S
         return Err(SeekError::NoInput { worker, at, inputs: inputs.join(", "), tasks });
     }
     Ok(())
+}
+
+/// The jump goes on in the journal's last epoch: in its own partition's, else in the newest of the worker's.
+fn check_epoch(
+    plan: &WorkerPlan,
+    log: &Arc<dyn Log>,
+    request: &Request,
+    tasks: i32,
+) -> Result<(), SeekError> {
+    let (worker, partition, own) = (plan.worker.as_str(), request.at.partition, &plan.epoch);
+    let last = match LastEpoch::of(log, worker, partition, own)? {
+        None => LastEpoch::newest(log, worker, tasks, own)?,
+        found => found,
+    };
+    let Some(last) = last.filter(|last| last.digest != own.digest()) else { return Ok(()) };
+    let (theirs, own) = told_apart(last.epoch.as_ref(), own);
+    Err(SeekError::Foreign { worker: worker.to_owned(), partition, theirs, own })
+}
+
+/// What tells an epoch from our own, of each.
+fn told_apart(theirs: Option<&Epoch>, own: &Epoch) -> (String, String) {
+    let configuration = |epoch: &Epoch| format!("configuration {}", epoch.configuration);
+    let code = |epoch: &Epoch| format!("code version {}", epoch.code);
+    match theirs {
+        None => ("an epoch whose beginning is gone from the log".to_owned(), configuration(own)),
+        Some(epoch) if epoch.configuration != own.configuration => (configuration(epoch), configuration(own)),
+        Some(epoch) if epoch.code != own.code => (code(epoch), code(own)),
+        Some(_) => ("other schemas or numerics".to_owned(), "not those".to_owned()),
+    }
 }
 
 fn restore(

@@ -12,7 +12,7 @@ use tapewatch_consumers::audit::{Subject, audit};
 use tapewatch_consumers::plan::WorkerPlan;
 use tapewatch_consumers::replay::{Range, Verdict, Verifier};
 use tapewatch_consumers::restore::RestoreError;
-use tapewatch_consumers::seek::{Request, SeekError, Sought, Target, seek};
+use tapewatch_consumers::seek::{Request, SeekError, Sought, Target, seek, seek_in_any_epoch};
 use tapewatch_consumers::{Worker, WorkerError};
 use tapewatch_eventlog::{GroupSpec, Log, Polled, Round, TopicPartition};
 use tapewatch_schemas::catalogue as c;
@@ -188,6 +188,63 @@ fn what_was_taken_is_not_taken_again_and_what_is_not_there_is_not_skipped() {
     }
     assert_eq!(dump(&log, "journal.risk.v1").len(), records, "a refusal writes nothing");
     assert_eq!(position(&log, &at), end);
+}
+
+#[test]
+fn a_jump_opens_no_epoch_unless_a_person_says_so() {
+    let log = memory();
+    let mut tape = Tape::new();
+    feed(&log, &mut tape, 60);
+    work(&log);
+    let (at, end) = busiest(&log);
+    feed(&log, &mut tape, 60);
+    let before = dump(&log, "journal.risk.v1").len();
+    let mut other = plan(&log);
+    other.epoch.configuration = "c1".into();
+    let request = Request {
+        at: at.clone(),
+        target: Target::Offset(end + 1),
+        who: "ada".into(),
+        why: "a bad deploy".into(),
+    };
+    let refused = seek(&other, &log, &request).unwrap_err();
+    assert!(matches!(refused, SeekError::Foreign { .. }), "{refused}");
+    let own = plan(&log).epoch.configuration;
+    for said in ["risk/", &format!("configuration {own}"), "configuration c1", "--new-epoch", "--env"] {
+        assert!(refused.to_string().contains(said), "{said}: {refused}");
+    }
+    let mut newer = plan(&log);
+    newer.epoch.code = "next".into();
+    let refused = seek(&newer, &log, &request).unwrap_err();
+    assert!(refused.to_string().contains("code version next"), "{refused}");
+    assert_eq!(dump(&log, "journal.risk.v1").len(), before, "a refusal writes nothing");
+    replays(&log);
+
+    assert_eq!(seek_in_any_epoch(&other, &log, &request).unwrap().skipped, 1);
+    assert_eq!(dump(&log, "journal.risk.v1").len(), before + 1);
+    let refused = go(&log, &at, Target::Offset(end + 2)).unwrap_err();
+    assert!(matches!(refused, SeekError::Foreign { .. }), "the last epoch counts: {refused}");
+}
+
+/// A task that has no journal yet begins with its worker's configuration, and no other.
+#[test]
+fn a_first_round_by_a_jump_is_of_the_workers_epoch() {
+    let log = memory();
+    let mut tape = Tape::new();
+    feed(&log, &mut tape, 50);
+    let (at, end) = busiest(&log);
+    go(&log, &at, Target::Offset(end - 3)).unwrap();
+    let mut other = plan(&log);
+    other.epoch.configuration = "c1".into();
+    let request = Request {
+        at: fills(1 - at.partition),
+        target: Target::Offset(0),
+        who: "ada".into(),
+        why: "a bad deploy".into(),
+    };
+    let refused = seek(&other, &log, &request).unwrap_err();
+    assert!(matches!(refused, SeekError::Foreign { .. }), "{refused}");
+    assert!(seek(&plan(&log), &log, &request).is_ok());
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::json;
-use tapewatch_consumers::seek::{Request, Sought, Target, seek};
+use tapewatch_consumers::seek::{Request, Sought, Target, seek, seek_in_any_epoch};
 use tapewatch_consumers::workers::{self, NAMES};
 use tapewatch_eventlog::TopicPartition;
 use tapewatch_schemas::Time;
 use tapewatch_schemas::catalogue::EXEC_REPORTS;
 
+use super::words;
 use crate::{Access, CliError, Context};
 
 const EXAMPLES: &str = "\
@@ -17,7 +18,8 @@ Examples:
   tapewatch seek --worker risk exec.reports.v1/3 1200 --who ada --why 'bad deploy, fills 900 to 1199 are junk'
   tapewatch seek --worker risk exec.reports.v1/3 2026-05-02T12:00:00Z --who ada --why 'start of the day'
 
-The worker must be stopped, and the configuration must be the one that it runs with. What lies between is
+The worker must be stopped, and the configuration must be the one that it runs with: under another than its
+journal's nothing is moved (exit code 7), unless --new-epoch says that it goes on so. What lies between is
 journalled as skipped on purpose: law 1 and replay count it. A position never moves back. An offset that is
 the journal's position moves nothing, and sets the group's offsets back to the journal's positions: the way
 to undo what an offset tool did. After skipped execution reports, holdings are unknown until the next complete
@@ -37,11 +39,15 @@ pub struct Args {
     #[arg(value_name = "OFFSET|TIME", value_parser = parse_target)]
     target: Target,
     /// Who decides it
-    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME")]
     who: String,
     /// Why
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT")]
     why: String,
+    /// Even if a new epoch of the journal begins with it: the worker goes on under other settings or with another
+    /// release than it wrote the journal with
+    #[arg(long)]
+    new_epoch: bool,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -66,10 +72,13 @@ fn parse_target(text: &str) -> Result<Target, String> {
 
 /// Runs it.
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
+    words("who", &args.who)?;
+    words("why", &args.why)?;
     let settings = context.settings()?;
     let log = context.open(&settings, Access::Existing)?;
     let plan = workers::plan(&args.worker, &settings, log.as_ref(), "seek")?;
     let request = Request { at: args.input, target: args.target, who: args.who, why: args.why };
+    let seek = if args.new_epoch { seek_in_any_epoch } else { seek };
     let sought = seek(&plan, &log, &request)?;
     if args.json {
         writeln!(io::stdout(), "{}", json!(sought))?;

@@ -41,6 +41,20 @@ pub enum SeekError {
         /// What was asked for.
         at: TopicPartition,
     },
+    /// Nothing that replay verifies with the worker's configuration may hang on another one.
+    #[error(
+        "{worker}/{partition}: the journal was last written under {theirs}, and here it is {own}: a jump would open a new epoch in it, which does not verify with the worker's. Seek with the settings and the release that the worker runs with (--config FILE, --env NAME; `tapewatch config version` tells settings apart), or say --new-epoch if it goes on with these"
+    )]
+    Foreign {
+        /// The worker.
+        worker: String,
+        /// The task.
+        partition: i32,
+        /// What the journal was written under.
+        theirs: String,
+        /// What is at hand.
+        own: String,
+    },
     /// Outputs would be doubled.
     #[error(
         "{at}: {worker} stands at offset {position}, and {to} is before it: what was taken already would be taken twice and its outputs doubled. Give an offset from {position} on; {position} itself moves nothing and sets the group's offsets to the journal's positions"
