@@ -84,6 +84,22 @@ fn a_replay_verifies_a_range_of_time() {
         let (inputs, all) = (number(part, "inputs"), number(whole, "inputs"));
         assert!(inputs > 0 && inputs * 2 < all, "two days of nine: {inputs} of {all}");
     }
+    // Nothing is not verified.
+    let empty = ["--from", "2030-01-01T00:00:00Z", "--to", "2031-01-01T00:00:00Z"];
+    for empty in [&empty[..2], &empty] {
+        let none = reading(&folder, &[&["replay", "--verify", "--env", "demo"][..], empty].concat());
+        let records = none.out.lines().filter(|line| !line.contains("no journal record")).count();
+        assert_eq!((none.code, records), (7, 0), "{empty:?}: {}{}", none.out, none.err);
+        assert!(none.err.contains("nothing was verified: no journal record lies "), "{}", none.err);
+    }
+    let backwards = ["--from", "2021-10-02T00:00:00Z", "--to", "2021-10-01T00:00:00Z"];
+    for command in [&["replay", "--verify"][..], &["replay", "--what-if", "own.toml"]] {
+        let refused = reading(&folder, &[command, &backwards].concat());
+        assert_eq!(refused.code, 2, "{command:?}: {}", refused.err);
+        assert!(refused.err.contains("is after --to 2021-10-01"), "{}", refused.err);
+    }
+    let redrive = ["dlq", "redrive", "accounts.v1", "--dry-run"];
+    assert_eq!(reading(&folder, &[&redrive[..], &backwards].concat()).code, 2);
 }
 
 #[test]
@@ -93,6 +109,16 @@ fn what_cannot_be_verified_is_said_once() {
     assert_eq!(done.code, 7, "{}", done.out);
     assert_eq!(done.out.matches("written under configuration").count(), 1, "{}", done.out);
     assert!(done.out.contains("  risk/0 sequence 0 to ") && done.out.contains("; alerting/0 sequence 0 to "));
+    // Nor is a position moved with what does not verify.
+    let seek = ["seek", "--worker", "risk", "accounts.v1/0", "999999", "--who", "ada", "--why", "a test"];
+    let refused = reading(&folder, &seek);
+    assert_eq!(refused.code, 7, "{}", refused.err);
+    assert!(refused.err.contains("risk/0: the journal was last written under configuration "));
+    for (who, why) in [(" ", "a test"), ("ada", &*"x".repeat(513))] {
+        let blank = reading(&folder, &[&seek[..5], &["--who", who, "--why", why]].concat());
+        assert_eq!(blank.code, 2, "{}", blank.err);
+        assert!(blank.err.contains("must be 1 to 512 bytes"), "{}", blank.err);
+    }
 }
 
 /// An alert from its firing to its end: fingerprint, fired, resolved, severity.
@@ -196,6 +222,15 @@ fn under_its_own_configuration_nothing_would_be_otherwise() {
     assert_eq!((&lines[0]["recorded"], &lines[0]["then"]), (&json!(fired), &json!(fired)));
     let told = reading(&folder, &["replay", "--what-if", "own.toml", "--env", "demo"]);
     assert_eq!(told.out, format!("no difference: {fired} alerts fired, and the same would have\n"));
+    assert_eq!(told.err, "");
+    // The totals are the range's, too.
+    let before = ["replay", "--what-if", "own.toml", "--env", "demo", "--to", "2001-01-01T00:00:00Z"];
+    let told = reading(&folder, &before);
+    assert_eq!(told.out, "no difference: 0 alerts fired, and the same would have\n");
+    // Of another clock it is another answer.
+    let elsewhere = reading(&folder, &["replay", "--what-if", "own.toml", "--json"]);
+    assert!(elsewhere.err.starts_with("warning: the workers of this log ran under configuration "));
+    assert!(elsewhere.err.contains("--env NAME"), "{}", elsewhere.err);
 }
 
 #[test]
@@ -260,6 +295,13 @@ fn a_log_is_rebuilt_offset_for_offset_and_stands_by_itself() {
     let again = reading(&folder, &rebuild);
     assert_eq!(again.code, 5, "{}", again.err);
     assert!(again.err.contains("has records already"), "{}", again.err);
+    for (wrong, told) in
+        [(&*source, "that is the log itself"), ("sqlite:no/where.db", "there is no folder no")]
+    {
+        let refused = reading(&folder, &["replay", "--into", wrong, "--env", "demo"]);
+        assert_eq!((refused.code, &*refused.out), (5, ""), "nothing is verified before: {}", refused.err);
+        assert!(refused.err.contains(told), "{}", refused.err);
+    }
     let kafka = reading(&folder, &["replay", "--into", "kafka:127.0.0.1:9", "--env", "demo"]);
     assert_eq!(kafka.code, 2, "{}", kafka.err);
     let elsewhere = format!("sqlite:{}", folder.path("other.db").display());

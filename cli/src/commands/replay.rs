@@ -32,8 +32,8 @@ of a log that does not verify. Snapshots and groups' positions are left out: the
 workers must not write meanwhile.
 
 Exit code of --verify 0: every byte is what the journal gives. 1: something differs; the first difference is named.
-7: something cannot be verified here (other code or configuration, or gone from the log); which and why is
-named. --into ends likewise. Of --what-if 0: it has an answer. The log is read, never written, no group is joined, nobody is told.";
+7: something cannot be verified here (other code or configuration, or gone from the log), or no journal record of
+any worker lies in the range; which and why is named. --into ends likewise. Of --what-if 0: it has an answer. The log is read, never written, no group is joined, nobody is told.";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -70,10 +70,21 @@ pub struct Args {
     json: bool,
 }
 
+/// A range of time ends after it begins.
+pub(super) fn in_order(from: Option<Time>, to: Option<Time>) -> Result<(), String> {
+    match (from, to) {
+        (Some(from), Some(to)) if from > to => {
+            Err(format!("--from {from} is after --to {to}: expected a range that begins before it ends"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Runs it.
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
     // The log is never written; what is left half done by --into is a file of its own.
     Interrupt::at_once()?;
+    in_order(args.from, args.to).map_err(CliError::Usage)?;
     match (&args.what_if, &args.into) {
         (Some(file), _) => what_if::run(&args, file, context),
         (None, Some(url)) => into::run(&args, url, context),

@@ -147,6 +147,15 @@ fn create(source: &Arc<dyn Log>, target: &SqliteLog, specs: &[TopicSpec]) -> Res
             }
         })
         .collect();
+    check_empty(target)?;
+    Ok(target.create(&topics)?)
+}
+
+/// A rebuilt log begins empty.
+///
+/// # Errors
+/// [`RebuildError::NotEmpty`] if a record was ever written to it, or the log's.
+pub fn check_empty(target: &SqliteLog) -> Result<(), RebuildError> {
     for topic in target.topics()? {
         for number in 0..topic.partitions {
             let at = TopicPartition::new(topic.name.clone(), number);
@@ -155,7 +164,7 @@ fn create(source: &Arc<dyn Log>, target: &SqliteLog, specs: &[TopicSpec]) -> Res
             }
         }
     }
-    Ok(target.create(&topics)?)
+    Ok(())
 }
 
 /// A copy under way.

@@ -31,6 +31,7 @@ use self::alerts::Book;
 use self::follow::Follower;
 use self::lead::Leader;
 use self::scratch::{Scratch, unreadable};
+use super::Range;
 use super::outputs::written_by;
 use crate::audit::partitions;
 use crate::plan::WorkerPlan;
@@ -49,11 +50,11 @@ pub struct Pipeline<'a> {
 /// What would have been otherwise.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Alerts that fired.
+    /// Alerts that stood within the range.
     pub recorded: usize,
     /// Alerts that would have.
     pub then: usize,
-    /// Every one that would be another, by when.
+    /// Every one of either that would be another, by when.
     pub moved: Vec<Moved>,
 }
 
@@ -107,7 +108,8 @@ impl WhatIfError {
 /// Told how many journal records of how many are done.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
-/// Asks. `scratch` is an empty log that takes the first worker's new outputs; the tape's log is only read.
+/// Asks about the alerts that stand within `range`, as they were or as they would be; all of the tape is run.
+/// `scratch` is an empty log that takes the first worker's new outputs; the tape's log is only read.
 ///
 /// # Errors
 /// [`WhatIfError`].
@@ -115,6 +117,7 @@ pub fn what_if(
     log: &Arc<dyn Log>,
     pipeline: Pipeline<'_>,
     scratch: &Arc<dyn Log>,
+    range: &Range,
     progress: Progress<'_>,
 ) -> Result<Answer, WhatIfError> {
     let Pipeline { risk, alerting } = pipeline;
@@ -131,7 +134,10 @@ pub fn what_if(
     let mut then = Book::default();
     Follower::open(log, alerting, risk.worker.as_str(), &scratch)?.run(&mut then, progress)?;
     let was = recorded(log, alerting)?;
-    Ok(Answer { recorded: was.len(), then: then.len(), moved: was.compare(&then) })
+    let count = |book: &Book| book.episodes().filter(|episode| episode.stood_within(range)).count();
+    let mut moved = was.compare(&then);
+    moved.retain(|moved| moved.recorded.iter().chain(&moved.then).any(|one| one.stood_within(range)));
+    Ok(Answer { recorded: count(&was), then: count(&then), moved })
 }
 
 /// The alerts that the worker published.

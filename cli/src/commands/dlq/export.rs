@@ -42,7 +42,7 @@ pub(super) fn run(args: Args, log: &Arc<dyn Log>, settings: &Settings) -> Result
     let decoder = Decoder::new(settings)?;
     let (letters, _) = letters_of(log.as_ref(), &args.topic)?;
     let topic = TopicName::from(letters.strip_suffix(".dlq").unwrap_or(&letters));
-    let request = Request { filter: args.filter.filter(), ..redrive::everything(topic, settings) };
+    let request = Request { filter: args.filter.filter()?, ..redrive::everything(topic, settings) };
     let interrupt = Interrupt::listen()?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let outcome = export::<CliError>(log, &request, |shown| {

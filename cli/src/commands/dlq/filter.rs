@@ -5,6 +5,9 @@ use tapewatch_consumers::redrive::Filter;
 use tapewatch_consumers::workers::NAMES;
 use tapewatch_schemas::{Reason, Time};
 
+use crate::CliError;
+use crate::commands::replay::in_order;
+
 const HEADING: &str = "Which dead letters; all, unless said otherwise";
 
 /// Options that choose dead letters.
@@ -34,9 +37,10 @@ pub(super) struct FilterArgs {
 }
 
 impl FilterArgs {
-    pub(super) fn filter(self) -> Filter {
+    pub(super) fn filter(self) -> Result<Filter, CliError> {
         let Self { worker, reason, key, from, to, partition, offsets } = self;
-        Filter { worker, reason, key: key.map(String::into_bytes), from, to, partition, offsets }
+        in_order(from, to).map_err(CliError::Usage)?;
+        Ok(Filter { worker, reason, key: key.map(String::into_bytes), from, to, partition, offsets })
     }
 }
 

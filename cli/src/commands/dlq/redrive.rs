@@ -72,7 +72,7 @@ pub(super) fn run(
     topic_name::partitions(log.as_ref(), redrive_topic(topic.as_str()).as_str())?;
     let (who, why) = if args.dry_run { Default::default() } else { args.who.said()? };
     let request = Request {
-        filter: args.filter.filter(),
+        filter: args.filter.filter()?,
         max_attempts: args.max_attempts,
         discard: args.discard,
         who,

@@ -62,7 +62,26 @@ pub(super) fn all(
     if !args.json {
         print_gaps(&reports)?;
     }
+    let nothing =
+        reports.iter().all(|report| report.first.is_none() && report.verdict() == Verdict::Verified);
+    if nothing {
+        return Err(CliError::NotVerifiable(format!(
+            "nothing was verified: no journal record {}. `tapewatch tail journal.risk.v1` shows when they were \
+             written; times are those of the tasks' clocks",
+            between(args)
+        )));
+    }
     Ok(reports.iter().map(Report::verdict).max().unwrap_or(Verdict::Verified))
+}
+
+/// The range that was asked for, in words.
+fn between(args: &Args) -> String {
+    match (args.from, args.to) {
+        (Some(from), Some(to)) => format!("lies between {from} and {to}"),
+        (Some(from), None) => format!("lies at or after {from}"),
+        (None, Some(to)) => format!("lies at or before {to}"),
+        (None, None) => "is there".to_owned(),
+    }
 }
 
 /// The partitions that were asked for; all if none was.

@@ -3,16 +3,21 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::json;
+use tapewatch_config::{Clock, Settings};
+use tapewatch_consumers::last_epoch::LastEpoch;
+use tapewatch_consumers::plan::WorkerPlan;
+use tapewatch_consumers::replay::Range;
 use tapewatch_consumers::replay::what_if::{Answer, Change, Episode, Moved, Pipeline, what_if};
 use tapewatch_consumers::workers;
-use tapewatch_eventlog::{OpenOptions, open};
-use tapewatch_schemas::catalogue::{ALERTING, RISK};
+use tapewatch_eventlog::{Log, OpenOptions, open};
+use tapewatch_schemas::catalogue::{ALERTING, RISK, journal_topic};
 
 use super::Args;
 use super::progress::Progress;
-use crate::{Access, CliError, Context, exit};
+use crate::{Access, CliError, Context, exit, topic_name};
 
 /// Runs it. What would be otherwise is the answer, not a failure.
 pub(super) fn run(args: &Args, file: &Path, context: &Context) -> Result<ExitCode, CliError> {
@@ -22,15 +27,16 @@ pub(super) fn run(args: &Args, file: &Path, context: &Context) -> Result<ExitCod
     let risk = workers::replay_plan(RISK, &then, log.as_ref())?;
     let alerting = workers::replay_plan(ALERTING, &then, log.as_ref())?;
 
+    warn(&log, &settings, &then, &risk)?;
     let folder = tempfile::tempdir().map_err(CliError::Temporary)?;
     let url = format!("sqlite:{}", folder.path().join("what-if.db").display());
     let scratch = open(&url, &OpenOptions::default())?;
     let mut progress = Progress::new("what if", "journal records", !args.json);
     let pipeline = Pipeline { risk: &risk, alerting: &alerting };
-    let answer = what_if(&log, pipeline, &scratch, &mut |done, total| progress.tell(done, total));
+    let range = Range { from: args.from, to: args.to };
+    let answer = what_if(&log, pipeline, &scratch, &range, &mut |done, total| progress.tell(done, total));
     progress.clear();
-    let mut answer = answer?;
-    answer.moved.retain(|moved| within(args, moved));
+    let answer = answer?;
     if args.json {
         print_json(&answer)?;
     } else {
@@ -39,12 +45,35 @@ pub(super) fn run(args: &Args, file: &Path, context: &Context) -> Result<ExitCod
     Ok(ExitCode::from(exit::OK))
 }
 
-/// True if it stood at a time that was asked about, as it was or as it would be.
-fn within(args: &Args, moved: &Moved) -> bool {
-    moved.recorded.iter().chain(&moved.then).any(|episode| {
-        args.from.is_none_or(|from| episode.resolved.is_none_or(|end| end >= from))
-            && args.to.is_none_or(|to| episode.fired <= to)
-    })
+/// Says so if the answer may be of another clock than the tape's workers had.
+fn warn(log: &Arc<dyn Log>, settings: &Settings, then: &Settings, risk: &WorkerPlan) -> Result<(), CliError> {
+    let tasks = topic_name::partitions(log.as_ref(), journal_topic(RISK).as_str())?;
+    let theirs = LastEpoch::newest(log, RISK, tasks, &risk.epoch)?.and_then(|last| last.epoch);
+    let (own, asked) = (settings.version().to_string(), then.version().to_string());
+    let other = theirs.map(|epoch| epoch.configuration).filter(|theirs| *theirs != own && *theirs != asked);
+    if let Some(theirs) = other {
+        writeln!(
+            io::stderr(),
+            "warning: the workers of this log ran under configuration {theirs}, and the settings at hand are {own}: what differs may come of another clock or environment, and not of that file. \
+             Name theirs (--env NAME, --config FILE; `tapewatch config version` tells them apart)"
+        )?;
+    } else if settings.runtime.clock != then.runtime.clock {
+        writeln!(
+            io::stderr(),
+            "warning: the workers of this log ran on the {} clock, and the file asks about the {} clock: what \
+             differs may come of that alone",
+            clock(settings.runtime.clock),
+            clock(then.runtime.clock)
+        )?;
+    }
+    Ok(())
+}
+
+fn clock(mode: Clock) -> &'static str {
+    match mode {
+        Clock::Tape => "tape's",
+        Clock::Wall => "wall",
+    }
 }
 
 fn counted(answer: &Answer, change: Change) -> usize {

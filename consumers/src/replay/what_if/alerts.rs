@@ -6,6 +6,8 @@ use serde::Serialize;
 use tapewatch_schemas::Time;
 use tapewatch_schemas::events::{Alert, AlertState, Severity};
 
+use crate::replay::Range;
+
 /// One alert, from its firing to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Episode {
@@ -15,6 +17,14 @@ pub struct Episode {
     pub resolved: Option<Time>,
     /// How bad.
     pub severity: Severity,
+}
+
+impl Episode {
+    /// True if it stood at some time of the range, both ends included.
+    pub fn stood_within(&self, range: &Range) -> bool {
+        range.from.is_none_or(|from| self.resolved.is_none_or(|end| end >= from))
+            && range.to.is_none_or(|to| self.fired <= to)
+    }
 }
 
 /// What would become of an alert.
@@ -81,9 +91,9 @@ impl Book {
         }
     }
 
-    /// How many fired.
-    pub(super) fn len(&self) -> usize {
-        self.0.values().map(|(_, episodes)| episodes.len()).sum()
+    /// Every one that fired.
+    pub(super) fn episodes(&self) -> impl Iterator<Item = &Episode> {
+        self.0.values().flat_map(|(_, episodes)| episodes)
     }
 
     /// What would be otherwise, by when it first would.
@@ -193,6 +203,16 @@ mod tests {
             changes(&was, &[episode(10, Some(35))]),
             [(Change::Moves, Some(0), Some(15)), (Change::Disappears, None, None)]
         );
+    }
+
+    #[test]
+    fn what_stood_at_a_time_of_the_range_counts() {
+        let range = |from: Option<i64>, to: Option<i64>| Range { from: from.map(Time), to: to.map(Time) };
+        let one = episode(10, Some(20));
+        assert!(one.stood_within(&range(None, None)) && one.stood_within(&range(Some(20), Some(30))));
+        assert!(one.stood_within(&range(Some(0), Some(10))));
+        assert!(!one.stood_within(&range(Some(21), None)) && !one.stood_within(&range(None, Some(9))));
+        assert!(episode(10, None).stood_within(&range(Some(99), None)), "it stands still");
     }
 
     #[test]
