@@ -105,9 +105,35 @@ fn a_part_can_be_exported_and_checked_against_the_checkpoint_of_all() {
     ok(&folder, &["journal", "export", "--worker", "risk", "--partition", "1", "part.jsonl"]);
     let part = ["verify-journal", "part.jsonl", "--checkpoints", "kept.jsonl", "--key", &public];
     let all = folder.run(&part);
-    assert_eq!(all.code, 1, "the others are missing: {}", all.out);
-    assert!(all.out.contains("risk/0 sequence 0 to ") && all.out.contains(": cut off: "), "{}", all.out);
+    assert_eq!(all.code, 7, "the others were not checked, and nobody cut them off: {}", all.out);
+    assert!(all.out.contains("not checked: alerting/0, ") && all.out.contains("risk/0"), "{}", all.out);
+    assert!(!all.out.contains("cut off") && all.out.contains("risk/1: "), "{}", all.out);
+    // What it says that it holds, and does not, is missing all the same.
+    let text = fs::read_to_string(folder.path("part.jsonl")).unwrap();
+    folder.write("cut.jsonl", text.lines().next().unwrap());
+    let cut = folder.run(&["verify-journal", "cut.jsonl", "--checkpoints", "kept.jsonl"]);
+    assert!(cut.code == 1 && cut.out.contains("risk/1 sequence 0 to "), "{}", cut.out);
     ok(&folder, &[&part[..], &["--worker", "risk", "--partition", "1"]].concat());
+}
+
+#[test]
+fn an_export_is_checked_from_a_pipe_as_from_a_file() {
+    let (folder, public) = exported();
+    let whole = ok(&folder, &["verify-journal", "journals.jsonl", "--key", &public]);
+    let text = fs::read_to_string(folder.path("journals.jsonl")).unwrap();
+    for name in ["-", "/dev/stdin"] {
+        let piped = folder.run_with_input(&["verify-journal", name, "--key", &public], &text);
+        assert_eq!((piped.code, &piped.out), (0, &whole), "{name}: {}", piped.err);
+    }
+}
+
+#[test]
+fn an_export_of_what_is_not_there_leaves_no_file() {
+    let (folder, _) = exported();
+    let wrong = folder.run(&["journal", "export", "--partition", "77", "some.jsonl"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.err);
+    assert!(!folder.path("some.jsonl").exists());
+    ok(&folder, &["journal", "export", "--partition", "0", "some.jsonl"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use clap::Subcommand;
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_consumers::worker::wall;
 use tapewatch_consumers::workers::NAMES;
-use tapewatch_eventlog::TopicPartition;
+use tapewatch_eventlog::{Log, TopicPartition};
 use tapewatch_schemas::catalogue::journal_topic;
 use tapewatch_schemas::journal::JournalRecord;
 
@@ -65,15 +65,19 @@ pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
     }
 }
 
-/// Shows every record of the journals that are selected, by worker and partition: as a line of an export, and
-/// as what a check takes.
-pub(super) fn each(
-    context: &Context,
-    selection: &Selection,
-    mut show: impl FnMut(Record, Read) -> Result<(), CliError>,
-) -> Result<(), CliError> {
+/// The journals of a log that are selected, and are there.
+pub(super) struct Chosen {
+    log: Arc<dyn Log>,
+    journals: Vec<(&'static str, TopicPartition)>,
+}
+
+/// Chooses journals, by worker and partition.
+///
+/// # Errors
+/// [`CliError::Usage`] if a partition is named that there is not, or the log's.
+pub(super) fn chosen(context: &Context, selection: &Selection) -> Result<Chosen, CliError> {
     let log = context.open(&context.settings()?, Access::Existing)?;
-    let mut scanner = Scanner::new(Arc::clone(&log))?;
+    let mut journals = Vec::new();
     for worker in
         NAMES.into_iter().filter(|name| selection.worker.as_deref().is_none_or(|only| only == *name))
     {
@@ -84,14 +88,26 @@ pub(super) fn each(
             let text = format!("--partition {beyond}: {worker} has the partitions 0 to {last} on this log");
             return Err(CliError::Usage(text));
         }
-        for partition in (0..partitions).filter(|partition| selection.has(worker, *partition)) {
-            let at = TopicPartition::new(topic.clone(), partition);
-            scanner.scan::<CliError>(&at, 0, |record| {
+        let of = (0..partitions).filter(|partition| selection.has(worker, *partition));
+        journals.extend(of.map(|partition| (worker, TopicPartition::new(topic.clone(), partition))));
+    }
+    Ok(Chosen { log, journals })
+}
+
+impl Chosen {
+    /// Shows every record: as a line of an export, and as what a check takes.
+    pub(super) fn each(
+        &self,
+        mut show: impl FnMut(Record, Read) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let mut scanner = Scanner::new(Arc::clone(&self.log))?;
+        for (worker, at) in &self.journals {
+            scanner.scan::<CliError>(at, 0, |record| {
                 let bytes = record.value.unwrap_or_default();
                 let opened = JournalRecord::open(bytes);
                 let line = Record {
-                    worker: worker.into(),
-                    partition,
+                    worker: (*worker).into(),
+                    partition: at.partition,
                     sequence: opened.as_ref().ok().map(|opened| opened.sequence),
                     offset: record.offset,
                     published: record.timestamp,
@@ -101,8 +117,8 @@ pub(super) fn each(
                 show(line, Read { stands, said: None, record: opened })
             })?;
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// A checkpoint of each worker whose journals were checked, signed.

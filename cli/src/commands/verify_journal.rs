@@ -1,16 +1,16 @@
 //! `tapewatch verify-journal`: the hash chains of journals, from an export alone or from a log.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
 use tapewatch_schemas::journal::{JournalError, JournalRecord};
 
-use super::journal::{each, sentence};
+use super::journal::{chosen, sentence};
 use crate::interrupt::Interrupt;
-use crate::journal::chain::{Checker, Read};
+use crate::journal::chain::{Checker, Read as Taken};
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::finding::{Checked, Journal, Selection};
 use crate::journal::key::Public;
@@ -25,14 +25,15 @@ Examples:
 Exit code 0: every chain is whole, and reaches as far as every checkpoint says. 1: something was removed, changed,
 reordered or cut off, or a checkpoint is not signed by the key: each is named by worker, partition and sequence.
 5: the file is not there, or is no export. 7: a key was named, and no checkpoint of it covers some journal: what
-was cut off at that one's end cannot be told. Without --key, a checkpoint proves no more than that whoever holds
+was cut off at that one's end cannot be told; or checkpoints know of journals that an export in part leaves out:
+those were not checked (--worker and --partition say that no more was wanted). Without --key, a checkpoint proves no more than that whoever holds
 the key that it names has signed it.";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// An export of `journal export`, or a log: sqlite:PATH or kafka:HOST:PORT,…
+    /// An export of `journal export` (- is standard input), or a log: sqlite:PATH or kafka:HOST:PORT,…
     #[arg(value_name = "FILE|URL")]
     what: String,
     /// Heed only checkpoints that this key signed: 64 hex digits, or a file; may be given several times
@@ -62,7 +63,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
         let mut named = context.clone();
         named.global.log = Some(args.what.clone());
         let mut checker = Checker::new(&checkpoints(&args.checkpoints)?, keys, selection.clone());
-        each(&named, &selection, |line, read| {
+        chosen(&named, &selection)?.each(|line, read| {
             checker.take(&(line.worker, line.partition), read);
             Ok(())
         })?;
@@ -78,7 +79,8 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
     } else {
         print(&checked, !args.key.is_empty(), context)?;
     }
-    Ok(ExitCode::from(match (checked.findings.is_empty(), checked.uncovered.is_empty()) {
+    let whole = checked.uncovered.is_empty() && checked.left_out.is_empty();
+    Ok(ExitCode::from(match (checked.findings.is_empty(), whole) {
         (false, _) => exit::FAILED,
         (true, false) => exit::NOT_VERIFIABLE,
         (true, true) => exit::OK,
@@ -92,14 +94,21 @@ pub(super) fn check_file(
     keys: Vec<Public>,
     selection: Selection,
 ) -> Result<Checked, CliError> {
-    let files: Vec<PathBuf> = std::iter::once(file.to_owned()).chain(more.iter().cloned()).collect();
-    let mut checker = Checker::new(&checkpoints(&files)?, keys, selection);
-    lines(file, |stands, line| {
+    let mut export = Export::open(file)?;
+    let (mut found, mut heads) = (Vec::new(), Vec::new());
+    export.lines(|stands, line| match line {
+        Line::Checkpoint(checkpoint) => found.push((stands, checkpoint)),
+        Line::Head(head) => heads.push(head.selection()),
+        Line::Record(_) => {}
+    })?;
+    found.extend(checkpoints(more)?);
+    let mut checker = Checker::new(&found, keys, selection).of_export(heads);
+    export.lines(|stands, line| {
         let Line::Record(line) = line else { return };
         let record = unhex(&line.bytes)
             .ok_or_else(|| JournalError::Unreadable("its bytes are no hex".to_owned()))
             .and_then(|bytes| JournalRecord::open(&bytes));
-        checker.take(&(line.worker, line.partition), Read { stands, said: line.sequence, record });
+        checker.take(&(line.worker, line.partition), Taken { stands, said: line.sequence, record });
     })?;
     Ok(checker.finish())
 }
@@ -108,7 +117,7 @@ pub(super) fn check_file(
 fn checkpoints(files: &[PathBuf]) -> Result<Vec<(String, Checkpoint)>, CliError> {
     let mut found = Vec::new();
     for file in files {
-        lines(file, |stands, line| {
+        Export::open(file)?.lines(|stands, line| {
             if let Line::Checkpoint(checkpoint) = line {
                 found.push((stands, checkpoint));
             }
@@ -117,18 +126,56 @@ fn checkpoints(files: &[PathBuf]) -> Result<Vec<(String, Checkpoint)>, CliError>
     Ok(found)
 }
 
-fn lines(file: &Path, mut show: impl FnMut(String, Line)) -> Result<(), CliError> {
-    let named = file.display();
-    let wrong = |why: String| CliError::Input(format!("{named}: {why}"));
-    let open = File::open(file);
-    let open =
-        open.map_err(|error| wrong(format!("{error}; expected an export of `tapewatch journal export`")))?;
-    for (number, text) in (1..).zip(BufReader::new(open).lines()) {
-        let text = text.map_err(|error| wrong(format!("line {number}: {error}")))?;
-        let line = Line::read(&text).map_err(|why| wrong(format!("line {number}: {why}")))?;
-        show(format!("{named} line {number}"), line);
+/// A file of lines that is read more than once.
+struct Export {
+    name: String,
+    file: File,
+}
+
+impl Export {
+    /// Opens a file, or standard input for `-`. What cannot be read twice (a pipe) is kept in a temporary file.
+    fn open(path: &Path) -> Result<Self, CliError> {
+        let input = path == Path::new("-");
+        let name = if input { "standard input".to_owned() } else { path.display().to_string() };
+        let wrong = |error: io::Error| {
+            CliError::Input(format!("{name}: {error}; expected an export of `tapewatch journal export`"))
+        };
+        let mut source: Box<dyn Read> = if input {
+            Box::new(io::stdin())
+        } else {
+            let file = File::open(path).map_err(wrong)?;
+            let kind = file.metadata().map_err(wrong)?;
+            if kind.is_file() || kind.is_dir() {
+                return Ok(Self { name, file });
+            }
+            Box::new(file)
+        };
+        let mut file = tempfile::tempfile().map_err(CliError::Temporary)?;
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            let length = match source.read(&mut piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read.map_err(wrong)?,
+            };
+            if length == 0 {
+                return Ok(Self { name, file });
+            }
+            file.write_all(&piece[..length]).map_err(CliError::Temporary)?;
+        }
     }
-    Ok(())
+
+    /// Shows every line, from the first, with where it stands.
+    fn lines(&mut self, mut show: impl FnMut(String, Line)) -> Result<(), CliError> {
+        let Self { name, file } = self;
+        let wrong = |why: String| CliError::Input(format!("{name}: {why}"));
+        file.rewind().map_err(|error| wrong(error.to_string()))?;
+        for (number, text) in (1..).zip(BufReader::new(file).lines()) {
+            let text = text.map_err(|error| wrong(format!("line {number}: {error}")))?;
+            let line = Line::read(&text).map_err(|why| wrong(format!("line {number}: {why}")))?;
+            show(format!("{name} line {number}"), line);
+        }
+        Ok(())
+    }
 }
 
 fn print_json(checked: &Checked) -> Result<(), CliError> {
@@ -138,6 +185,9 @@ fn print_json(checked: &Checked) -> Result<(), CliError> {
         let mut line = json!({"journal": journal});
         line["journal"]["covered"] = json!(!uncovered && journal.signed.is_some());
         writeln!(out, "{line}")?;
+    }
+    for (worker, partition) in &checked.left_out {
+        writeln!(out, "{}", json!({"not_checked": {"worker": worker, "partition": partition}}))?;
     }
     for finding in &checked.findings {
         writeln!(out, "{}", json!({"finding": finding}))?;
@@ -164,6 +214,12 @@ fn print(checked: &Checked, named: bool, context: &Context) -> Result<(), CliErr
     }
     if checked.more > 0 {
         writeln!(out, "… and {} more", checked.more)?;
+    }
+    if !checked.left_out.is_empty() {
+        let places: Vec<String> =
+            checked.left_out.iter().map(|(worker, at)| format!("{worker}/{at}")).collect();
+        let places = places.join(", ");
+        writeln!(out, "not checked: {places}: the export leaves them out, and checkpoints know of them")?;
     }
     if !checked.uncovered.is_empty() {
         let places: Vec<String> =

@@ -16,6 +16,8 @@ const MOST: usize = 100;
 #[derive(Default)]
 pub(crate) struct Checker {
     selection: Selection,
+    /// What an export says it holds; all if it says nothing.
+    exported: Vec<Selection>,
     chains: BTreeMap<Place, Chain>,
     /// Those that count: signed by a key that is ours, if any was named.
     statements: Vec<Statement>,
@@ -58,6 +60,18 @@ impl Checker {
             checker.heed(stands, checkpoint);
         }
         checker
+    }
+
+    /// As it was, of an export that says what it holds: what no head names is not missing.
+    pub(crate) fn of_export(self, exported: Vec<Selection>) -> Self {
+        Self { exported, ..self }
+    }
+
+    /// True if a checkpoint knows of a journal that the export leaves out on purpose.
+    fn leaves_out(&self, place: &Place, chain: &Chain) -> bool {
+        let named =
+            self.exported.is_empty() || self.exported.iter().any(|head| head.has(place.0.as_str(), place.1));
+        chain.records == 0 && !named
     }
 
     fn heed(&mut self, stands: &str, checkpoint: &Checkpoint) {
@@ -119,7 +133,16 @@ impl Checker {
             journals.map(|(place, chain)| chain.summary(place, signed(place))).collect();
         let open = journals.iter().filter(|one| !self.keys.is_empty() && one.signed.is_none());
         let uncovered = open.map(|one| (one.worker.clone(), one.partition)).collect();
-        Checked { journals, findings: self.findings, more: self.more, uncovered, keys: self.signers }
+        let left_out = self.chains.iter().filter(|(place, chain)| self.leaves_out(place, chain));
+        let left_out = left_out.map(|(place, _)| place.clone()).collect();
+        Checked {
+            journals,
+            findings: self.findings,
+            more: self.more,
+            uncovered,
+            left_out,
+            keys: self.signers,
+        }
     }
 
     /// The last head that a checkpoint vouches for and that is there.
@@ -137,6 +160,9 @@ impl Checker {
         for head in &statement.heads {
             let place = (statement.worker.clone(), head.partition);
             let Some(chain) = self.chains.get(&place) else { continue };
+            if self.leaves_out(&place, chain) {
+                continue;
+            }
             let (time, sequence) = (statement.time, head.sequence);
             if chain.next <= sequence {
                 let what = format!("the checkpoint of {time} was signed when sequence {sequence} was there");

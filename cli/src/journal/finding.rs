@@ -79,6 +79,8 @@ pub(crate) struct Checked {
     pub(crate) more: u64,
     /// Journals that no checkpoint by one of the keys covers; empty if no key was named.
     pub(crate) uncovered: Vec<Place>,
+    /// Journals that checkpoints know of, and that the export says it leaves out.
+    pub(crate) left_out: BTreeSet<Place>,
     /// The keys that signed.
     pub(crate) keys: BTreeSet<String>,
 }

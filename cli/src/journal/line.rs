@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tapewatch_schemas::{Time, WorkerName};
 
 use super::checkpoint::Checkpoint;
+use super::finding::Selection;
 
 /// The format that this release writes.
 const FORMAT: u32 = 1;
@@ -44,12 +45,24 @@ pub(crate) struct Head {
     pub(crate) tapewatch: String,
     pub(crate) format: u32,
     pub(crate) log: String,
+    /// The journals of this worker alone; none if of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) worker: Option<String>,
+    /// Of these partitions alone; empty if of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) partitions: Vec<i32>,
 }
 
 impl Head {
-    /// Of an export of this log.
-    pub(crate) fn of(log: &str) -> Self {
-        Self { tapewatch: EXPORT.to_owned(), format: FORMAT, log: log.to_owned() }
+    /// Of an export of these journals of this log.
+    pub(crate) fn of(log: &str, selection: &Selection) -> Self {
+        let Selection { worker, partitions } = selection.clone();
+        Self { tapewatch: EXPORT.to_owned(), format: FORMAT, log: log.to_owned(), worker, partitions }
+    }
+
+    /// Which journals it says are in the file.
+    pub(crate) fn selection(self) -> Selection {
+        Selection { worker: self.worker, partitions: self.partitions }
     }
 }
 
@@ -112,8 +125,11 @@ mod tests {
         for wrong in ["", "{}", "[1]", r#"{"tapewatch":"something else","format":1,"log":"x"}"#] {
             assert!(Line::read(wrong).is_err(), "{wrong}");
         }
-        let newer = Line::Head(Head { format: 99, ..Head::of("x") }).text();
+        let newer = Line::Head(Head { format: 99, ..Head::of("x", &Selection::default()) }).text();
         assert!(Line::read(&newer).unwrap_err().contains("newer"));
-        assert!(matches!(Line::read(&Line::Head(Head::of("x")).text()), Ok(Line::Head(_))));
+        assert!(matches!(
+            Line::read(&Line::Head(Head::of("x", &Selection::default())).text()),
+            Ok(Line::Head(_))
+        ));
     }
 }

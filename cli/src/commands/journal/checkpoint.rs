@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{each, signed, whole, write_line};
+use super::{chosen, signed, whole, write_line};
 use crate::commands::verify_journal;
 use crate::journal::chain::Checker;
 use crate::journal::finding::Selection;
@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CliError> 
         verify_journal::check_file(file, &[], Vec::new(), Selection::default())?
     } else {
         let mut checker = Checker::new(&[], Vec::new(), Selection::default());
-        each(context, &Selection::default(), |line, read| {
+        chosen(context, &Selection::default())?.each(|line, read| {
             checker.take(&(line.worker, line.partition), read);
             Ok(())
         })?;

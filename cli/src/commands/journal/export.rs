@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use tapewatch_consumers::workers::NAMES;
 
-use super::{each, write_line};
+use super::{chosen, write_line};
 use crate::journal::finding::Selection;
 use crate::journal::line::{Head, Line};
 use crate::{CliError, Context};
@@ -28,6 +28,9 @@ pub struct Args {
 /// Runs it.
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CliError> {
     let selection = Selection { worker: args.worker.clone(), partitions: args.partition.clone() };
+    // Before the file is made: a wrong command leaves none behind.
+    let journals = chosen(context, &selection)?;
+    let log = context.settings()?.log.url;
     let mut out: Box<dyn Write> = match &args.file {
         None => Box::new(BufWriter::new(io::stdout().lock())),
         Some(path) => {
@@ -38,9 +41,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CliError> 
             Box::new(BufWriter::new(file))
         }
     };
-    let log = context.settings()?.log.url;
-    write_line(&mut out, &Line::Head(Head::of(&log)))?;
-    each(context, &selection, |line, _| Ok(write_line(&mut out, &Line::Record(line))?))?;
+    write_line(&mut out, &Line::Head(Head::of(&log, &selection)))?;
+    journals.each(|line, _| Ok(write_line(&mut out, &Line::Record(line))?))?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }
