@@ -14,9 +14,12 @@ const ACCOUNT: &str = r#"{"source":"me","sequence":7,"event_time":17000000000000
 
 /// Two records that cannot be used, and one whose key is not its portfolio's.
 fn with_letters() -> (Folder, Up) {
-    let folder = Folder::new()
-        .with("TAPEWATCH_RUNTIME__ADMIN", "127.0.0.1:0")
-        .with("TAPEWATCH_TOPICS__PARTITIONS", "2");
+    letters(Folder::new())
+}
+
+fn letters(folder: Folder) -> (Folder, Up) {
+    let folder =
+        folder.with("TAPEWATCH_RUNTIME__ADMIN", "127.0.0.1:0").with("TAPEWATCH_TOPICS__PARTITIONS", "2");
     assert_eq!(folder.run(&["topics", "create"]).code, 0);
     let url = format!("sqlite:{}", folder.path("tapewatch.db").display());
     let log = open(&url, &OpenOptions::default()).expect("it is there");
@@ -114,6 +117,27 @@ fn what_a_person_repaired_is_taken() {
     assert_eq!(up.interrupt(&folder), Some(0));
     let replay = folder.run(&["replay", "--verify", "--worker", "risk"]);
     assert_eq!(replay.code, 0, "{}{}", replay.out, replay.err);
+}
+
+/// Under `hold_key` the second and third wait for the first of their key: they are not sent without it.
+#[test]
+fn what_is_held_behind_a_letter_is_sent_with_it_or_nothing_is() {
+    let (folder, up) = letters(Folder::new().with("TAPEWATCH_DEAD_LETTERS__ON_DEAD_LETTER", "hold_key"));
+    let lines = exported(&folder);
+    let held: Vec<&Value> = lines.iter().filter(|line| line["key"] == "P1").collect();
+    assert_eq!(held.len(), 2, "{lines:?}");
+    file(
+        &folder,
+        &[held[1].clone(), lines.iter().find(|line| line["key"] == "P9").expect("it is there").clone()],
+    );
+    let refused = folder.run(&IMPORT);
+    assert_eq!((refused.code, &*refused.out), (5, ""), "{}", refused.err);
+    assert!(refused.err.contains("1 lines of repaired.jsonl are held behind a letter"), "{}", refused.err);
+    assert_eq!(exported(&folder).len(), 3, "nothing was sent");
+    file(&folder, &lines);
+    let sent = folder.run(&IMPORT);
+    assert_eq!(sent.out, "3 repaired records sent to accounts.v1.redrive\n", "{}", sent.err);
+    assert_eq!(up.interrupt(&folder), Some(0));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tapewatch_config::Settings;
-use tapewatch_consumers::redrive::{LetterId, Repair, Repairs, Request, redrive, unknown};
+use tapewatch_consumers::redrive::{LetterId, Repair, Repairs, Request, redrive, survey, unknown};
 use tapewatch_eventlog::Log;
 use tapewatch_schemas::TopicName;
 use tapewatch_schemas::catalogue::{Pattern, redrive_topic};
@@ -31,8 +31,9 @@ Examples:
 Lines as `dlq export` writes them. What counts is which letter it is (topic, partition, letter, behind), and value:
 the repaired event, checked like a line of `produce`, which gives the record its key and partition; or, without
 value, value_base64: bytes as they are to be sent, with the letter's key. A line whose event is that of its own
-bytes is sent with them. Every line is checked before the first is sent, and letters that were sent back before are
-left out, so that an import that was killed is finished by running it again.";
+bytes is sent with them. Every line is checked before the first is sent; if one is wrong, or held behind a letter of
+its key that is not in the file, nothing is sent and the exit code is 5. Letters that were sent back before are left
+out, so that an import that was killed is finished by running it again.";
 
 /// The most lines of one file.
 const MOST_LINES: usize = 200_000;
@@ -78,6 +79,17 @@ pub(super) fn run(args: Args, log: &Arc<dyn Log>, settings: &Settings) -> Result
         return Err(CliError::Input(format!(
             "{bad} lines of {name} are wrong, and nothing was sent. Correct them, or take them out"
         )));
+    }
+    for request in &requests {
+        let held = survey(log, request)?.left.held_behind;
+        if held > 0 {
+            return Err(CliError::Input(format!(
+                "{held} lines of {name} are held behind a letter of their key that is not in it, and nothing was \
+                 sent: a key's records go in order. Put those letters in too (`tapewatch dlq export {}` names \
+                 them), or send them first",
+                request.topic
+            )));
+        }
     }
     send(&requests, log, &interrupt, args.json)
 }
