@@ -17,6 +17,12 @@ pub(crate) fn partitions(log: &dyn Log, name: &str) -> Result<i32, CliError> {
         return Ok(found.partitions);
     }
     if Pattern::of(name).is_some() {
+        if plan(1, DEFAULT_RETENTION).iter().all(|topic| topic.name.as_str() != name) {
+            let log = log.address();
+            return Err(CliError::Topics(format!(
+                "the topic {name} is not on {log}, and no program of this release reads or writes it"
+            )));
+        }
         let log = log.address();
         return Err(CliError::Topics(format!(
             "the topic {name} is not on {log}: create it with `tapewatch topics create --log {log}`"

@@ -51,6 +51,12 @@ fn topics_are_made_once_and_listed() {
     let line = listed.out.lines().find(|line| line.contains("\"exec.reports.v1\"")).expect("it is listed");
     assert!(line.contains("\"partitions\":3"), "{line}");
     assert!(folder.run(&["topics", "list"]).out.starts_with("TOPIC"));
+    // What nobody reads has no dead letters, and no command makes topics for them.
+    for nobodys in ["journal.risk.v1", "control.v1", "control.v1.dlq"] {
+        let done = folder.run(&["dlq", "list", nobodys]);
+        assert_eq!(done.code, 5, "{nobodys}: {}", done.err);
+        assert!(done.err.contains("has no dead letters: no worker reads it"), "{}", done.err);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use tapewatch_eventlog::Log;
-use tapewatch_schemas::catalogue::dlq_topic;
+use tapewatch_schemas::catalogue::{Pattern, WORKERS, dlq_topic};
 
 use crate::decoded::Decoder;
 use crate::{Access, CliError, Context, topic_name};
@@ -63,6 +63,12 @@ pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
 fn letters_of(log: &dyn Log, named: &str) -> Result<(String, i32), CliError> {
     let source = named.strip_suffix(".dlq").unwrap_or(named);
     let topic = dlq_topic(source).to_string();
+    let read = || WORKERS.iter().any(|worker| worker.reads().any(|name| name == source));
+    if Pattern::of(source).is_some() && !read() && topic_name::partitions(log, &topic).is_err() {
+        return Err(CliError::Input(format!(
+            "{source} has no dead letters: no worker reads it. `tapewatch dlq list` shows the topics that have some"
+        )));
+    }
     match topic_name::partitions(log, &topic) {
         Ok(partitions) => Ok((topic, partitions)),
         // Named by its source, it is corrected by its source.
