@@ -12,6 +12,7 @@ const WHY: DeadLetter<'_> = DeadLetter {
     worker: "risk",
     group: "tapewatch.risk",
     task: 1,
+    own: false,
     reason: Reason::Truncated,
     attempts: 1,
     error: "the value ends at byte 20, within `cash`",

@@ -22,7 +22,7 @@ pub use self::walk::{Head, OpenBreaker};
 
 use self::count::Letters;
 use self::walk::{Draft, Walk};
-use crate::plan::WorkerPlan;
+use crate::plan::{WorkerPlan, group_of};
 use crate::scan::Scanner;
 use crate::workers::NAMES;
 
@@ -146,7 +146,7 @@ impl Subject {
         let listed = catalogue::worker(name).expect("the catalogue lists every worker");
         Self {
             worker: name.into(),
-            group: format!("tapewatch.{name}"),
+            group: group_of(name),
             own: listed.own_inputs(),
             broadcast: listed.broadcast_inputs(),
             outputs: listed.outputs.iter().map(|topic| TopicName::from(*topic)).collect(),

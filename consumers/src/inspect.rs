@@ -59,11 +59,24 @@ pub struct Fault {
     pub passing: bool,
 }
 
+impl Fault {
+    /// True if another task may find nothing wrong with the same record: its monitor has another state, its process
+    /// another clock.
+    pub fn is_own(&self) -> bool {
+        self.passing || self.reason == Reason::Refused
+    }
+}
+
 impl Inspected {
-    /// True if it is bad whenever it is read: only then may a range letter list it, which is written before
-    /// the record is read again and taken.
+    /// True if it is bad whenever it is read, and for all tasks: only then may a range letter list it, which is written
+    /// before the record is read again and taken.
     pub fn is_bad_for_good(&self) -> bool {
-        matches!(&self.verdict, Verdict::Bad(fault) if !fault.passing)
+        matches!(&self.verdict, Verdict::Bad(fault) if !self.is_own(fault))
+    }
+
+    /// True if another task may find nothing wrong with it, or has found nothing wrong when it was read first.
+    pub fn is_own(&self, fault: &Fault) -> bool {
+        fault.is_own() || self.redriven.as_ref().is_some_and(|back| back.own)
     }
 
     /// The record's own event time, if it will be taken.

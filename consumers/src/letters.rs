@@ -31,7 +31,9 @@ impl Letters {
     ) -> OutRecord {
         let before = redriven.map_or(0, |redriven| redriven.attempts);
         let attempts = before + u32::from(fault.reason != Reason::HeldBehind);
-        DeadLetter { attempts, ..self.about(task, fault.reason, &fault.text) }.of(record, self.max_bytes)
+        let own = fault.is_own() || redriven.is_some_and(|back| back.own);
+        let about = self.about(task, fault.reason, &fault.text);
+        DeadLetter { attempts, own, ..about }.of(record, self.max_bytes)
     }
 
     /// The letter of a task about a run of bad records behind an open breaker; none if there are none.
@@ -43,6 +45,6 @@ impl Letters {
 
     fn about<'a>(&'a self, task: i32, reason: Reason, error: &'a str) -> DeadLetter<'a> {
         let (worker, group) = (self.worker.as_str(), self.group.as_str());
-        DeadLetter { worker, group, task, reason, attempts: 1, error }
+        DeadLetter { worker, group, task, own: false, reason, attempts: 1, error }
     }
 }

@@ -14,7 +14,7 @@ use crate::letters::Letters;
 pub struct WorkerPlan {
     /// Its name.
     pub worker: WorkerName,
-    /// Its group: `tapewatch.<worker>`.
+    /// Its group: that of [`group_of`].
     pub group: String,
     /// Its stable name.
     pub instance: String,
@@ -82,4 +82,9 @@ pub enum StartAt {
     Latest,
     /// At the first record published at or after this.
     Time(Time),
+}
+
+/// The group of a worker: `tapewatch.<worker>`.
+pub fn group_of(worker: &str) -> String {
+    format!("tapewatch.{worker}")
 }

@@ -29,6 +29,11 @@ impl Probe {
     pub fn look(&mut self, record: &RecordRef<'_>, inspected: &Inspected, permitted: u32) -> bool {
         self.looked += 1;
         self.to = record.offset + 1;
+        if inspected.redriven.as_ref().is_some_and(|back| back.discarded) {
+            // It was given up, and says nothing of the others: whatever its bytes are, it will be settled.
+            self.range.pass();
+            return false;
+        }
         if let Verdict::Bad(fault) = &inspected.verdict {
             self.good_in_a_row = 0;
             if inspected.is_bad_for_good() {

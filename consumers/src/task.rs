@@ -245,7 +245,14 @@ impl Task {
                 self.core.discard(&one);
                 (Fate::Discarded, None)
             }
-            Verdict::Bad(fault) => (self.dead(broadcast, record.partition, fault), Some(fault)),
+            Verdict::Bad(fault) => {
+                let elsewhere = broadcast
+                    && !inspected.is_own(fault)
+                    && record.partition.rem_euclid(self.tasks) != self.core.partition();
+                // Where all tasks find the same one letter says it.
+                let fate = if elsewhere { Fate::DeadElsewhere } else { Fate::Dead(fault.reason.as_str()) };
+                (fate, Some(fault))
+            }
             Verdict::Take(event) => match self.observe(&one, event) {
                 Ok(()) => (Fate::Processed, None),
                 Err(fault) => {
@@ -259,7 +266,8 @@ impl Task {
         self.pending.take(lane, &at, before, record.offset, &inspected.digest, fate);
         self.pending.due |= !broadcast || !self.pending.outbox.is_empty();
         let taken = &mut self.merge.lanes[lane];
-        let merge_time = if fault.is_some() { taken.merge_time } else { time };
+        // What took no step, or was not shown to the monitor, moves no merge: a replay does not see its time either.
+        let merge_time = if fate == Fate::Processed { time } else { taken.merge_time };
         taken.pop(merge_time);
         let Some(fault) = fault else { return self.pause_full(holds) };
         // A range letter lists what cannot be decoded; what a monitor refuses has a letter of its own, and so
@@ -301,15 +309,6 @@ impl Task {
         }
         for lane in self.merge.lanes.iter_mut().filter(|lane| !lane.redrive) {
             lane.full = self.core.holds_no_more(&lane.at.topic);
-        }
-    }
-
-    /// What becomes of a record that cannot be decoded: all tasks find the same, so that one letter says it.
-    fn dead(&self, broadcast: bool, partition: i32, fault: &Fault) -> Fate {
-        if broadcast && partition.rem_euclid(self.tasks) != self.core.partition() {
-            Fate::DeadElsewhere
-        } else {
-            Fate::Dead(fault.reason.as_str())
         }
     }
 

@@ -220,6 +220,30 @@ fn what_follows_of_the_key_waits_and_comes_back_in_order() {
 }
 
 #[test]
+fn what_is_behind_a_record_on_its_way_waits_until_that_is_taken() {
+    let mut desk = Desk::new();
+    let mut records = vec![desk.junk("p4")];
+    records.extend(desk.good("p4", 3));
+    desk.write(records);
+    desk.run();
+    let first = Filter { offsets: Some((0, 2)), ..Filter::default() };
+    assert_eq!(desk.redrive(&Request { filter: first, ..Desk::all() }).sent, 3);
+    // The first of them fails again, and the two behind it are lettered again: the last one would overtake them.
+    let early = desk.redrive(&Desk::all());
+    assert_eq!((early.sent, early.left.under_way), (0, 1));
+    desk.run();
+    let letters = desk.letters();
+    assert_eq!(letters.len(), 7);
+    let good = desk.fill("p4", None);
+    assert_eq!(desk.repair(&letters[4], good).sent, 1);
+    desk.run();
+    assert_eq!(desk.redrive(&Desk::all()).sent, 3);
+    desk.run();
+    assert_eq!((desk.count("p4"), desk.letters().len()), (4, 7));
+    holds(&desk.log, &desk.plan());
+}
+
+#[test]
 fn what_is_refused_holds_its_key_too_and_given_up_it_lets_go() {
     let mut desk = Desk::new();
     let mut records = vec![desk.fill("p4", Some(TOO_SOON))];

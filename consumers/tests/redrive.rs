@@ -305,6 +305,48 @@ fn what_is_behind_a_range_letter_comes_back_from_the_source() {
 }
 
 #[test]
+fn what_a_range_letter_lists_waits_until_its_worker_has_read_it_again() {
+    let mut desk = Desk::new();
+    let mut records = vec![desk.fill("p4", None)];
+    records.extend((0..30).map(|_| desk.junk("p4")));
+    let at = records[0].target.clone();
+    desk.write(records);
+    let mut worker = desk.worker();
+    worker.run_to_end().unwrap();
+    desk.tape.now = desk.tape.now + support::MINUTE;
+    let mark = desk.tape.mark("BTC-USD");
+    desk.write(vec![desk.tape.record(&*desk.log, &mark)]);
+    // The probe looks at all of it; the letter is written, and none of it is read again yet.
+    worker.run_to_end().unwrap();
+    assert!(worker.resume_breaker(&at, "ann", "go on"));
+    worker.flush().unwrap();
+    let early = survey(&desk.log, &Desk::request()).unwrap();
+    assert!(early.left.under_way > 0 && early.sent + early.left.under_way == 30, "{:?}", early.left);
+    worker.run_to_end().unwrap();
+    assert_eq!(survey(&desk.log, &Desk::request()).unwrap().sent, 30);
+    worker.stop().unwrap();
+}
+
+#[test]
+fn what_is_given_up_behind_an_open_breaker_is_in_no_range_letter() {
+    let mut desk = Desk::new();
+    let mut records = vec![desk.fill("p4", None)];
+    records.extend((0..20).map(|_| desk.junk("p4")));
+    desk.write(records);
+    let mut worker = desk.worker();
+    worker.run_to_end().unwrap();
+    desk.later(&mut worker);
+    // All of it fails again, and the breaker of what comes back opens; then it is given up.
+    assert_eq!(desk.redrive(&Desk::request()).sent, 20);
+    worker.run_to_end().unwrap();
+    assert!(desk.redrive(&Request { discard: true, ..Desk::request() }).sent > 0);
+    worker.run_to_end().unwrap();
+    desk.later(&mut worker);
+    worker.stop().unwrap();
+    all_holds(&desk.log);
+}
+
+#[test]
 fn what_is_for_another_worker_or_for_nobody_is_told_apart() {
     let mut desk = Desk::new();
     let good = desk.fill("p4", None);
@@ -315,6 +357,7 @@ fn what_is_for_another_worker_or_for_nobody_is_told_apart() {
         worker: "consistency",
         group: "g",
         task: 0,
+        own: true,
         reason: Reason::Refused,
         attempts: 1,
         error: "not mine",

@@ -35,6 +35,9 @@ pub struct DeadLetter<'a> {
     pub group: &'a str,
     /// Its task. A record that every task reads in full may be refused by several: each writes a letter.
     pub task: i32,
+    /// True if it rests on the task's own state or clock: of a record that every task reads in full another may take
+    /// it.
+    pub own: bool,
     /// Why.
     pub reason: Reason,
     /// How often it was tried, this time included; 0 if it was not even tried.
@@ -119,6 +122,9 @@ impl DeadLetter<'_> {
             text("kafka_dlt-original-timestamp-type", "CreateTime"),
             text("kafka_dlt-original-consumer-group", self.group),
         ];
+        if self.own {
+            headers.push(text("tapewatch.own", true));
+        }
         if again.is_some() {
             headers.push(text("tapewatch.redrive.partition", record.partition));
             headers.push(text("tapewatch.redrive.offset", record.offset));
@@ -175,6 +181,8 @@ pub struct Letter {
     pub worker: String,
     /// The task that wrote it.
     pub task: i32,
+    /// True if another task may have taken the record.
+    pub own: bool,
     /// Why.
     pub reason: Reason,
     /// How often it was tried.
@@ -204,6 +212,7 @@ impl Letter {
         Some(Self {
             worker: get("tapewatch.worker")?.to_owned(),
             task: get("tapewatch.task")?.parse().ok()?,
+            own: get("tapewatch.own").is_some(),
             reason: Reason::of(get("tapewatch.reason")?)?,
             attempts: get("tapewatch.attempts")?.parse().ok()?,
             error: get("tapewatch.error")?.to_owned(),

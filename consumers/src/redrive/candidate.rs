@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use tapewatch_eventlog::dead_letter::{Letter, RangeBody, Redriven};
 use tapewatch_eventlog::{Log, RecordRef, TopicPartition};
-use tapewatch_schemas::catalogue::is_redrive;
+use tapewatch_schemas::catalogue::{is_redrive, redrive_topic, worker};
 use tapewatch_schemas::{Digest, Reason, Time, TopicName};
 
 use super::{LetterId, RedriveError, letters};
+use crate::plan::group_of;
 use crate::scan::Scanner;
+use crate::workers::NAMES;
 
 /// A record that may go back.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub(super) struct Candidate {
     pub(super) bytes: usize,
     /// When it was dead-lettered.
     pub(super) written: Time,
+    /// True if its worker has yet to come to it: a range letter is written before what it lists is read again.
+    pub(super) ahead: bool,
 }
 
 /// Where a record stands among those of a partition of letters: by its first publication.
@@ -119,6 +123,35 @@ impl Letters<'_> {
         Ok(over)
     }
 
+    /// Shows whose order a record is in that was sent back before, and where it stands there, if its worker has not
+    /// taken it yet. A letter about the same record, which it becomes if it fails again, stands before that.
+    pub(super) fn under_way(
+        &mut self,
+        wanted: impl Fn(&str) -> bool,
+        mut show: impl FnMut(Owner, Order) -> Result<(), RedriveError>,
+    ) -> Result<(), RedriveError> {
+        let at = TopicPartition::new(redrive_topic(self.topic.as_str()), self.partition);
+        let reads =
+            |name: &str| worker(name).is_some_and(|listed| listed.inputs.contains(&self.topic.as_str()));
+        for name in NAMES.into_iter().filter(|name| reads(name) && wanted(name)) {
+            let positions = self.log.group_offsets(&group_of(name), std::slice::from_ref(&at))?;
+            let position = positions.first().copied().flatten().unwrap_or(0);
+            self.scanner.span::<RedriveError>(&at, position, i64::MAX, |record| {
+                // What was given up cannot fail again; what was repaired and belongs to another partition now
+                // stands in no order here.
+                let back = Redriven::read(record).filter(|back| {
+                    back.worker == name && !back.discarded && back.source.partition == at.partition
+                });
+                let Some((back, key)) = back.zip(record.key) else { return Ok(()) };
+                show(
+                    (back.worker, back.task, key.to_vec()),
+                    (back.source.partition, back.offset, i64::MAX, None),
+                )
+            })?;
+        }
+        Ok(())
+    }
+
     /// Shows the records behind a range letter. Gives how many are gone.
     fn behind(
         &mut self,
@@ -127,6 +160,10 @@ impl Letters<'_> {
     ) -> Result<u64, RedriveError> {
         let place = TopicPartition::new(range.body.topic.as_str(), range.body.partition);
         let earliest = self.log.bounds(&place)?.earliest;
+        // Positions of what every task reads in full are in journals alone.
+        let group = group_of(&range.letter.worker);
+        let position = self.log.group_offsets(&group, std::slice::from_ref(&place))?;
+        let position = position.first().copied().flatten().unwrap_or(i64::MAX);
         let mut gone = 0;
         for entry in &range.body.reasons {
             let Some(reason) = Reason::of(&entry.reason) else { continue };
@@ -138,7 +175,8 @@ impl Letters<'_> {
                     run.last + 1,
                     |record| {
                         seen += 1;
-                        show(behind(range, &place, reason, record))
+                        let ahead = record.offset >= position;
+                        show(Candidate { ahead, ..behind(range, &place, reason, record) })
                     },
                 )?;
             }
@@ -159,6 +197,7 @@ fn single(letter: &Letter, record: &RecordRef<'_>) -> Candidate {
         bytes: cut.as_ref().map_or(record.value.map_or(0, <[u8]>::len), |(bytes, _)| *bytes),
         digest: cut.map(|(_, digest)| digest),
         written: record.timestamp,
+        ahead: false,
     }
 }
 
@@ -182,5 +221,6 @@ fn behind(range: &Range, place: &TopicPartition, reason: Reason, record: &Record
         key: record.key.map(<[u8]>::to_vec),
         bytes: record.value.map_or(0, <[u8]>::len),
         written: range.written,
+        ahead: false,
     }
 }

@@ -84,20 +84,22 @@ impl Post {
         let mut attempt = 1;
         loop {
             let Err(why) = self.writer.commit(round, None) else { return Ok(()) };
-            match &why {
-                CommitError::Aborted(_) => {}
+            let pause = match &why {
+                CommitError::Aborted(_) => Duration::from_millis(50 << attempt),
                 CommitError::Unknown(_) => {
                     self.writer.recover().map_err(Failure::Commit)?;
                     if self.is_written(hash).map_err(Failure::Log)? {
                         return Ok(());
                     }
+                    // Its outcome has been waited for.
+                    Duration::ZERO
                 }
                 CommitError::Fenced(_) | CommitError::Refused(_) => return Err(Failure::Commit(why)),
-            }
+            };
             if attempt == ATTEMPTS {
                 return Err(Failure::Commit(why));
             }
-            thread::sleep(Duration::from_millis(50 << attempt));
+            thread::sleep(pause);
             attempt += 1;
         }
     }

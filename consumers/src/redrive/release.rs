@@ -103,6 +103,7 @@ impl Release {
         let back = Redriven {
             worker: self.worker.clone(),
             task: self.partition,
+            own: false,
             reason: Reason::HeldBehind,
             attempts: 0,
             source: source.clone(),

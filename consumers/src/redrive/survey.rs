@@ -26,6 +26,9 @@ pub struct Left {
     pub too_often: u64,
     /// Held behind a letter of their key that is not sent.
     pub held_behind: u64,
+    /// Listed in a range letter and yet to be read again by their worker; or behind a record of their key that was
+    /// sent back before, and that its worker has not taken yet.
+    pub under_way: u64,
     /// Their bytes are gone from the source.
     pub gone: u64,
     /// Letters that are not tapewatch's: nobody can say whose they are.
@@ -39,6 +42,7 @@ impl Left {
         self.before += other.before;
         self.too_often += other.too_often;
         self.held_behind += other.held_behind;
+        self.under_way += other.under_way;
         self.gone += other.gone;
         self.foreign += other.foreign;
         self.beyond += other.beyond;
@@ -80,6 +84,9 @@ struct Choice<'a> {
     most: usize,
     /// The first letter of a key that is not sent: what was published after it waits for it.
     unsent: BTreeMap<Owner, Order>,
+    /// The first record of a key that came back and is not taken yet. It may fail again, and hold back others that
+    /// came with it: what was published after it would overtake them.
+    under_way: BTreeMap<Owner, Order>,
     chosen: BTreeMap<Order, Candidate>,
     left: Left,
     known: BTreeSet<LetterId>,
@@ -87,8 +94,8 @@ struct Choice<'a> {
 
 impl<'a> Choice<'a> {
     fn new(request: &'a Request, taken: &'a Taken, most: usize) -> Self {
-        let (unsent, chosen, left, known) = Default::default();
-        Self { request, taken, most, unsent, chosen, left, known }
+        let (unsent, under_way, chosen, left, known) = Default::default();
+        Self { request, taken, most, unsent, under_way, chosen, left, known }
     }
 
     fn of(mut self, letters: &mut Letters<'_>) -> Result<Survey, RedriveError> {
@@ -96,6 +103,11 @@ impl<'a> Choice<'a> {
         if request.in_order {
             // First what may not be overtaken, so that what waits for it uses up nothing of the bound.
             let partition = letters.partition;
+            // And before that what is on its way: what it has led to once it is taken stands in the letters then.
+            letters.under_way(
+                |worker| request.concerns_worker(worker),
+                |owner, order| note(&mut self.under_way, (owner, order), (request, partition, self.most)),
+            )?;
             letters.each(
                 |range| request.concerns_worker(&range.letter.worker),
                 |one| self.pass(&one, partition),
@@ -116,25 +128,12 @@ impl<'a> Choice<'a> {
     /// Notes a letter that is not sent, if what is sent may be behind it.
     fn pass(&mut self, one: &Candidate, partition: i32) -> Result<(), RedriveError> {
         let request = self.request;
-        let sent = request.takes(one) && !request.gives_up_on(one);
+        let sent = request.takes(one) && !request.gives_up_on(one) && !one.ahead;
         if sent || self.is_taken(one) || !request.concerns(one) {
             return Ok(());
         }
         let Some(owner) = one.owner() else { return Ok(()) };
-        let order = one.order();
-        if let Some(first) = self.unsent.get_mut(&owner) {
-            *first = order.min(*first);
-            return Ok(());
-        }
-        if self.unsent.len() >= self.most {
-            return Err(RedriveError::TooManyKeys {
-                topic: request.topic.clone(),
-                partition,
-                most: self.most,
-            });
-        }
-        self.unsent.insert(owner, order);
-        Ok(())
+        note(&mut self.unsent, (owner, one.order()), (request, partition, self.most))
     }
 
     /// Keeps a letter that is sent.
@@ -150,8 +149,10 @@ impl<'a> Choice<'a> {
             self.left.before += 1;
         } else if self.request.gives_up_on(&one) {
             self.left.too_often += 1;
-        } else if self.waits(&one) {
+        } else if waits(&self.unsent, &one) {
             self.left.held_behind += 1;
+        } else if one.ahead || waits(&self.under_way, &one) {
+            self.left.under_way += 1;
         } else {
             self.chosen.insert(one.order(), one);
             self.left.beyond += u64::from(self.chosen.len() > self.most && self.chosen.pop_last().is_some());
@@ -161,11 +162,28 @@ impl<'a> Choice<'a> {
     fn is_taken(&self, one: &Candidate) -> bool {
         self.taken.has(one.back.letter.1, one.behind_range())
     }
+}
 
-    fn waits(&self, one: &Candidate) -> bool {
-        let first = one.owner().and_then(|owner| self.unsent.get(&owner));
-        first.is_some_and(|first| *first < one.order())
+/// Notes what others of its key wait for: the first counts.
+fn note(
+    first: &mut BTreeMap<Owner, Order>,
+    (owner, order): (Owner, Order),
+    (request, partition, most): (&Request, i32, usize),
+) -> Result<(), RedriveError> {
+    if let Some(first) = first.get_mut(&owner) {
+        *first = order.min(*first);
+        return Ok(());
     }
+    if first.len() >= most {
+        return Err(RedriveError::TooManyKeys { topic: request.topic.clone(), partition, most });
+    }
+    first.insert(owner, order);
+    Ok(())
+}
+
+fn waits(first: &BTreeMap<Owner, Order>, one: &Candidate) -> bool {
+    let first = one.owner().and_then(|owner| first.get(&owner));
+    first.is_some_and(|first| *first < one.order())
 }
 
 #[cfg(test)]
@@ -179,13 +197,15 @@ mod tests {
 
     const TOPIC: &str = "exec.reports.v1";
     const DLQ: &str = "exec.reports.v1.dlq";
+    const REDRIVE: &str = "exec.reports.v1.redrive";
 
     /// A letter about the record of a key at an offset.
     fn letter(key: &str, offset: i64, attempts: u32) -> OutRecord {
         let mut batch = BatchBuilder::new(TopicPartition::new(TOPIC, 0));
         batch.push(offset, Time(1), Some(key.as_bytes()), Some(b"{no"), |_| ());
         let reason = if attempts == 0 { Reason::HeldBehind } else { Reason::BadJson };
-        let why = DeadLetter { worker: "risk", group: "g", task: 0, reason, attempts, error: "no" };
+        let why =
+            DeadLetter { worker: "risk", group: "g", task: 0, own: false, reason, attempts, error: "no" };
         why.of(&batch.build().record(0), 1 << 20)
     }
 
@@ -209,9 +229,11 @@ mod tests {
         most: usize,
     ) -> Result<(Vec<String>, Left), RedriveError> {
         let log = open("sqlite::memory:", &OpenOptions::default()).expect("a log in memory");
-        let name = TopicName::from(DLQ);
-        let topic = TopicSpec { name, partitions: 1, replication: 1, retention: None, compacted: false };
-        log.create(&[topic]).expect("it is new");
+        let topic = |name: &str| {
+            let (name, partitions) = (TopicName::from(name), 1);
+            TopicSpec { name, partitions, replication: 1, retention: None, compacted: false }
+        };
+        log.create(&[topic(DLQ), topic(REDRIVE)]).expect("they are new");
         let round = Round { records: letters, offsets: Vec::new() };
         log.writer("tape").expect("it opens").commit(&round, None).expect("it is written");
         let mut scanner = Scanner::new(Arc::clone(&log)).expect("it opens");

@@ -22,7 +22,7 @@ use crate::inspect::Inspector;
 use crate::letters::Letters;
 use crate::numerics;
 use crate::outbox::Routing;
-use crate::plan::{RuntimeParameters, StartAt, WorkerPlan};
+use crate::plan::{RuntimeParameters, StartAt, WorkerPlan, group_of};
 use crate::registry;
 
 /// The code version: a digest of the sources that outputs depend on.
@@ -84,7 +84,7 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
         partitions,
         upstream,
     };
-    let group = format!("tapewatch.{name}");
+    let group = group_of(name);
     let letters = Letters {
         worker: name.into(),
         group: group.clone(),

@@ -21,6 +21,8 @@ pub struct Redriven {
     pub worker: String,
     /// The task that wrote the letter.
     pub task: i32,
+    /// True if it is for that task alone, also where every task reads it.
+    pub own: bool,
     /// Why it was a dead letter.
     pub reason: Reason,
     /// How often it was tried so far.
@@ -45,6 +47,7 @@ impl Redriven {
         Self {
             worker: letter.worker.clone(),
             task: letter.task,
+            own: letter.own,
             reason: letter.reason,
             attempts: letter.attempts,
             source: letter.source.clone(),
@@ -68,6 +71,7 @@ impl Redriven {
         Some(Self {
             worker: get("tapewatch.worker")?.to_owned(),
             task: get("tapewatch.task")?.parse().ok()?,
+            own: get("tapewatch.own").is_some(),
             reason: Reason::of(get("tapewatch.reason")?)?,
             attempts: get("tapewatch.attempts")?.parse().ok()?,
             source: TopicPartition::new(get("tapewatch.topic")?, get("tapewatch.partition")?.parse().ok()?),
@@ -111,13 +115,16 @@ impl Redriven {
             text("tapewatch.letter.partition", self.letter.0),
             text("tapewatch.letter.offset", self.letter.1),
         ]);
+        if self.own {
+            headers.push(text("tapewatch.own", true));
+        }
         let target = TopicPartition::new(redrive_topic(self.source.topic.as_str()), partition);
         OutRecord { target, timestamp: None, key, value, headers }
     }
 
-    /// True if a task has to do with it. What is read in full was refused by the task that the letter names,
-    /// and perhaps by no other; what cannot be decoded no task could take.
+    /// True if a task has to do with it. What is read in full may have been refused by the task that the letter names,
+    /// and by no other; what cannot be decoded no task could take.
     pub fn is_for(&self, task: i32, broadcast: bool) -> bool {
-        !broadcast || self.reason != Reason::Refused || self.task == task
+        !broadcast || !self.own || self.task == task
     }
 }

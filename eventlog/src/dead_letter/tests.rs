@@ -33,6 +33,7 @@ const WHY: DeadLetter<'_> = DeadLetter {
     worker: "risk",
     group: "tapewatch.risk",
     task: 3,
+    own: false,
     reason: Reason::Misrouted,
     attempts: 1,
     error: "key `a` belongs to partition 2 of 12",
@@ -72,6 +73,7 @@ fn a_letter_has_the_original_and_every_convention() {
         Letter {
             worker: "risk".into(),
             task: 3,
+            own: false,
             reason: Reason::Misrouted,
             attempts: 1,
             error: WHY.error.into(),

@@ -184,6 +184,11 @@ pub(super) fn reasons(left: &Left, request: &Request) -> Vec<String> {
             "are held behind a letter of their key that is not sent: choose that one too".to_owned(),
         ),
         (
+            left.under_way,
+            "are yet to be read again by their worker, or come after a record of their key that is: run it again later"
+                .to_owned(),
+        ),
+        (
             left.gone,
             format!("are gone: their bytes were kept in {topic} alone, and its retention has passed them"),
         ),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 use tapewatch_config::Settings;
+use tapewatch_consumers::plan::group_of;
 use tapewatch_consumers::redrive::{Release, release};
 use tapewatch_consumers::workers::{self, NAMES};
 use tapewatch_eventlog::Log;
@@ -63,7 +64,7 @@ pub(super) fn run(args: Args, log: &Arc<dyn Log>, settings: &Settings) -> Result
         }
     };
     let (who, why) = args.who.said()?;
-    let group = format!("tapewatch.{holder}");
+    let group = group_of(&holder);
     let wanted = Release { topic, partition, key, worker: holder, group, who, why };
     let done = release(log, &wanted)?;
     let mut out = io::stdout().lock();
