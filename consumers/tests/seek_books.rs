@@ -14,6 +14,7 @@ use tapewatch_consumers::audit::{Subject, audit};
 use tapewatch_consumers::plan::WorkerPlan;
 use tapewatch_consumers::replay::{Range, Verdict, Verifier};
 use tapewatch_consumers::seek::{Request, Target, seek};
+use tapewatch_consumers::worker::SkipError;
 use tapewatch_consumers::{Worker, workers};
 use tapewatch_eventlog::{Log, OutRecord, Round, TopicPartition};
 use tapewatch_schemas::catalogue as c;
@@ -125,6 +126,8 @@ fn what_stands_before_a_breaker_is_given_up() {
     assert_eq!(end - before, 17, "the breaker is open behind its tenth failure");
     let elsewhere = TopicPartition::new(c::ACCOUNTS, at.partition);
     assert_eq!(worker.skip_breaker(&elsewhere, None, "ada", "a bad deploy").unwrap(), None);
+    let beyond = worker.skip_breaker(&at, Some(end + 1), "ada", "a bad deploy").unwrap_err();
+    assert!(matches!(beyond, SkipError::Beyond { .. }), "{beyond}");
     assert_eq!(worker.skip_breaker(&at, Some(end - 3), "ada", "a bad deploy").unwrap(), Some(14));
     assert_eq!(stands(&mut worker), end - 3);
     worker.flush().unwrap();

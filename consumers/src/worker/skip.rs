@@ -26,6 +26,16 @@ pub enum SkipError {
         /// Where the skip was to end.
         to: i64,
     },
+    /// It would end behind the end: nobody can give up what is not there yet.
+    #[error("{at}: it ends at offset {end}, which is before {to}: nothing that is yet to come is given up")]
+    Beyond {
+        /// The source.
+        at: TopicPartition,
+        /// One past its last record.
+        end: i64,
+        /// Where the skip was to end.
+        to: i64,
+    },
     /// The task is another instance's now, or was stopped.
     #[error("{at}: its task left this instance after {skipped} records were skipped: ask where it runs now")]
     Left {
@@ -61,7 +71,10 @@ impl Worker {
             return Ok(None);
         }
         let bounds = self.log.bounds(at).map_err(WorkerError::from)?;
-        let end = to.map_or(bounds.end, |to| to.min(bounds.end));
+        let end = to.unwrap_or(bounds.end);
+        if end > bounds.end {
+            return Err(SkipError::Beyond { at: at.clone(), end: bounds.end, to: end });
+        }
         let mut feed =
             Feed::new(Arc::clone(&self.log), self.plan.inspector.clone()).map_err(WorkerError::from)?;
         let mut skipped = 0;
