@@ -61,6 +61,17 @@ fn level(log: &Arc<dyn Log>, tape: &mut Tape) -> (RiskMetrics, Holdings) {
     }
 }
 
+/// A log with a mark and a fill; and a bad record for where that fill is.
+fn begun() -> (Arc<dyn Log>, Tape, TopicPartition, OutRecord) {
+    let log = memory();
+    let mut tape = Tape::new();
+    let (mark, fill) = (tape.mark("BTC-USD"), tape.fill("p0"));
+    let good = tape.record(&*log, &fill);
+    write(&log, &tape, &[mark, fill]);
+    let at = good.target.clone();
+    (log, tape, at, OutRecord { value: Some(Bytes::from_static(b"{no")), ..good })
+}
+
 fn gross(metrics: &RiskMetrics) -> (Option<f64>, Option<Unknown>) {
     let measure = metrics.measures.iter().find(|measure| measure.name == "gross_exposure").unwrap();
     (measure.value, measure.unknown)
@@ -70,13 +81,7 @@ fn gross(metrics: &RiskMetrics) -> (Option<f64>, Option<Unknown>) {
 /// skips it.
 #[test]
 fn records_of_a_range_letter_that_a_seek_passes_over_are_skipped_once() {
-    let log = memory();
-    let mut tape = Tape::new();
-    let (mark, fill) = (tape.mark("BTC-USD"), tape.fill("p0"));
-    let good = tape.record(&*log, &fill);
-    let at = good.target.clone();
-    write(&log, &tape, &[mark, fill]);
-    let bad = OutRecord { value: Some(Bytes::from_static(b"{no")), ..good };
+    let (log, mut tape, at, bad) = begun();
     let mut records = vec![bad; 25];
     tape.now = tape.now + Duration::from_secs(3600);
     let fills = [tape.fill("p0"), tape.fill("p0"), tape.mark("BTC-USD")];
@@ -106,13 +111,7 @@ fn records_of_a_range_letter_that_a_seek_passes_over_are_skipped_once() {
 /// A person gives up what stands before an open breaker, while the worker runs: good fills too.
 #[test]
 fn what_stands_before_a_breaker_is_given_up() {
-    let log = memory();
-    let mut tape = Tape::new();
-    let (mark, fill) = (tape.mark("BTC-USD"), tape.fill("p0"));
-    let good = tape.record(&*log, &fill);
-    let at = good.target.clone();
-    write(&log, &tape, &[mark, fill]);
-    let bad = OutRecord { value: Some(Bytes::from_static(b"{no")), ..good };
+    let (log, mut tape, at, bad) = begun();
     let fills = [tape.fill("p0"), tape.fill("p0")];
     let last = fills.iter().map(|event| tape.record(&*log, event));
     let records: Vec<_> = vec![bad; 25].into_iter().chain(last).collect();
@@ -146,13 +145,7 @@ fn what_stands_before_a_breaker_is_given_up() {
 /// Part after part, each journalled: of more than is held at once.
 #[test]
 fn a_long_way_is_given_up_part_by_part() {
-    let log = memory();
-    let mut tape = Tape::new();
-    let (mark, fill) = (tape.mark("BTC-USD"), tape.fill("p0"));
-    let good = tape.record(&*log, &fill);
-    let at = good.target.clone();
-    write(&log, &tape, &[mark, fill]);
-    let bad = OutRecord { value: Some(Bytes::from_static(b"{no")), ..good };
+    let (log, _, at, bad) = begun();
     let records = vec![bad; 25_000];
     log.writer("tape").unwrap().commit(&Round { records, offsets: vec![] }, None).unwrap();
 

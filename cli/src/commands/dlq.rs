@@ -63,15 +63,16 @@ pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
 fn letters_of(log: &dyn Log, named: &str) -> Result<(String, i32), CliError> {
     let source = named.strip_suffix(".dlq").unwrap_or(named);
     let topic = dlq_topic(source).to_string();
-    let read = || WORKERS.iter().any(|worker| worker.reads().any(|name| name == source));
-    if Pattern::of(source).is_some() && !read() && topic_name::partitions(log, &topic).is_err() {
+    let error = match topic_name::partitions(log, &topic) {
+        Ok(partitions) => return Ok((topic, partitions)),
+        Err(error) => error,
+    };
+    let read = WORKERS.iter().any(|worker| worker.reads().any(|name| name == source));
+    if Pattern::of(source).is_some() && !read {
         return Err(CliError::Input(format!(
             "{source} has no dead letters: no worker reads it. `tapewatch dlq list` shows the topics that have some"
         )));
     }
-    match topic_name::partitions(log, &topic) {
-        Ok(partitions) => Ok((topic, partitions)),
-        // Named by its source, it is corrected by its source.
-        Err(error) => Err(topic_name::partitions(log, source).err().unwrap_or(error)),
-    }
+    // Named by its source, it is corrected by its source.
+    Err(topic_name::partitions(log, source).err().unwrap_or(error))
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use tapewatch_consumers::workers::NAMES;
 use tapewatch_schemas::Time;
 
+use super::in_order;
 use crate::interrupt::Interrupt;
 use crate::{CliError, Context};
 
@@ -70,21 +71,11 @@ pub struct Args {
     json: bool,
 }
 
-/// A range of time ends after it begins.
-pub(super) fn in_order(from: Option<Time>, to: Option<Time>) -> Result<(), String> {
-    match (from, to) {
-        (Some(from), Some(to)) if from > to => {
-            Err(format!("--from {from} is after --to {to}: expected a range that begins before it ends"))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Runs it.
 pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
     // The log is never written; what is left half done by --into is a file of its own.
     Interrupt::at_once()?;
-    in_order(args.from, args.to).map_err(CliError::Usage)?;
+    in_order(args.from, args.to)?;
     match (&args.what_if, &args.into) {
         (Some(file), _) => what_if::run(&args, file, context),
         (None, Some(url)) => into::run(&args, url, context),

@@ -1,9 +1,9 @@
 //! What a model would have forecast, day by day, from nothing but the days before.
 
 use super::gaussian::gaussian_tail;
-use super::historical::{ShortfallConvention, expected_shortfall, value_at_risk};
+use super::historical::{ShortfallConvention, sorted_tail};
 use super::moments::Moments;
-use super::sample::{Sample, SampleError, Tail, TailRisk, finite};
+use super::sample::{Sample, SampleError, Tail, TailRisk};
 use super::sorted_window::SortedWindow;
 
 /// A forecast of one return's tail; losses are negative.
@@ -42,7 +42,7 @@ pub fn forecasts(
             let mut past = SortedWindow::from_values(window, values[..window].iter().copied());
             steps
                 .map(|step| {
-                    let forecast = historical(past.sorted(), tail);
+                    let forecast = sorted_tail(past.sorted(), tail, ShortfallConvention::MeanBelowQuantile);
                     past.push(values[window + step]);
                     forecast
                 })
@@ -55,13 +55,6 @@ pub fn forecasts(
             })
             .collect(),
     }
-}
-
-fn historical(sorted: &[f64], tail: Tail) -> Result<Forecast, SampleError> {
-    let var = value_at_risk(sorted, tail.alpha()).expect("the window is not empty");
-    let es = expected_shortfall(sorted, tail.alpha(), ShortfallConvention::MeanBelowQuantile)
-        .expect("the window is not empty");
-    Ok(Forecast { var: finite(var, "value at risk")?, es: finite(es, "expected shortfall")? })
 }
 
 /// Which returns were strictly worse than forecast, in order of time.

@@ -49,6 +49,21 @@ pub fn expected_shortfall(sorted: &[f64], alpha: f64, convention: ShortfallConve
     })
 }
 
+/// Both of values sorted ascending, losses negative: the type 7 quantile, and the mean beyond it.
+///
+/// # Errors
+/// There is no value, or a figure is beyond what a double holds.
+pub fn sorted_tail(
+    sorted: &[f64],
+    tail: Tail,
+    convention: ShortfallConvention,
+) -> Result<TailRisk, SampleError> {
+    let var = value_at_risk(sorted, tail.alpha());
+    let es = expected_shortfall(sorted, tail.alpha(), convention);
+    let (var, es) = var.zip(es).ok_or(SampleError::TooFew { have: 0, want: 1 })?;
+    Ok(TailRisk { var: finite(var, "value at risk")?, es: finite(es, "expected shortfall")? })
+}
+
 /// Both of a sample that was not looked at yet, in any order: losses are negative, `kind` says how the quantile
 /// is taken (the workers' is type 7), `convention` how the mean beyond it.
 ///

@@ -41,7 +41,7 @@ pub use ewma::{Ewma, EwmaSeed, ewma_volatilities};
 pub use exposure::Exposure;
 pub use filtered::Filtered;
 pub use gaussian::gaussian_tail;
-pub use historical::{ShortfallConvention, expected_shortfall, historical_tail, value_at_risk};
+pub use historical::{ShortfallConvention, expected_shortfall, historical_tail, sorted_tail, value_at_risk};
 pub use kupiec::{Exceptions, LikelihoodRatio};
 pub use liquidity::{Touch, Traded, days_to_liquidate};
 pub use matrix::SymmetricMatrix;

@@ -7,8 +7,9 @@ use tapewatch_schemas::{PortfolioId, Time};
 
 use super::around::Around;
 use super::marks::SymbolId;
+use super::measure::Bounded;
 use super::money::Money;
-use super::parameters::{Bounded, LimitParameters, RiskParameters};
+use super::parameters::{LimitParameters, RiskParameters};
 use super::portfolio::Portfolio;
 use crate::kernels::{Concentration, concentration};
 

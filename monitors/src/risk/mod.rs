@@ -29,6 +29,7 @@ mod limits;
 mod line;
 mod market;
 mod marks;
+mod measure;
 mod money;
 mod opening;
 mod parameters;
@@ -41,9 +42,10 @@ mod tails;
 use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
+pub use measure::{Bounded, Confidence, TailModel};
 pub use parameters::{
-    Basis, Bounded, Bounds, Confidence, Freshness, Instrument, LimitParameters, RiskParameters, Sampling,
-    TailModel, WindowParameters, default_limits,
+    Basis, Bounds, Freshness, Instrument, LimitParameters, RiskParameters, Sampling, WindowParameters,
+    default_limits,
 };
 use tapewatch_schemas::events::{Heartbeat, Occasion};
 use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, catalogue};

@@ -4,8 +4,8 @@ use tapewatch_schemas::events::{Holding, Holdings, Measure, Occasion, Provenance
 use tapewatch_schemas::{Event, RecordId, Scope};
 
 use super::around::Around;
+use super::measure::Bounded;
 use super::money::Money;
-use super::parameters::Bounded;
 use super::portfolio::Portfolio;
 use crate::monitor::Output;
 

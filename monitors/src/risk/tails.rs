@@ -2,11 +2,12 @@
 
 use tapewatch_schemas::events::Unknown;
 
-use super::parameters::{Basis, Confidence, RiskParameters, TailModel, WindowParameters};
+use super::measure::{Confidence, TailModel};
+use super::parameters::{Basis, RiskParameters, WindowParameters};
 use super::portfolio::Portfolio;
 use crate::kernels::{
     EwmaSeed, Filtered, Moments, Sample, SampleError, SortedWindow, Tail, TailRisk, cornish_fisher,
-    ewma_volatilities, expected_shortfall, gaussian_tail, value_at_risk,
+    ewma_volatilities, gaussian_tail, sorted_tail,
 };
 
 impl Portfolio {
@@ -102,12 +103,7 @@ impl<'a> Estimate<'a> {
 
     fn tail(&self, tail: Tail, parameters: &WindowParameters) -> Result<TailRisk, SampleError> {
         match self {
-            Self::Sorted(values) => {
-                let var = value_at_risk(values, tail.alpha());
-                let es = expected_shortfall(values, tail.alpha(), parameters.shortfall);
-                let both = var.zip(es).ok_or(SampleError::TooFew { have: 0, want: 1 });
-                both.map(|(var, es)| TailRisk { var, es })
-            }
+            Self::Sorted(values) => sorted_tail(values, tail, parameters.shortfall),
             Self::Normal { mean, deviation } => gaussian_tail(*mean, *deviation, tail),
             Self::Expanded(moments) => {
                 cornish_fisher(moments, tail).map(|found| TailRisk { var: found.var, es: found.es })

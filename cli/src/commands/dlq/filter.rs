@@ -6,7 +6,7 @@ use tapewatch_consumers::workers::NAMES;
 use tapewatch_schemas::{Reason, Time};
 
 use crate::CliError;
-use crate::commands::replay::in_order;
+use crate::commands::in_order;
 
 const HEADING: &str = "Which dead letters; all, unless said otherwise";
 
@@ -39,7 +39,7 @@ pub(super) struct FilterArgs {
 impl FilterArgs {
     pub(super) fn filter(self) -> Result<Filter, CliError> {
         let Self { worker, reason, key, from, to, partition, offsets } = self;
-        in_order(from, to).map_err(CliError::Usage)?;
+        in_order(from, to)?;
         Ok(Filter { worker, reason, key: key.map(String::into_bytes), from, to, partition, offsets })
     }
 }

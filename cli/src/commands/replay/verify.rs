@@ -10,6 +10,7 @@ use tapewatch_config::Settings;
 use tapewatch_consumers::replay::{Range, Report, Verdict, Verifier, verify_on_threads};
 use tapewatch_consumers::workers::{self, NAMES};
 use tapewatch_eventlog::Log;
+use tapewatch_schemas::catalogue::{RISK, journal_topic};
 
 use super::Args;
 use super::progress::Progress;
@@ -66,9 +67,10 @@ pub(super) fn all(
         reports.iter().all(|report| report.first.is_none() && report.verdict() == Verdict::Verified);
     if nothing {
         return Err(CliError::NotVerifiable(format!(
-            "nothing was verified: no journal record {}. `tapewatch tail journal.risk.v1` shows when they were \
-             written; times are those of the tasks' clocks",
-            between(args)
+            "nothing was verified: no journal record {}. `tapewatch tail {}` shows when they were written; times \
+             are those of the tasks' clocks",
+            between(args),
+            journal_topic(args.worker.as_deref().unwrap_or(RISK)),
         )));
     }
     Ok(reports.iter().map(Report::verdict).max().unwrap_or(Verdict::Verified))

@@ -1,0 +1,206 @@
+//! The names of the measures that a limit can bound, and what they are of.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A confidence level in basis points: 9500 is 95 %.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Confidence(pub u16);
+
+impl Confidence {
+    /// The probability of the tail: 0.05 at 95 %.
+    pub fn tail(self) -> f64 {
+        f64::from(10_000_u16.saturating_sub(self.0)) / 10_000.0
+    }
+}
+
+impl fmt::Display for Confidence {
+    /// `95`, `97_5`, `99_75`: as it ends a measure's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.0 / 100, self.0 % 100);
+        match part {
+            0 => write!(f, "{whole}"),
+            _ if part % 10 == 0 => write!(f, "{whole}_{}", part / 10),
+            _ => write!(f, "{whole}_{part:02}"),
+        }
+    }
+}
+
+/// How value at risk and expected shortfall are taken of the window of n changes. Each is a function of the
+/// window alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TailModel {
+    /// The type 7 quantile of the changes, and the mean beyond it. A change more costs O(log n).
+    Historical,
+    /// A normal distribution with the window's mean and deviation (n − 1). O(n).
+    Gaussian,
+    /// The normal quantile moved by the window's skewness and kurtosis, the shortfall never milder than the value at
+    /// risk. O(n).
+    CornishFisher,
+    /// A normal distribution of mean zero with the exponentially weighted deviation, begun with the square of the
+    /// window's first change that is not zero. O(n).
+    Ewma,
+    /// Filtered historical simulation: the changes, each divided by the deviation that [`TailModel::Ewma`] had
+    /// forecast for it, times the one for the next. O(n log n).
+    Filtered,
+}
+
+impl TailModel {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Historical, Self::Gaussian, Self::CornishFisher, Self::Ewma, Self::Filtered];
+
+    /// What ends the names of its measures: `var_95_gaussian`. Nothing for the historical one: `var_95`.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Historical => "",
+            Self::Gaussian => "_gaussian",
+            Self::CornishFisher => "_cornish_fisher",
+            Self::Ewma => "_ewma",
+            Self::Filtered => "_filtered",
+        }
+    }
+}
+
+/// A measure that a limit can bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bounded {
+    /// Sum of the absolute values of the positions, account currency.
+    GrossExposure,
+    /// Absolute value of the sum of the positions' values, account currency.
+    NetExposure,
+    /// The largest absolute value of one symbol's position, account currency.
+    Position,
+    /// Gross exposure over equity.
+    Leverage,
+    /// The largest share of one symbol in the gross exposure, 0 to 1.
+    LargestShare,
+    /// The share of the five largest symbols, 0 to 1.
+    Top5Share,
+    /// Herfindahl's index of the shares, 0 to 1.
+    Herfindahl,
+    /// Loss from the highest flow-adjusted equity, 0 to 1.
+    Drawdown,
+    /// The largest drawdown so far, 0 to 1.
+    MaxDrawdown,
+    /// Value at risk, account currency, a loss positive.
+    ValueAtRisk(TailModel, Confidence),
+    /// Expected shortfall, account currency, a loss positive.
+    ExpectedShortfall(TailModel, Confidence),
+}
+
+impl fmt::Display for Bounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GrossExposure => f.write_str("gross_exposure"),
+            Self::NetExposure => f.write_str("net_exposure"),
+            Self::Position => f.write_str("position"),
+            Self::Leverage => f.write_str("leverage"),
+            Self::LargestShare => f.write_str("largest_share"),
+            Self::Top5Share => f.write_str("top5_share"),
+            Self::Herfindahl => f.write_str("herfindahl"),
+            Self::Drawdown => f.write_str("drawdown"),
+            Self::MaxDrawdown => f.write_str("max_drawdown"),
+            Self::ValueAtRisk(model, level) => write!(f, "var_{level}{}", model.suffix()),
+            Self::ExpectedShortfall(model, level) => write!(f, "es_{level}{}", model.suffix()),
+        }
+    }
+}
+
+impl FromStr for Bounded {
+    type Err = String;
+
+    /// Reads the name that [`fmt::Display`] writes.
+    fn from_str(name: &str) -> Result<Self, String> {
+        const PLAIN: [Bounded; 9] = [
+            Bounded::GrossExposure,
+            Bounded::NetExposure,
+            Bounded::Position,
+            Bounded::Leverage,
+            Bounded::LargestShare,
+            Bounded::Top5Share,
+            Bounded::Herfindahl,
+            Bounded::Drawdown,
+            Bounded::MaxDrawdown,
+        ];
+        if let Some(found) = PLAIN.into_iter().find(|m| m.to_string() == name) {
+            return Ok(found);
+        }
+        let level = |text: &str| {
+            let mut named = TailModel::ALL.into_iter().skip(1);
+            let (model, text) = named
+                .find_map(|model| Some((model, text.strip_suffix(model.suffix())?)))
+                .unwrap_or((TailModel::Historical, text));
+            let (whole, part) = text.split_once('_').unwrap_or((text, "0"));
+            let basis_points = whole.parse::<u16>().ok()?.checked_mul(100)?
+                + part.parse::<u16>().ok()? * if part.len() == 1 { 10 } else { 1 };
+            let level = Confidence(basis_points);
+            (part.len() <= 2 && (1..10_000).contains(&basis_points)).then_some((model, level))
+        };
+        let found = match name.split_once('_') {
+            Some(("var", text)) => level(text).map(|(model, level)| Self::ValueAtRisk(model, level)),
+            Some(("es", text)) => level(text).map(|(model, level)| Self::ExpectedShortfall(model, level)),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            format!(
+                "`{name}` is not a measure that a limit can bound: expected gross_exposure, net_exposure, \
+                 position, leverage, largest_share, top5_share, herfindahl, drawdown, max_drawdown, var_95, \
+                 es_99 or another level, or of another model: var_99_filtered"
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_measure_is_read_as_it_is_written() {
+        const NAMES: [&str; 9] = [
+            "gross_exposure",
+            "position",
+            "drawdown",
+            "var_95",
+            "es_99",
+            "var_97_5",
+            "es_99_75",
+            "var_97_5_cornish_fisher",
+            "es_99_ewma",
+        ];
+        for name in NAMES {
+            let measure: Bounded = name.parse().unwrap();
+            assert_eq!(measure.to_string(), name);
+        }
+        let level = Confidence(9750);
+        assert_eq!("var_97_5".parse(), Ok(Bounded::ValueAtRisk(TailModel::Historical, level)));
+        assert_eq!("es_97_5_filtered".parse(), Ok(Bounded::ExpectedShortfall(TailModel::Filtered, level)));
+    }
+
+    #[test]
+    fn other_names_are_refused() {
+        for name in [
+            "",
+            "var",
+            "var_",
+            "var_100",
+            "var_0",
+            "es_99_123",
+            "var_x",
+            "var_9999999",
+            "var_95_",
+            "var_95_normal",
+            "equity",
+        ] {
+            assert!(name.parse::<Bounded>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_tail_of_a_level_is_the_nearest_double() {
+        assert_eq!(Confidence(9500).tail(), 0.05);
+        assert_eq!(Confidence(9900).tail(), 0.01);
+        assert_eq!(Confidence(9750).tail(), 0.025);
+    }
+}
