@@ -203,7 +203,7 @@ fn be_away(way: Way, outage: Duration) {
     worker.stop();
     // What comes out is not that of a tape without gaps: outputs name the offsets of their causes, and among the
     // records of transactions there are markers.
-    stage.judge_dead(0);
+    stage.judge_dead(RISK, 0);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! letter, an open breaker closes again, and nothing else is touched.
 
 use bytes::Bytes;
-use tapewatch_eventlog::{OutRecord, TopicPartition};
-use tapewatch_schemas::catalogue::{EXEC_REPORTS, RISK, worker};
+use tapewatch_eventlog::{Log, OutRecord, TopicPartition};
+use tapewatch_schemas::catalogue::{ALERTING, EXEC_REPORTS, RISK, worker};
 
 use crate::stage::tape::tape;
 use crate::stage::{Stage, TASKS, injected};
@@ -23,26 +23,26 @@ fn bad(topic: &str, partition: i32, number: usize) -> OutRecord {
     }
 }
 
+/// Puts every kind of bad record into each of the topics that a worker reads: how many.
+fn spread(log: &dyn Log, tape: &mut [Vec<OutRecord>], name: &str) -> usize {
+    let listed = worker(name).expect("a worker");
+    let there = log.topics().unwrap();
+    let topics: Vec<_> = listed.inputs.iter().chain(listed.broadcast).collect();
+    for (at, topic) in topics.iter().enumerate() {
+        let found = there.iter().find(|info| info.name.as_str() == **topic).expect("it is there");
+        for number in 0..BAD.len() {
+            let partition = number as i32 % found.partitions;
+            tape[20 + 10 * at + 3 * number].push(bad(topic, partition, number));
+        }
+    }
+    topics.len() * BAD.len()
+}
+
 #[test]
 fn poison_in_every_topic_and_a_burst_of_it() {
     let Some(stage) = Stage::open("poison") else { return };
     let mut tape = tape(&*stage.log, 300);
-    let listed = worker(RISK).expect("a worker");
-    let mut single = 0;
-    for (at, topic) in listed.inputs.iter().chain(listed.broadcast).enumerate() {
-        let count = stage
-            .log
-            .topics()
-            .unwrap()
-            .into_iter()
-            .find(|there| there.name.as_str() == *topic)
-            .unwrap()
-            .partitions;
-        for number in 0..BAD.len() {
-            tape[20 + 10 * at + 3 * number].push(bad(topic, number as i32 % count, number));
-            single += 1;
-        }
-    }
+    let single = spread(&*stage.log, &mut tape, RISK);
     // Where there are many good ones after it, so that the breaker can close.
     let burst = 60;
     for task in 0..TASKS {
@@ -64,5 +64,32 @@ fn poison_in_every_topic_and_a_burst_of_it() {
     feeder.finish();
     journals.see_the_end(&mut worker);
     worker.stop();
-    stage.judge_dead(single + burst * TASKS as usize);
+    stage.judge_dead(RISK, single + burst * TASKS as usize);
+}
+
+#[test]
+fn poison_in_every_topic_that_alerting_reads() {
+    let Some(stage) = Stage::open("poison-alerting") else { return };
+    let mut tape = tape(&*stage.log, 300);
+    let single = spread(&*stage.log, &mut tape, ALERTING);
+    let feeder = stage.feed(tape);
+    let mut risk = stage.risk("one");
+    let mut journals = stage.journals_of(ALERTING);
+    let mut alerting = stage.worker(ALERTING, "one", stage.log.address());
+    for _ in 0..3 {
+        journals.all_go_on(&mut alerting);
+        alerting.kill();
+        alerting = stage.worker(ALERTING, "one", stage.log.address());
+    }
+    injected(&format!("{single} bad records in every input of alerting, 3 kills meanwhile"));
+    feeder.finish();
+    stage.journals().see_the_end(&mut risk);
+    risk.stop();
+    journals.see_the_end(&mut alerting);
+    alerting.stop();
+    stage.judge_beside_strangers(&[RISK], 2 * BAD.len());
+    stage.judge_beside_strangers(&[ALERTING], BAD.len());
+    // It reads its own words about itself: of the last of them something is always left to take.
+    let dead = stage.audited(ALERTING).iter().map(|line| line.dead).sum::<i64>();
+    assert_eq!(dead, single as i64, "dead letters");
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tapewatch_eventlog::OutRecord;
 use tapewatch_schemas::EventKind;
-use tapewatch_schemas::catalogue::EXEC_REPORTS;
+use tapewatch_schemas::catalogue::{EXEC_REPORTS, RISK};
 
 use crate::stage::tape::tape;
 use crate::stage::{PATIENCE, Stage, injected};
@@ -70,7 +70,7 @@ fn a_schema_that_can_be_read_and_one_that_cannot() {
     };
     assert!(journals.records.values().flatten().any(unknown_schema), "nothing was dead-lettered");
     worker.stop();
-    stage.judge_dead(refused);
+    stage.judge_dead(RISK, refused);
     injected(&format!("{read} reports of a compatible schema, {refused} of one that nobody knows"));
 
     // A schema that is known and cannot be read through ours is refused at the start, by its file.
