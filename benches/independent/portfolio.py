@@ -1,0 +1,194 @@
+"""One portfolio over the whole tape: its ledger, its profit and loss and equity at each of its events, its samples."""
+
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from ledger import Position
+from tails import measures
+from tape import Beyond
+
+ZERO = Decimal(0)
+
+
+class Portfolio:
+    """What the inputs say of one portfolio, under the settings `[risk]`."""
+
+    def __init__(self, name, order, marks, risk):
+        self.name, self.order, self.marks, self.risk = name, order, marks, risk
+        self._read_accounts()
+        self._read_fills()
+        self._follow()
+        self._take_samples()
+
+    def _own(self, topic):
+        records = self.order.of(topic)[["time", "value"]].itertuples()
+        return [(place, time, value) for place, time, value in records if value["portfolio"] == self.name]
+
+    def _read_accounts(self):
+        """Account records in force, by place. One that is older than the one in force changes nothing."""
+        rows = []
+        for place, time, value in self._own("accounts.v1"):
+            if rows and time < rows[-1]["time"]:
+                continue
+            money = {key: Decimal(value[key]) for key in ("cash", "equity", "deposits", "withdrawals")}
+            rows.append({"place": place, "time": time, **money, "flows": money["deposits"] - money["withdrawals"]})
+        self.accounts = rows
+        if len({row["flows"] for row in rows}) > 1:
+            raise Beyond(f"{self.name}: money was paid in or out, which this computation of drawdown does not cover")
+
+    def _read_fills(self):
+        """Fills, each booked once, and the ledger after each."""
+        remembered, self.duplicates, self.fills = set(), [], []
+        positions, realised, fees = {}, ZERO, ZERO
+        for place, time, value in self._own("exec.reports.v1"):
+            if value["exec_type"] in ("bust", "correct"):
+                raise Beyond(f"{self.name}: a bust or correction, which no tape of the player has")
+            if value["exec_type"] != "fill":
+                continue
+            if value["fee"] and value["fee_currency"] not in (None, value["currency"]):
+                raise Beyond(f"{self.name}: a fee in {value['fee_currency']}")
+            if (value["order_id"], value["execution_id"]) in remembered:
+                self.duplicates.append(place)
+                continue
+            remembered.add((value["order_id"], value["execution_id"]))
+            quantity = Decimal(value["last_quantity"]) * (1 if value["side"] == "buy" else -1)
+            price, fee, symbol = Decimal(value["last_price"]), Decimal(value["fee"] or 0), value["symbol"]
+            position = positions.setdefault(symbol, Position(self.risk.get("pnl_method", "average")))
+            realised += position.fill(quantity, price)
+            fees += fee
+            held = {name: (p.quantity, p.cost) for name, p in positions.items() if p.quantity}
+            self.fills.append(
+                {
+                    "place": place,
+                    "time": time,
+                    "symbol": symbol,
+                    "spent": quantity * price + fee,
+                    "held": held,
+                    "realised": realised,
+                    "fees": fees,
+                }
+            )
+        self.symbols = sorted(positions)
+        if unmarked := set(self.symbols) - self.marks.keys():
+            raise Beyond(f"{self.name}: no mark of {', '.join(sorted(unmarked))}")
+
+    def _follow(self):
+        """Profit and loss, equity and what touches the portfolio, at each event that could move them."""
+        fills = np.array([row["place"] for row in self.fills], int)
+        accounts = np.array([row["place"] for row in self.accounts], int)
+        places = np.unique(np.concatenate([fills, accounts, *(self.marks[s].places for s in self.symbols)]))
+        after_fill = np.searchsorted(fills, places, side="right")
+        touched = np.isin(places, fills) | np.isin(places, accounts)
+        value = np.zeros(len(places))
+        for symbol in self.symbols:
+            quantities = [0.0] + [float(row["held"].get(symbol, (ZERO, ZERO))[0]) for row in self.fills]
+            held = np.array(quantities)[after_fill]
+            in_force = self.marks[symbol].at(places)
+            price = np.where(in_force >= 0, self.marks[symbol].prices[in_force], np.nan)
+            value += np.where(held == 0, 0.0, held * price)
+            touched |= np.isin(places, self.marks[symbol].places) & (held != 0)
+        spent = np.cumsum([0.0] + [float(row["spent"]) for row in self.fills])
+        self.places, self.touched, self.profit = places, touched, value - spent[after_fill]
+        self.equity = self._equity(accounts)
+
+    def _equity(self, accounts):
+        """The account record's, and what happened since. What arrives after the record and happened up to its
+        time is in it already."""
+        in_force = np.searchsorted(accounts, self.places, side="right") - 1
+        stated = np.array([np.nan] + [float(row["equity"]) for row in self.accounts])[in_force + 1]
+        as_of = np.array([np.iinfo(np.int64).max] + [row["time"] for row in self.accounts])[in_force + 1]
+        times = self.order.table["time"].to_numpy()[self.places]
+        moves = np.diff(self.profit, prepend=0.0)
+        since = np.where((times > as_of) & ~np.isin(self.places, accounts), moves, 0.0)
+        # A sum since the record, not over the whole tape: it is rounded less.
+        return stated + pd.Series(since).groupby(in_force).cumsum().to_numpy()
+
+    def _take_samples(self):
+        """The changes that enter the window, and when they do: (instant, or place of a fill; change)."""
+        basis = self.equity if self.risk["var"]["basis"] == "equity" else self.profit
+        sample = self.risk["var"]["sample"]
+        if sample == "fill":
+            self.sampled_at = np.array([row["place"] for row in self.fills], int)
+            at = np.searchsorted(self.places, self.sampled_at)
+        else:
+            interval = pd.Timedelta(sample).value // 1000
+            arrivals = self.order.arrivals[self.places]
+            self.sampled_at = np.unique(arrivals[self.touched] // interval * interval + interval)
+            at = np.searchsorted(arrivals, self.sampled_at, side="left") - 1
+        values = basis[at]
+        if self.risk["var"]["basis"] == "equity" and self.accounts:
+            values = values - float(self.accounts[0]["flows"])
+        self.changes = np.diff(values, prepend=np.nan)
+
+    def at(self, place, instant):
+        """Every figure of the moment when the record at `place` was the last seen, and the clock at `instant`."""
+        fill = _last(self.fills, place)
+        held = fill["held"] if fill else {}
+        values, cost = {}, ZERO
+        for symbol, (quantity, of_it) in held.items():
+            marks = self.marks[symbol]
+            values[symbol] = quantity * marks.exact[int(marks.at(place))]
+            cost += of_it
+        gross = sum((abs(value) for value in values.values()), ZERO)
+        net = sum(values.values(), ZERO)
+        figures = {
+            "gross_exposure": gross,
+            "net_exposure": net,
+            "realised_pnl": fill["realised"] if fill else ZERO,
+            "unrealised_pnl": net - cost,
+            "fees": fill["fees"] if fill else ZERO,
+            "duplicate_executions": float(sum(duplicate <= place for duplicate in self.duplicates)),
+        }
+        figures |= self._of_the_account(place, gross)
+        figures |= _shares([float(abs(value) / gross) for value in values.values()] if gross else [])
+        figures |= self._of_the_window(place, instant)
+        positions = {symbol: (quantity, of_it / quantity) for symbol, (quantity, of_it) in held.items()}
+        return positions, figures
+
+    def _of_the_account(self, place, gross):
+        account = _last(self.accounts, place)
+        since = [row for row in self.fills if row["place"] <= place and row["time"] > account["time"]]
+        known = self.equity[: np.searchsorted(self.places, place, side="right")]
+        known = known[~np.isnan(known)]
+        peaks = np.maximum.accumulate(known)
+        drawdowns = (peaks - known) / peaks
+        return {
+            "equity": Decimal(known[-1]),
+            "cash": account["cash"] - sum((row["spent"] for row in since), ZERO),
+            "leverage": float(gross) / known[-1],
+            "drawdown": drawdowns[-1],
+            "max_drawdown": drawdowns.max(),
+        }
+
+    def _of_the_window(self, place, instant):
+        var = self.risk["var"]
+        now = place if var["sample"] == "fill" else instant
+        taken = self.changes[: np.searchsorted(self.sampled_at, now, side="right")]
+        window = taken[~np.isnan(taken)][-var["window"] :]
+        if len(window) < var["minimum"]:
+            raise Beyond(f"{self.name}: the window is not warm yet; choose a later day")
+        return {"samples": float(len(window)), **measures(window, var)}
+
+
+def _last(rows, place):
+    at = np.searchsorted([row["place"] for row in rows], place, side="right")
+    return rows[at - 1] if at else None
+
+
+def _shares(shares):
+    shares = sorted(shares, reverse=True)
+    return {
+        "largest_share": shares[0] if shares else 0.0,
+        "top5_share": sum(shares[:5]),
+        "herfindahl": sum(share**2 for share in shares),
+    }
+
+
+def portfolios(order, marks, risk):
+    """Every portfolio of which there is an account."""
+    if "instruments" in risk:
+        raise Beyond("multipliers, which no symbol of the tape has")
+    names = {value["portfolio"] for value in order.of("accounts.v1")["value"]}
+    return {name: Portfolio(name, order, marks, risk) for name in sorted(names)}

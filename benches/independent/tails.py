@@ -1,0 +1,126 @@
+"""Value at risk and expected shortfall of a window of changes, oldest first, by docs/risk.md. Losses positive."""
+
+from statistics import NormalDist
+
+import numpy as np
+
+NORMAL = NormalDist()
+
+
+def _acerbi_tasche(ascending, alpha):
+    weight = len(ascending) * alpha
+    whole = int(np.floor(weight))
+    total = ascending[:whole].sum()
+    if whole < len(ascending):
+        total += (weight - whole) * ascending[whole]
+    return total / weight
+
+
+def _mean_below_quantile(ascending, alpha):
+    return ascending[ascending <= np.quantile(ascending, alpha)].mean()
+
+
+def _empyrical(ascending, alpha):
+    return ascending[: int(np.floor((len(ascending) - 1) * alpha)) + 1].mean()
+
+
+SHORTFALLS = {
+    "acerbi_tasche": _acerbi_tasche,
+    "mean_below_quantile": _mean_below_quantile,
+    "empyrical": _empyrical,
+}
+
+
+def historical(changes, alpha, var):
+    ascending = np.sort(changes)
+    return np.quantile(ascending, alpha), SHORTFALLS[var["shortfall"]](ascending, alpha)
+
+
+def _normal(mean, deviation, alpha):
+    z = NORMAL.inv_cdf(alpha)
+    return mean + deviation * z, mean - deviation * NORMAL.pdf(z) / alpha
+
+
+def gaussian(changes, alpha, _var):
+    return _normal(changes.mean(), changes.std(ddof=1), alpha)
+
+
+def _power_integral(power, g):
+    """The integral of z^power times the normal density, from minus infinity to g, but for the sign: as in
+    Boudt, Peterson and Croux (2008), appendix."""
+    density = NORMAL.pdf(g)
+    if power % 2 == 0:
+        steps = np.arange(2, power + 1, 2)
+        first = np.prod(steps)
+        return density * (first + sum(first / np.prod(steps[:i]) * g ** (2 * i) for i in range(1, len(steps) + 1)))
+    steps = np.arange(1, power + 1, 2)
+    last = np.prod(steps)
+    terms = sum(last / np.prod(steps[: i + 1]) * g ** (2 * i + 1) for i in range(len(steps)))
+    return density * terms - last * NORMAL.cdf(g)
+
+
+def cornish_fisher(changes, alpha, _var):
+    mean, deviation = changes.mean(), changes.std()
+    if deviation == 0.0:
+        return mean, mean
+    standard = (changes - mean) / deviation
+    skew, kurtosis = (standard**3).mean(), (standard**4).mean() - 3.0
+    z = NORMAL.inv_cdf(alpha)
+    g = z + (z**2 - 1) * skew / 6 + (z**3 - 3 * z) * kurtosis / 24 - (2 * z**3 - 5 * z) * skew**2 / 36
+    power, density = (lambda q: _power_integral(q, g)), NORMAL.pdf(g)
+    beyond = (
+        density
+        + (power(4) - 6 * power(2) + 3 * density) * kurtosis / 24
+        + (power(3) - 3 * power(1)) * skew / 6
+        + (power(6) - 15 * power(4) + 45 * power(2) - 15 * density) * skew**2 / 72
+    )
+    return mean + deviation * g, mean + deviation * min(-beyond / alpha, g)
+
+
+def _deviations(changes, weight):
+    """The EWMA deviation forecast for each change, and for the next one; begun with the first change's square."""
+    variances = [changes[0] ** 2]
+    for change in changes:
+        variances.append(weight * variances[-1] + (1 - weight) * change**2)
+    return np.sqrt(variances)
+
+
+def _from_the_first_move(changes):
+    moves = np.flatnonzero(changes)
+    return changes[moves[0] :] if len(moves) else changes[:0]
+
+
+def ewma(changes, alpha, var):
+    changes = _from_the_first_move(changes)
+    return _normal(0.0, _deviations(changes, var["lambda"])[-1] if len(changes) else 0.0, alpha)
+
+
+def filtered(changes, alpha, var):
+    changes = _from_the_first_move(changes)
+    if not len(changes):
+        return 0.0, 0.0
+    deviations = _deviations(changes, var["lambda"])
+    ascending = np.sort(changes[1:] / deviations[1:-1]) * deviations[-1]
+    return np.quantile(ascending, alpha), _acerbi_tasche(ascending, alpha)
+
+
+MODELS = {
+    "historical": historical,
+    "gaussian": gaussian,
+    "cornish_fisher": cornish_fisher,
+    "ewma": ewma,
+    "filtered": filtered,
+}
+
+
+def measures(changes, var):
+    """Each measure's name and value, as the settings `[risk.var]` want them."""
+    found = {}
+    for model in var["models"]:
+        for level in var["levels"]:
+            points = round(level * 10_000)
+            name = f"{points // 100}" + (f"_{points % 100:02}".rstrip("0") if points % 100 else "")
+            name += "" if model == "historical" else f"_{model}"
+            quantile, shortfall = MODELS[model](changes, (10_000 - points) / 10_000, var)
+            found[f"var_{name}"], found[f"es_{name}"] = -quantile, -shortfall
+    return found

@@ -1,0 +1,124 @@
+"""What is on a log, read with `tapewatch tail`, in the order in which a worker takes it."""
+
+import json
+import subprocess
+import tomllib
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+INPUTS = ["accounts.v1", "exec.reports.v1", "market.data.v1"]
+OUTPUTS = ["holdings.v1", "risk.metrics.v1"]
+
+
+class Beyond(Exception):
+    """The log has something that this computation does not cover, or is not what it says it is."""
+
+
+@dataclass
+class Log:
+    """A log, and the program that reads it."""
+
+    tapewatch: str
+    log: str
+    options: list[str]
+
+    def _run(self, *arguments):
+        command = [self.tapewatch, *arguments, "--log", self.log, *self.options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Beyond(f"{' '.join(command)}: exit code {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def settings(self):
+        """The settings in force, as a table."""
+        return tomllib.loads(self._run("config", "show"))
+
+    def records(self, topic):
+        """All records of a topic that can be decoded; the others are dead letters to the worker, too."""
+        lines = self._run("tail", topic, "--json", "--from", "0").splitlines()
+        records = (json.loads(line) for line in lines)
+        return [record for record in records if isinstance(record.get("value"), dict)]
+
+
+def micros(times):
+    """RFC 3339 times as whole microseconds since the epoch."""
+    parsed = pd.to_datetime(pd.Series(times, dtype="object"), format="ISO8601", utc=True)
+    return parsed.dt.as_unit("us").astype("int64").to_numpy()
+
+
+class Order:
+    """The inputs in the one order in which every task takes those of them that are its own.
+
+    A record's arrival is its event time, or the latest before it in its partition if that is later: a
+    partition is never reordered. The least (arrival, topic, partition) goes first.
+    """
+
+    def __init__(self, log):
+        rows = []
+        for topic in INPUTS:
+            rows.extend((topic, r["partition"], r["offset"], r["value"]) for r in log.records(topic))
+        table = pd.DataFrame(rows, columns=["topic", "partition", "offset", "value"])
+        table["time"] = micros([value["event_time"] for value in table["value"]])
+        table = table.sort_values(["topic", "partition", "offset"], kind="stable")
+        table["arrival"] = table.groupby(["topic", "partition"])["time"].cummax()
+        table = table.sort_values(["arrival", "topic", "partition", "offset"], kind="stable")
+        self.table = table.reset_index(drop=True)
+        self.arrivals = self.table["arrival"].to_numpy()
+        keys = zip(self.table["topic"], self.table["partition"], self.table["offset"])
+        self._places = {key: place for place, key in enumerate(keys)}
+
+    def of(self, topic):
+        """The records of one topic, in order; the index is their place."""
+        return self.table[self.table["topic"] == topic]
+
+    def last_seen(self, cause):
+        """The place of the last record that something with this cause has seen.
+
+        A tick at an instant stands before all records that arrive at it.
+        """
+        kind, _, instant = cause.partition("@")
+        if kind == "tick" and instant:
+            return int(np.searchsorted(self.arrivals, int(instant), side="left")) - 1
+        try:
+            topic, partition, offset = cause.rsplit("/", 2)
+            return self._places.get((topic, int(partition), int(offset)))
+        except ValueError as error:
+            raise Beyond(f"a cause of another kind: {cause}") from error
+
+
+@dataclass
+class Marks:
+    """The marks of one symbol: the middle of bid and ask, else the last trade."""
+
+    places: np.ndarray
+    times: np.ndarray
+    exact: list[Decimal]
+    prices: np.ndarray
+
+    def at(self, places):
+        """Which mark is in force at each place; -1 where there is none yet."""
+        return np.searchsorted(self.places, places, side="right") - 1
+
+
+def marks(order):
+    """The marks of every symbol. One that is older than the mark in force changes nothing."""
+    found = {}
+    for place, time, value in order.of("market.data.v1")[["time", "value"]].itertuples():
+        if value["bid"] is not None and value["ask"] is not None:
+            price = (Decimal(value["bid"]) + Decimal(value["ask"])) / 2
+        elif value["last"] is not None:
+            price = Decimal(value["last"])
+        else:
+            continue
+        of_symbol = found.setdefault(value["symbol"], ([], [], []))
+        if of_symbol[1] and time < of_symbol[1][-1]:
+            continue
+        for column, entry in zip(of_symbol, (place, time, price)):
+            column.append(entry)
+    return {
+        symbol: Marks(np.array(places), np.array(times), exact, np.array([float(p) for p in exact]))
+        for symbol, (places, times, exact) in found.items()
+    }
