@@ -5,8 +5,6 @@ from decimal import Decimal, getcontext
 
 getcontext().prec = 60
 
-METHODS = ("average", "fifo", "lifo")
-
 
 @dataclass
 class Lot:
@@ -18,9 +16,13 @@ class Lot:
 
 @dataclass
 class Position:
-    """The open lots of one symbol, oldest first. By average cost there is one at most."""
+    """The open lots of one symbol, oldest first. By average cost there is one at most.
+
+    At the bound the two lots that would be closed last become one.
+    """
 
     method: str
+    bound: int
     lots: list[Lot] = field(default_factory=list)
 
     @property
@@ -49,8 +51,9 @@ class Position:
         return realised
 
     def _open(self, lot):
-        if self.method == "average" and self.lots:
-            self.lots[0].quantity += lot.quantity
-            self.lots[0].cost += lot.cost
-        else:
-            self.lots.append(lot)
+        self.lots.append(lot)
+        if len(self.lots) > (1 if self.method == "average_cost" else self.bound):
+            at = 0 if self.method == "lifo" else len(self.lots) - 2
+            joined = self.lots.pop(at)
+            self.lots[at].quantity += joined.quantity
+            self.lots[at].cost += joined.cost

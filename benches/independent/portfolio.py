@@ -55,7 +55,7 @@ class Portfolio:
             remembered.add((value["order_id"], value["execution_id"]))
             quantity = Decimal(value["last_quantity"]) * (1 if value["side"] == "buy" else -1)
             price, fee, symbol = Decimal(value["last_price"]), Decimal(value["fee"] or 0), value["symbol"]
-            position = positions.setdefault(symbol, Position(self.risk.get("pnl_method", "average")))
+            position = positions.setdefault(symbol, Position(self.risk["pnl_method"], self.risk["bounds"]["lots"]))
             realised += position.fill(quantity, price)
             fees += fee
             held = {name: (p.quantity, p.cost) for name, p in positions.items() if p.quantity}

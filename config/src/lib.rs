@@ -42,7 +42,7 @@ pub use limit::Limit;
 pub use log::{Kafka, Log, Mechanism, Sasl, Security};
 pub use producer::{Producer, Spool};
 pub use registry::{Edge, Registry, Subjects};
-pub use risk::{Basis, Bounds, Freshness, Risk, Sampling, Shortfall, TailModel, ValueAtRisk};
+pub use risk::{Basis, Bounds, Freshness, PnlMethod, Risk, Sampling, Shortfall, TailModel, ValueAtRisk};
 pub use rule::{Rule, Severity};
 pub use runtime::{Clock, Runtime, Start};
 pub use schemas::SchemaFile;

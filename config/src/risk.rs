@@ -26,6 +26,8 @@ pub struct Risk {
     pub holdings_every: Duration,
     /// Whether it is published at each change too.
     pub holdings_at_change: bool,
+    /// What a fill that closes is against.
+    pub pnl_method: PnlMethod,
     /// Value at risk and expected shortfall.
     pub var: ValueAtRisk,
     /// How old inputs may be.
@@ -92,6 +94,19 @@ impl Serialize for Sampling {
             Self::Every(span) => micros(span, serializer),
             Self::EachFill => serializer.serialize_str("fill"),
         }
+    }
+}
+
+choice! {
+    /// What a fill that closes some of a position is against.
+    PnlMethod {
+        /// All of it in equal shares.
+        #[default]
+        AverageCost = "average_cost",
+        /// What was opened first.
+        Fifo = "fifo",
+        /// What was opened last.
+        Lifo = "lifo",
     }
 }
 
@@ -163,6 +178,9 @@ pub struct Bounds {
     pub feeds: u32,
     /// Latest executions remembered per portfolio, to recognise repeats and undo busts.
     pub executions: u32,
+    /// Lots of one position, unless costs are averaged. Where there is one more, the two that would be closed last
+    /// become one.
+    pub lots: u32,
 }
 
 impl Risk {
@@ -175,6 +193,7 @@ impl Risk {
             publish_every: above_zero(section, "publish_every"),
             holdings_every: above_zero(section, "holdings_every"),
             holdings_at_change: section.get("holdings_at_change"),
+            pnl_method: section.get("pnl_method"),
             freshness: section.group("freshness", |group| Freshness {
                 marks: above_zero(group, "marks"),
                 executions: above_zero(group, "executions"),
@@ -186,6 +205,7 @@ impl Risk {
                 holdings: count(group, "holdings"),
                 feeds: count(group, "feeds"),
                 executions: count(group, "executions"),
+                lots: count(group, "lots"),
             }),
             instruments: instruments::read_file(section, "instruments"),
             var,

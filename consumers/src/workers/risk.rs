@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use tapewatch_config::{
-    Basis as BasisSetting, Sampling as SamplingSetting, Settings, Shortfall, TailModel as ModelSetting,
+    Basis as BasisSetting, PnlMethod as MethodSetting, Sampling as SamplingSetting, Settings, Shortfall,
+    TailModel as ModelSetting,
 };
 use tapewatch_monitors::kernels::ShortfallConvention;
 use tapewatch_monitors::risk::{
-    Basis, Bounded, Bounds, Confidence, Freshness, Instrument, LimitParameters, RiskMonitor, RiskParameters,
-    Sampling, TailModel, TaskContext, WindowParameters,
+    Basis, Bounded, Bounds, Confidence, Freshness, Instrument, LimitParameters, PnlMethod, RiskMonitor,
+    RiskParameters, Sampling, TailModel, TaskContext, WindowParameters,
 };
 use tapewatch_schemas::Amount;
 
@@ -31,6 +32,11 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
         holdings_interval: risk.holdings_every,
         holdings_at_change: risk.holdings_at_change,
         default_currency: risk.currency.as_str().into(),
+        pnl_method: match risk.pnl_method {
+            MethodSetting::AverageCost => PnlMethod::AverageCost,
+            MethodSetting::Fifo => PnlMethod::Fifo,
+            MethodSetting::Lifo => PnlMethod::Lifo,
+        },
         window: window(settings),
         freshness: Freshness {
             marks: risk.freshness.marks,
@@ -52,6 +58,7 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
             holdings: risk.bounds.holdings as usize,
             feeds: risk.bounds.feeds as usize,
             executions: risk.bounds.executions as usize,
+            lots: risk.bounds.lots as usize,
         },
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tapewatch_schemas::{Amount, ExecutionId, OrderId, Time};
 
 use super::line::Line;
+use super::lots::{Filled, Turn};
 use super::marks::SymbolId;
 use super::money::Money;
 
@@ -31,11 +32,26 @@ pub(super) struct Execution {
     pub(super) before: Line,
     /// What it realised.
     pub(super) realised: Money,
+    /// False if what it closed had an unknown cost.
+    pub(super) realised_known: bool,
+    /// What it did to the lots; none where costs were averaged.
+    pub(super) turn: Option<Box<Turn>>,
     /// True if it is part of the book's opening and so was not booked by itself.
     pub(super) covered: bool,
 }
 
 impl Execution {
+    /// Itself, as it was booked on `before`.
+    pub(super) fn booked(&self, before: Line, filled: Filled) -> Self {
+        let Filled { realised, known, turn } = filled;
+        Self { before, realised, realised_known: known, turn, ..self.clone() }
+    }
+
+    /// Itself, as it stands if it is not booked.
+    pub(super) fn not_booked(&self) -> Self {
+        Self { realised: Money::ZERO, realised_known: true, turn: None, ..self.clone() }
+    }
+
     /// True if it moves the position.
     pub(super) fn counts(&self) -> bool {
         self.busted_by.is_none() && !self.covered
@@ -75,7 +91,7 @@ impl Executions {
     }
 
     /// All, oldest first.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Execution> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Execution> + ExactSizeIterator {
         self.list.iter()
     }
 
@@ -111,6 +127,14 @@ impl Executions {
             self.index.insert((execution.order.clone(), correction.clone()), ordinal);
         }
         self.list[place] = execution;
+    }
+
+    /// Forgets what each did to lots that are no longer as they were: to redo one begins with the whole position
+    /// before it as one lot.
+    pub(super) fn forget_turns(&mut self) {
+        for execution in &mut self.list {
+            execution.turn = None;
+        }
     }
 
     /// Marks everything up to `event_time` as part of the book's opening.

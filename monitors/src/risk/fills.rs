@@ -1,19 +1,20 @@
-//! Taking execution reports: fills are booked once, busts and corrections undo what they name.
+//! Taking execution reports: fills are booked once.
 
 use tapewatch_schemas::events::{ExecReport, ExecType, Side};
 use tapewatch_schemas::{Amount, Time};
 
 use super::executions::Execution;
 use super::line::Line;
+use super::lots::Position;
 use super::marks::SymbolId;
 use super::money::Money;
 use super::parameters::Sampling;
-use super::portfolio::{Booking, Portfolio};
+use super::portfolio::{Booking, Holding, Portfolio};
 use super::{RiskMonitor, full, overflow, publish};
 use crate::monitor::{Output, Refusal, Seen};
 
 /// What a report does to the book.
-enum Effect {
+pub(super) enum Effect {
     /// Nothing: an order's report, or a fill that the opening already contains.
     None,
     /// It came before.
@@ -27,11 +28,11 @@ enum Effect {
 }
 
 /// A report's quantity, price and fee, checked.
-struct Terms {
+pub(super) struct Terms {
     /// Units; negative for a sale.
-    quantity: Amount,
-    price: Amount,
-    fee: Money,
+    pub(super) quantity: Amount,
+    pub(super) price: Amount,
+    pub(super) fee: Money,
     /// True if the fee is in another currency than the price: it is then not in `fee`.
     foreign_fee: bool,
 }
@@ -158,7 +159,7 @@ impl RiskMonitor {
             return Ok(Effect::Duplicate);
         }
         let held = portfolio.and_then(|p| p.holding(symbol));
-        let before = held.map_or(Line::FLAT, |h| h.line);
+        let mut position = held.map_or_else(|| Position::of(Line::FLAT, self.costing()), Holding::position);
         let multiplier = held.map_or_else(|| self.multiplier(&report.symbol), |h| h.multiplier);
         let covered = portfolio.and_then(|p| p.opened_at).is_some_and(|at| report.event_time <= at);
         let value = Money::value(terms.quantity, terms.price, multiplier).map_err(overflow("last_price"))?;
@@ -173,8 +174,10 @@ impl RiskMonitor {
             value,
             fee: terms.fee,
             event_time: report.event_time,
-            before,
+            before: position.line,
             realised: Money::ZERO,
+            realised_known: true,
+            turn: None,
             covered,
         };
         if covered {
@@ -184,96 +187,19 @@ impl RiskMonitor {
         if held.is_none() && holdings >= self.parameters.bounds.holdings {
             return Err(full("symbol", holdings, "no more holdings than the bound"));
         }
-        let (line, realised) =
-            before.fill(terms.quantity, terms.price, multiplier).map_err(overflow("last_quantity"))?;
-        execution.realised = realised;
-        let change = Change { line, realised, fee: terms.fee, spent: value };
+        let filled = position
+            .fill(terms.quantity, terms.price, multiplier, self.costing())
+            .map_err(overflow("last_quantity"))?;
+        (execution.realised, execution.realised_known, execution.turn) =
+            (filled.realised, filled.known, filled.turn);
+        let (realised, unknown) = (filled.realised, i32::from(!filled.known));
+        let change = Change { position, realised, unknown, fee: terms.fee, spent: value };
         let booking = self.booking(portfolio, report, symbol, multiplier, change)?;
         Ok(Effect::Fill(execution, booking))
     }
 
-    /// Undoes a remembered fill, or replaces its terms, and books all later fills of the symbol anew: the
-    /// book is then as if it had been so from the start.
-    fn redo(
-        &self,
-        portfolio: Option<&Portfolio>,
-        report: &ExecReport,
-        symbol: SymbolId,
-        terms: Option<&Terms>,
-    ) -> Result<Effect, Refusal> {
-        let Some(reference) = &report.reference_execution_id else {
-            return Err(Refusal {
-                field: "reference_execution_id",
-                problem: "it is missing".to_owned(),
-                expected: "the execution that the bust or correction is about",
-            });
-        };
-        let named = portfolio.and_then(|p| Some((p, p.executions.find(&report.order_id, reference)?)));
-        let Some((portfolio, at)) = named else {
-            return Err(Refusal {
-                field: "reference_execution_id",
-                problem: format!("execution {reference} of order {} is not remembered", report.order_id),
-                expected: "an execution among the latest of the portfolio",
-            });
-        };
-        let first = portfolio.executions.get(at);
-        let id = Some(&report.execution_id);
-        if first.busted_by.as_ref() == id || first.corrected_by.as_ref() == id {
-            return Ok(Effect::Duplicate);
-        }
-        if !first.counts() || first.symbol != symbol {
-            return Err(Refusal {
-                field: "reference_execution_id",
-                problem: format!(
-                    "execution {reference} is undone already, in the opening, or of another symbol"
-                ),
-                expected: "an execution that stands",
-            });
-        }
-        let held = portfolio.holding(symbol);
-        let multiplier = held.map_or_else(|| self.multiplier(&report.symbol), |h| h.multiplier);
-        let mut changed = first.clone();
-        match terms {
-            None => changed.busted_by = Some(report.execution_id.clone()),
-            Some(terms) => {
-                changed.corrected_by = Some(report.execution_id.clone());
-                (changed.quantity, changed.price, changed.fee) = (terms.quantity, terms.price, terms.fee);
-                changed.value =
-                    Money::value(terms.quantity, terms.price, multiplier).map_err(overflow("last_price"))?;
-            }
-        }
-        let mut change =
-            Change { line: first.before, realised: -first.realised, fee: -first.fee, spent: -first.value };
-        let mut redone = Vec::new();
-        let later = portfolio.executions.iter().cloned().enumerate().skip(at + 1);
-        for (at, mut execution) in std::iter::once((at, changed)).chain(later) {
-            if execution.symbol != symbol {
-                continue;
-            }
-            let is_first = redone.is_empty();
-            if execution.counts() {
-                let (line, realised) = change
-                    .line
-                    .fill(execution.quantity, execution.price, multiplier)
-                    .map_err(overflow("last_quantity"))?;
-                // What the later ones had realised is taken back; the first's was, above.
-                change.realised += if is_first { realised } else { realised - execution.realised };
-                if is_first {
-                    change.fee += execution.fee;
-                    change.spent += execution.value;
-                }
-                (execution.before, execution.realised, change.line) = (change.line, realised, line);
-            } else {
-                execution.realised = Money::ZERO;
-            }
-            redone.push((at, execution));
-        }
-        let booking = self.booking(Some(portfolio), report, symbol, multiplier, change)?;
-        Ok(Effect::Redo(redone, booking))
-    }
-
     /// The booking of a change, if all of its figures fit.
-    fn booking(
+    pub(super) fn booking(
         &self,
         portfolio: Option<&Portfolio>,
         report: &ExecReport,
@@ -293,18 +219,20 @@ impl RiskMonitor {
             });
         }
         let known = self.marks.find(&report.symbol).and_then(|s| self.marks.mark(s));
-        let value = known.map(|mark| Money::value(change.line.quantity, mark.price, multiplier));
+        let value = known.map(|mark| Money::value(change.position.line.quantity, mark.price, multiplier));
         let value = value.transpose().map_err(overflow("last_quantity"))?;
         let (realised, fees) = portfolio.map_or((Money::ZERO, Money::ZERO), |p| (p.realised, p.fees));
         (realised + change.realised).fitting().map_err(overflow("last_price"))?;
         (fees + change.fee).fitting().map_err(overflow("fee"))?;
         Ok(Booking {
             symbol,
-            line: change.line,
+            line: change.position.line,
+            lots: change.position.lots,
             value,
             multiplier,
             currency: report.currency.clone(),
             realised: change.realised,
+            unknown: change.unknown,
             fee: change.fee,
             spent: change.spent,
             event_time: report.event_time,
@@ -313,11 +241,13 @@ impl RiskMonitor {
 }
 
 /// What a report does to a position and to the money.
-struct Change {
-    line: Line,
-    realised: Money,
-    fee: Money,
-    spent: Money,
+pub(super) struct Change {
+    pub(super) position: Position,
+    pub(super) realised: Money,
+    /// By how many the fills that realised something unknown are more.
+    pub(super) unknown: i32,
+    pub(super) fee: Money,
+    pub(super) spent: Money,
 }
 
 fn terms(report: &ExecReport) -> Result<Terms, Refusal> {

@@ -37,8 +37,7 @@ impl Line {
     ) -> Result<(Self, Money), AmountError> {
         let value = Money::value(quantity, price, multiplier)?;
         let after = self.quantity.checked_add(quantity)?;
-        let adds = self.quantity.is_zero() || self.quantity.is_negative() == quantity.is_negative();
-        if adds {
+        if !self.is_closed_by(quantity) {
             let cost_known = self.cost_known || self.quantity.is_zero();
             return Ok((
                 Self { quantity: after, cost: (self.cost + value).fitting()?, cost_known },
@@ -58,8 +57,13 @@ impl Line {
         Ok((Self { quantity: after, cost: self.cost - closed, ..self }, -value - closed))
     }
 
+    /// True if a fill of `quantity` closes some of it.
+    pub(super) fn is_closed_by(self, quantity: Amount) -> bool {
+        !self.quantity.is_zero() && self.quantity.is_negative() != quantity.is_negative()
+    }
+
     /// What `units` of the position cost, rounded half-even to 12 places.
-    fn share(self, units: Amount) -> Result<Money, AmountError> {
+    pub(super) fn share(self, units: Amount) -> Result<Money, AmountError> {
         // As decimals of 28 digits: the product may have more than an amount's 16 before the point.
         let cost = self.cost.amount().ok_or(AmountError::Overflow)?.decimal();
         let share = cost

@@ -4,8 +4,8 @@
 //!
 //! - *Mark*: the middle of bid and ask, else the last trade. A record with neither is no mark; one older
 //!   than the mark in force is late and changes nothing.
-//! - *Value* of a position: quantity × mark × multiplier. *Profit and loss*: realised (average cost) and
-//!   unrealised, less fees, since the book was opened.
+//! - *Value* of a position: quantity × mark × multiplier. *Profit and loss*: realised (by average cost,
+//!   first in first out, or last in first out) and unrealised, less fees, since the book was opened.
 //! - *Equity* between account records: that of the last record, and the change of profit and loss since,
 //!   at our marks. Fills and marks with an event time up to the record's are in it already. *Cash*: that of
 //!   the record, less price × quantity × multiplier and fees of the fills since. The next record replaces
@@ -27,6 +27,7 @@ mod feeds;
 mod fills;
 mod limits;
 mod line;
+mod lots;
 mod market;
 mod marks;
 mod measure;
@@ -35,6 +36,7 @@ mod opening;
 mod parameters;
 mod portfolio;
 mod publish;
+mod redo;
 mod schedule;
 mod state;
 mod tails;
@@ -44,8 +46,8 @@ use std::collections::BTreeSet;
 use hashbrown::HashMap;
 pub use measure::{Bounded, Confidence, TailModel};
 pub use parameters::{
-    Basis, Bounds, Freshness, Instrument, LimitParameters, RiskParameters, Sampling, WindowParameters,
-    default_limits,
+    Basis, Bounds, Freshness, Instrument, LimitParameters, PnlMethod, RiskParameters, Sampling,
+    WindowParameters, default_limits,
 };
 use tapewatch_schemas::events::{Heartbeat, Occasion};
 use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, catalogue};
@@ -53,6 +55,7 @@ use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, cata
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 use around::Around;
 use feeds::{FeedId, Feeds};
+use lots::Costing;
 use marks::Marks;
 use money::Money;
 use portfolio::Portfolio;
@@ -166,6 +169,11 @@ impl RiskMonitor {
             return Err(full("symbol", self.marks.len(), "no more symbols than the bound"));
         }
         Ok(())
+    }
+
+    /// By which order lots are closed.
+    fn costing(&self) -> Costing {
+        self.parameters.costing()
     }
 
     fn multiplier(&self, symbol: &Symbol) -> Amount {

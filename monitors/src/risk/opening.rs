@@ -7,6 +7,7 @@ use tapewatch_schemas::{Amount, Time};
 
 use super::executions::Execution;
 use super::line::Line;
+use super::lots::Position as Held;
 use super::marks::SymbolId;
 use super::money::Money;
 use super::portfolio::{Holding, Portfolio};
@@ -118,24 +119,26 @@ impl RiskMonitor {
             self.marks.set_holder(holding.symbol, place, false);
         }
         let mut holdings: Vec<Holding> = Vec::with_capacity(plan.lines.len() + plan.later.len());
+        let costing = self.costing();
         for (named, line) in plan.lines {
+            let held = Held::of(line, costing);
             let symbol = self.marks.find(&named.symbol).unwrap_or_else(|| self.marks.add(&named.symbol));
-            holdings.push(self.holding(symbol, line, self.multiplier(&named.symbol), named.currency));
+            holdings.push(self.holding(symbol, held, self.multiplier(&named.symbol), named.currency));
         }
-        for (symbol, line) in plan.later {
+        for (symbol, held) in plan.later {
             let before = former.iter().find(|h| h.symbol == symbol);
             match holdings.iter().position(|h| h.symbol == symbol) {
-                Some(at) if line.quantity.is_zero() => drop(holdings.remove(at)),
+                Some(at) if held.line.quantity.is_zero() => drop(holdings.remove(at)),
                 Some(at) => {
                     let (multiplier, currency) = (holdings[at].multiplier, holdings[at].currency.clone());
-                    holdings[at] = self.holding(symbol, line, multiplier, currency);
+                    holdings[at] = self.holding(symbol, held, multiplier, currency);
                 }
-                None if line.quantity.is_zero() => {}
+                None if held.line.quantity.is_zero() => {}
                 None => {
                     let multiplier = self.multiplier(&self.marks.entry(symbol).symbol);
                     let currency = before
                         .map_or_else(|| self.parameters.default_currency.clone(), |h| h.currency.clone());
-                    holdings.push(self.holding(symbol, line, multiplier, currency));
+                    holdings.push(self.holding(symbol, held, multiplier, currency));
                 }
             }
         }
@@ -149,7 +152,7 @@ impl RiskMonitor {
     fn holding(
         &self,
         symbol: SymbolId,
-        line: Line,
+        Held { line, lots }: Held,
         multiplier: Amount,
         currency: tapewatch_schemas::Currency,
     ) -> Holding {
@@ -157,7 +160,7 @@ impl RiskMonitor {
             // Both the opening line and every fill after it were checked to fit at this mark.
             Money::value(line.quantity, mark.price, multiplier).ok()
         });
-        Holding { symbol, line, multiplier, currency, value, anchored_unpriced: false }
+        Holding { symbol, line, lots, multiplier, currency, value, anchored_unpriced: false }
     }
 }
 
@@ -166,7 +169,7 @@ impl RiskMonitor {
 struct Opening {
     lines: Vec<(PositionLine, Line)>,
     /// Symbols that were filled after the record, as they stand.
-    later: Vec<(SymbolId, Line)>,
+    later: Vec<(SymbolId, Held)>,
     /// Those fills, booked anew.
     executions: Vec<(usize, Execution)>,
 }
@@ -180,21 +183,24 @@ impl Opening {
         execution: &Execution,
     ) -> Result<(), Refusal> {
         let symbol = &monitor.marks.entry(execution.symbol).symbol;
-        let later = self.later.iter_mut().find(|(s, _)| *s == execution.symbol);
-        let named = || self.lines.iter().find(|(l, _)| l.symbol == *symbol).map(|(_, line)| *line);
-        let before = later.as_ref().map_or_else(|| named().unwrap_or(Line::FLAT), |(_, line)| *line);
+        let costing = monitor.costing();
+        let at_symbol = self.later.iter().position(|(s, _)| *s == execution.symbol).unwrap_or_else(|| {
+            let named = self.lines.iter().find(|(line, _)| line.symbol == *symbol);
+            let line = named.map_or(Line::FLAT, |(_, line)| *line);
+            self.later.push((execution.symbol, Held::of(line, costing)));
+            self.later.len() - 1
+        });
+        let held = &mut self.later[at_symbol].1;
+        let before = held.line;
         let multiplier =
             portfolio.holding(execution.symbol).map_or_else(|| monitor.multiplier(symbol), |h| h.multiplier);
-        let (after, realised) =
-            before.fill(execution.quantity, execution.price, multiplier).map_err(overflow("positions"))?;
+        let filled = held
+            .fill(execution.quantity, execution.price, multiplier, costing)
+            .map_err(overflow("positions"))?;
         if let Some(mark) = monitor.marks.mark(execution.symbol) {
-            Money::value(after.quantity, mark.price, multiplier).map_err(overflow("positions"))?;
+            Money::value(held.line.quantity, mark.price, multiplier).map_err(overflow("positions"))?;
         }
-        match later {
-            Some((_, line)) => *line = after,
-            None => self.later.push((execution.symbol, after)),
-        }
-        self.executions.push((at, Execution { before, realised, ..execution.clone() }));
+        self.executions.push((at, execution.booked(before, filled)));
         Ok(())
     }
 }
@@ -207,7 +213,7 @@ impl Portfolio {
         self.opened_at = Some(at);
         self.executions.cover(at);
         self.realised = later.iter().map(|(_, e)| e.realised).sum();
-        self.realised_known = true;
+        self.realised_unknown = later.iter().filter(|(_, e)| !e.realised_known).count() as u64;
         self.fees = later.iter().map(|(_, e)| e.fee).sum();
         for (place, execution) in later {
             self.executions.replace(place, execution);

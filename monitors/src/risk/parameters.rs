@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Symbol};
 
+use super::lots::Costing;
 use super::measure::{Bounded, Confidence, TailModel};
 use crate::kernels::ShortfallConvention;
 
@@ -20,6 +22,8 @@ pub struct RiskParameters {
     pub holdings_at_change: bool,
     /// The currency stated while neither an account nor a fill has named the portfolio's own.
     pub default_currency: Currency,
+    /// What a fill that closes is against.
+    pub pnl_method: PnlMethod,
     /// Value at risk and expected shortfall.
     pub window: WindowParameters,
     /// How old an input may be.
@@ -30,6 +34,26 @@ pub struct RiskParameters {
     pub instruments: BTreeMap<Symbol, Instrument>,
     /// How much state there may be.
     pub bounds: Bounds,
+}
+
+/// What of a position a fill that closes some of it is against: how profit and loss is split into realised and
+/// unrealised. Their sum is the same by each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PnlMethod {
+    /// All of it in equal shares.
+    #[default]
+    AverageCost,
+    /// What was opened first.
+    Fifo,
+    /// What was opened last.
+    Lifo,
+}
+
+impl RiskParameters {
+    /// By which order lots are closed, and how many of them a position may have.
+    pub(super) fn costing(&self) -> Costing {
+        Costing { method: self.pnl_method, lots: self.bounds.lots }
+    }
 }
 
 /// The window that value at risk and expected shortfall are taken from.
@@ -139,6 +163,9 @@ pub struct Bounds {
     /// Latest executions remembered per portfolio: a repeat of one is recognised, a bust or a correction of
     /// one can be undone exactly. The oldest is forgotten.
     pub executions: usize,
+    /// Lots of one position, unless costs are averaged. Where there is one more, the two that would be closed last
+    /// become one: profit and loss in all stays exact, what these two realise is averaged between them.
+    pub lots: usize,
 }
 
 impl Default for RiskParameters {
@@ -148,6 +175,7 @@ impl Default for RiskParameters {
             holdings_interval: Duration::from_secs(24 * 3600),
             holdings_at_change: true,
             default_currency: Currency::from("USD"),
+            pnl_method: PnlMethod::AverageCost,
             window: WindowParameters::default(),
             freshness: Freshness::default(),
             limits: default_limits(),
@@ -184,7 +212,14 @@ impl Default for Freshness {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { portfolios: 10_000, symbols: 20_000, holdings: 2_000, feeds: 4_096, executions: 256 }
+        Self {
+            portfolios: 10_000,
+            symbols: 20_000,
+            holdings: 2_000,
+            feeds: 4_096,
+            executions: 256,
+            lots: 256,
+        }
     }
 }
 

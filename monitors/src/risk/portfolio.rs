@@ -8,6 +8,7 @@ use super::executions::{Execution, Executions};
 use super::feeds::FeedId;
 use super::limits::LimitTrack;
 use super::line::Line;
+use super::lots::{Costing, Lots, Position};
 use super::marks::SymbolId;
 use super::money::Money;
 use crate::kernels::{Drawdown, SortedWindow, TailRisk};
@@ -17,6 +18,8 @@ use crate::kernels::{Drawdown, SortedWindow, TailRisk};
 pub(super) struct Holding {
     pub(super) symbol: SymbolId,
     pub(super) line: Line,
+    /// None if costs are averaged.
+    pub(super) lots: Option<Box<Lots>>,
     pub(super) multiplier: Amount,
     pub(super) currency: Currency,
     /// Quantity × mark × multiplier; none until the symbol has a mark.
@@ -24,6 +27,13 @@ pub(super) struct Holding {
     /// True if the account record in force came when the symbol had no mark: its first value then belongs
     /// to what the account already knew.
     pub(super) anchored_unpriced: bool,
+}
+
+impl Holding {
+    /// What is held, to be worked on.
+    pub(super) fn position(&self) -> Position {
+        Position { line: self.line, lots: self.lots.clone() }
+    }
 }
 
 /// The account record in force.
@@ -71,8 +81,8 @@ pub(super) struct Portfolio {
     /// By symbol's place.
     pub(super) holdings: Vec<Holding>,
     pub(super) realised: Money,
-    /// False once a position of unknown cost was closed.
-    pub(super) realised_known: bool,
+    /// How many fills since the opening closed something of unknown cost.
+    pub(super) realised_unknown: u64,
     pub(super) fees: Money,
     /// When a fee in another currency was last paid.
     pub(super) foreign_fee: Option<Time>,
@@ -108,10 +118,13 @@ pub(super) struct Portfolio {
 pub(super) struct Booking {
     pub(super) symbol: SymbolId,
     pub(super) line: Line,
+    pub(super) lots: Option<Box<Lots>>,
     pub(super) value: Option<Money>,
     pub(super) multiplier: Amount,
     pub(super) currency: Currency,
     pub(super) realised: Money,
+    /// By how many the fills that realised something unknown are more.
+    pub(super) unknown: i32,
     pub(super) fee: Money,
     /// What it cost: price × quantity × multiplier, negative for a sale.
     pub(super) spent: Money,
@@ -135,7 +148,7 @@ impl Portfolio {
             opened_at: None,
             holdings: Vec::new(),
             realised: Money::ZERO,
-            realised_known: true,
+            realised_unknown: 0,
             fees: Money::ZERO,
             foreign_fee: None,
             duplicates: 0,
@@ -210,6 +223,7 @@ impl Portfolio {
     pub(super) fn book(&mut self, booking: Booking) -> bool {
         let before = self.profit();
         self.realised += booking.realised;
+        self.realised_unknown = self.realised_unknown.saturating_add_signed(booking.unknown.into());
         self.fees += booking.fee;
         let holds = !booking.line.quantity.is_zero();
         let spent = booking.spent + booking.fee;
@@ -228,7 +242,7 @@ impl Portfolio {
     }
 
     fn put(&mut self, booking: Booking) {
-        let Booking { symbol, line, value, multiplier, currency, .. } = booking;
+        let Booking { symbol, line, lots, value, multiplier, currency, .. } = booking;
         let at = self.find(symbol);
         let anchored_unpriced = match at {
             Ok(at) => self.holdings[at].anchored_unpriced && value.is_none(),
@@ -251,7 +265,7 @@ impl Portfolio {
         self.sums.gross += held.abs();
         self.sums.net += held;
         self.sums.cost += line.cost;
-        let holding = Holding { symbol, line, multiplier, currency, value, anchored_unpriced };
+        let holding = Holding { symbol, line, lots, multiplier, currency, value, anchored_unpriced };
         match at {
             Ok(at) => self.holdings[at] = holding,
             Err(at) => self.holdings.insert(at, holding),
@@ -271,6 +285,16 @@ impl Portfolio {
         {
             account.anchor += value - old;
         }
+    }
+
+    /// Goes on under another costing.
+    pub(super) fn adapt(&mut self, costing: Costing) {
+        for holding in &mut self.holdings {
+            let mut position = Position { line: holding.line, lots: holding.lots.take() };
+            position.adapt(costing);
+            holding.lots = position.lots;
+        }
+        self.executions.forget_turns();
     }
 
     /// Sums the holdings anew, after they were put back from a saved state or replaced.

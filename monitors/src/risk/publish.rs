@@ -48,7 +48,7 @@ fn measures(portfolio: &Portfolio, around: &Around<'_>) -> Vec<Measure> {
         ratio("herfindahl", concentration.map(|c| c.herfindahl)),
         ratio("drawdown", equity.map_or(Ok(portfolio.drawdown.current()), Err)),
         ratio("max_drawdown", equity.map_or(Ok(portfolio.drawdown.largest()), Err)),
-        money("realised_pnl", of_cost(book, portfolio.realised_known), portfolio.realised),
+        money("realised_pnl", of_cost(book, portfolio.realised_unknown == 0), portfolio.realised),
         money("unrealised_pnl", of_cost(exposure, cost_known), sums.net - sums.cost),
         money("fees", book.or(foreign_fee), portfolio.fees),
     ];

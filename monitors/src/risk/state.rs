@@ -5,6 +5,7 @@ use tapewatch_schemas::Time;
 
 use super::feeds::{Feeds, SavedFeeds};
 use super::limits::{limits_of, limits_restored};
+use super::lots::Costing;
 use super::marks::{Entry, Marks};
 use super::portfolio::Portfolio;
 use super::{RiskMonitor, TaskContext};
@@ -12,7 +13,7 @@ use crate::kernels::SortedWindow;
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -22,6 +23,7 @@ struct Saved<P, M> {
     opened_from_zero: bool,
     open_from: Time,
     clock: Time,
+    costing: Costing,
     feeds: SavedFeeds,
     marks: M,
     portfolios: P,
@@ -37,6 +39,7 @@ impl RiskMonitor {
             opened_from_zero: self.task.opened_from_zero,
             open_from: self.open_from,
             clock: self.clock,
+            costing: self.costing(),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             portfolios: &self.portfolios,
@@ -61,7 +64,9 @@ impl RiskMonitor {
         back.marks = Marks::restore(saved.marks);
         (back.level_due, back.sample_due, back.book_due) =
             (saved.level_due, saved.sample_due, saved.book_due);
-        for (place, portfolio) in (0_u32..).zip(saved.portfolios) {
+        let adapt = (saved.costing != back.costing()).then(|| back.costing());
+        for (place, mut portfolio) in (0_u32..).zip(saved.portfolios) {
+            adapt.inspect(|costing| portfolio.adapt(*costing));
             back.put_portfolio(place, portfolio)?;
         }
         *self = back;
