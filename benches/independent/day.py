@@ -19,7 +19,17 @@ import pandas as pd
 from portfolio import portfolios
 from tape import Beyond, Log, Order, marks, micros
 
-MONEY = ("equity", "cash", "gross_exposure", "net_exposure", "realised_pnl", "unrealised_pnl", "fees")
+MONEY = (
+    "equity",
+    "cash",
+    "gross_exposure",
+    "net_exposure",
+    "realised_pnl",
+    "unrealised_pnl",
+    "fees",
+    "daily_pnl",
+    "daily_realised_pnl",
+)
 # Two amounts are the same to the cent if they are less than half of one apart.
 CENT = Decimal("0.01")
 RELATIVE = 1e-9
@@ -83,6 +93,15 @@ class Published:
         step = said["provenance"]["step"]
         earlier = [book for book in self.books.get(said["scope"], []) if book["provenance"]["step"] <= step]
         return earlier[-1]["holdings"] if earlier else []
+
+
+def day_of(instant, cause, day):
+    """When the day began that a moment is of. What is due at its beginning is still of the day before."""
+    now = pd.Timestamp(instant - cause.startswith("tick@"), unit="us", tz="UTC").tz_convert(day["time_zone"])
+    dates = (now.tz_localize(None).normalize() - pd.Timedelta(days=back) for back in (0, 1))
+    starts = (date + pd.Timedelta(day["starts"]) for date in dates)
+    begun = (start.tz_localize(day["time_zone"], ambiguous=True, nonexistent="shift_forward") for start in starts)
+    return next(start.value // 1000 for start in begun if start <= now)
 
 
 def compare(moments, published, found):
@@ -166,7 +185,8 @@ def run(given):
         place = order.last_seen(said["provenance"]["cause"])
         if place is None:
             raise Beyond(f"{said['provenance']['cause']} is no input of this computation")
-        found[said["scope"], said["id"]] = of_portfolio[said["scope"]].at(place, instant)
+        began = day_of(instant, said["provenance"]["cause"], risk["day"])
+        found[said["scope"], said["id"]] = of_portfolio[said["scope"]].at(place, instant, began)
     comparison = compare(moments, published, found)
     print(comparison.table())
     for difference in comparison.differences[:20]:

@@ -107,7 +107,7 @@ class Portfolio:
 
     def _take_samples(self):
         """The changes that enter the window, and when they do: (instant, or place of a fill; change)."""
-        basis = self.equity if self.risk["var"]["basis"] == "equity" else self.profit
+        self.basis = self.equity if self.risk["var"]["basis"] == "equity" else self.profit
         sample = self.risk["var"]["sample"]
         if sample == "fill":
             self.sampled_at = np.array([row["place"] for row in self.fills], int)
@@ -117,13 +117,14 @@ class Portfolio:
             arrivals = self.order.arrivals[self.places]
             self.sampled_at = np.unique(arrivals[self.touched] // interval * interval + interval)
             at = np.searchsorted(arrivals, self.sampled_at, side="left") - 1
-        values = basis[at]
+        values = self.basis[at]
         if self.risk["var"]["basis"] == "equity" and self.accounts:
             values = values - float(self.accounts[0]["flows"])
         self.changes = np.diff(values, prepend=np.nan)
 
-    def at(self, place, instant):
-        """Every figure of the moment when the record at `place` was the last seen, and the clock at `instant`."""
+    def at(self, place, instant, began):
+        """Every figure of the moment when the record at `place` was the last seen, and the clock at `instant`, of
+        the day that began at `began`."""
         fill = _last(self.fills, place)
         held = fill["held"] if fill else {}
         values, cost = {}, ZERO
@@ -142,6 +143,7 @@ class Portfolio:
             "duplicate_executions": float(sum(duplicate <= place for duplicate in self.duplicates)),
         }
         figures |= self._of_the_account(place, gross)
+        figures |= self._of_the_day(place, began, figures)
         figures |= _shares([float(abs(value) / gross) for value in values.values()] if gross else [])
         figures |= self._of_the_window(place, instant)
         positions = {symbol: (quantity, of_it / quantity) for symbol, (quantity, of_it) in held.items()}
@@ -160,6 +162,21 @@ class Portfolio:
             "leverage": float(gross) / known[-1],
             "drawdown": drawdowns[-1],
             "max_drawdown": drawdowns.max(),
+        }
+
+    def _of_the_day(self, place, began, figures):
+        """Since the day began with what was last known before it, or first known in it."""
+        arrivals = self.order.arrivals
+        seen = self.basis[: np.searchsorted(self.places, place, side="right")]
+        before = seen[: np.searchsorted(arrivals[self.places], began, side="left")]
+        known = [values[~np.isnan(values)] for values in (before, seen[len(before) :])]
+        first = known[0][-1] if len(known[0]) else known[1][0]
+        profit = np.concatenate(known)[-1] - first
+        fill = _last(self.fills, np.searchsorted(arrivals, began, side="left") - 1)
+        return {
+            "daily_pnl": Decimal(profit),
+            "daily_realised_pnl": figures["realised_pnl"] - (fill["realised"] if fill else ZERO),
+            "daily_loss_share": max(-profit, 0.0) / (float(figures["equity"]) - profit),
         }
 
     def _of_the_window(self, place, instant):

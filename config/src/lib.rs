@@ -6,6 +6,7 @@
 mod alerting;
 mod breaker;
 mod condition;
+mod day;
 mod dead_letters;
 mod described;
 mod environment;
@@ -35,6 +36,7 @@ mod version;
 pub use alerting::{Alerting, Grace};
 pub use breaker::Breaker;
 pub use condition::{Comparison, Condition, HealthKind, HealthStatus, LimitStatus, On};
+pub use day::{Day, Zone};
 pub use dead_letters::{DeadLetters, HOLDABLE, OnDeadLetter};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use instruments::Instrument;

@@ -6,7 +6,7 @@ use crate::error::nearest;
 use crate::section::Section;
 
 /// Measures that a limit can bound, beside `var_NN` and `es_NN` of the levels and models in `risk.var`.
-const MEASURES: [&str; 9] = [
+const MEASURES: [&str; 11] = [
     "gross_exposure",
     "net_exposure",
     POSITION,
@@ -16,6 +16,8 @@ const MEASURES: [&str; 9] = [
     "herfindahl",
     "drawdown",
     "max_drawdown",
+    "daily_loss",
+    "daily_loss_share",
 ];
 
 /// The one measure that there is for each symbol.
@@ -27,7 +29,8 @@ pub struct Limit {
     /// Its name, in alerts and metrics.
     pub name: String,
     /// What it bounds: `gross_exposure`, `net_exposure`, `position` (each symbol's, without its sign),
-    /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `drawdown`, `max_drawdown`, `var_95`, `es_99`, …
+    /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `drawdown`, `max_drawdown`, `daily_loss`,
+    /// `daily_loss_share`, `var_95`, `es_99`, …
     pub measure: String,
     /// Warn over this: money in the portfolio's currency, shares and ratios as fractions.
     pub soft: Option<f64>,

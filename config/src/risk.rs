@@ -7,6 +7,7 @@ use rust_decimal::prelude::ToPrimitive;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::day::Day;
 use crate::instruments::{self, Instrument, refuse_doubles};
 use crate::layer::Node;
 use crate::limit::{Limit, measure_at};
@@ -28,6 +29,8 @@ pub struct Risk {
     pub holdings_at_change: bool,
     /// What a fill that closes is against.
     pub pnl_method: PnlMethod,
+    /// When a day of profit and loss begins.
+    pub day: Day,
     /// Value at risk and expected shortfall.
     pub var: ValueAtRisk,
     /// How old inputs may be.
@@ -194,6 +197,7 @@ impl Risk {
             holdings_every: above_zero(section, "holdings_every"),
             holdings_at_change: section.get("holdings_at_change"),
             pnl_method: section.get("pnl_method"),
+            day: section.group("day", Day::read),
             freshness: section.group("freshness", |group| Freshness {
                 marks: above_zero(group, "marks"),
                 executions: above_zero(group, "executions"),

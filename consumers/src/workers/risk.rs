@@ -8,10 +8,10 @@ use tapewatch_config::{
 };
 use tapewatch_monitors::kernels::ShortfallConvention;
 use tapewatch_monitors::risk::{
-    Basis, Bounded, Bounds, Confidence, Freshness, Instrument, LimitParameters, PnlMethod, RiskMonitor,
-    RiskParameters, Sampling, TailModel, TaskContext, WindowParameters,
+    Basis, Bounded, Bounds, Confidence, DayParameters, Freshness, Instrument, LimitParameters, PnlMethod,
+    RiskMonitor, RiskParameters, Sampling, TailModel, TaskContext, WindowParameters,
 };
-use tapewatch_schemas::Amount;
+use tapewatch_schemas::{Amount, Time};
 
 use crate::core::MonitorFactory;
 
@@ -36,6 +36,16 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
             MethodSetting::AverageCost => PnlMethod::AverageCost,
             MethodSetting::Fifo => PnlMethod::Fifo,
             MethodSetting::Lifo => PnlMethod::Lifo,
+        },
+        day: DayParameters {
+            starts: risk.day.starts,
+            offsets: risk
+                .day
+                .time_zone
+                .offsets()
+                .into_iter()
+                .map(|(from, ahead)| (Time::from_secs(from), ahead))
+                .collect(),
         },
         window: window(settings),
         freshness: Freshness {

@@ -3,6 +3,7 @@
 use tapewatch_schemas::Time;
 use tapewatch_schemas::events::Account;
 
+use super::day::Day;
 use super::money::Money;
 use super::portfolio::AccountState;
 use super::{RiskMonitor, overflow};
@@ -36,6 +37,7 @@ impl RiskMonitor {
                 // Figures in two currencies make no series.
                 portfolio.drawdown.flow(0.0, 0.0);
                 portfolio.sampled = None;
+                portfolio.day = Day::begun(portfolio.realised, portfolio.realised_unknown);
             } else if before.flows != flows {
                 let flow = flows - before.flows;
                 portfolio.drawdown.flow((equity - flow).to_f64(), equity.to_f64());

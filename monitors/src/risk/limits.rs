@@ -96,6 +96,8 @@ impl Portfolio {
             Bounded::Herfindahl => self.concentration().map(|c| c.herfindahl),
             Bounded::Drawdown => known(self.equity_unknown(), || self.drawdown.current()),
             Bounded::MaxDrawdown => known(self.equity_unknown(), || self.drawdown.largest()),
+            Bounded::DailyLoss => self.daily_loss(around.parameters.window.basis),
+            Bounded::DailyLossShare => self.daily_loss_share(around.parameters.window.basis),
             Bounded::ValueAtRisk(model, level) => self.tail(model, level, around.parameters).map(|t| t.var),
             Bounded::ExpectedShortfall(model, level) => {
                 self.tail(model, level, around.parameters).map(|t| t.es)

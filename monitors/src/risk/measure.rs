@@ -83,6 +83,10 @@ pub enum Bounded {
     Drawdown,
     /// The largest drawdown so far, 0 to 1.
     MaxDrawdown,
+    /// Loss since the day began, account currency, 0 or more.
+    DailyLoss,
+    /// Loss since the day began, of the equity it began with: 0 or more.
+    DailyLossShare,
     /// Value at risk, account currency, a loss positive.
     ValueAtRisk(TailModel, Confidence),
     /// Expected shortfall, account currency, a loss positive.
@@ -101,6 +105,8 @@ impl fmt::Display for Bounded {
             Self::Herfindahl => f.write_str("herfindahl"),
             Self::Drawdown => f.write_str("drawdown"),
             Self::MaxDrawdown => f.write_str("max_drawdown"),
+            Self::DailyLoss => f.write_str("daily_loss"),
+            Self::DailyLossShare => f.write_str("daily_loss_share"),
             Self::ValueAtRisk(model, level) => write!(f, "var_{level}{}", model.suffix()),
             Self::ExpectedShortfall(model, level) => write!(f, "es_{level}{}", model.suffix()),
         }
@@ -112,7 +118,7 @@ impl FromStr for Bounded {
 
     /// Reads the name that [`fmt::Display`] writes.
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [Bounded; 9] = [
+        const PLAIN: [Bounded; 11] = [
             Bounded::GrossExposure,
             Bounded::NetExposure,
             Bounded::Position,
@@ -122,6 +128,8 @@ impl FromStr for Bounded {
             Bounded::Herfindahl,
             Bounded::Drawdown,
             Bounded::MaxDrawdown,
+            Bounded::DailyLoss,
+            Bounded::DailyLossShare,
         ];
         if let Some(found) = PLAIN.into_iter().find(|m| m.to_string() == name) {
             return Ok(found);
@@ -145,7 +153,8 @@ impl FromStr for Bounded {
         found.ok_or_else(|| {
             format!(
                 "`{name}` is not a measure that a limit can bound: expected gross_exposure, net_exposure, \
-                 position, leverage, largest_share, top5_share, herfindahl, drawdown, max_drawdown, var_95, \
+                 position, leverage, largest_share, top5_share, herfindahl, drawdown, max_drawdown, daily_loss, \
+                 daily_loss_share, var_95, \
                  es_99 or another level, or of another model: var_99_filtered"
             )
         })
@@ -158,10 +167,12 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 9] = [
+        const NAMES: [&str; 11] = [
             "gross_exposure",
             "position",
             "drawdown",
+            "daily_loss",
+            "daily_loss_share",
             "var_95",
             "es_99",
             "var_97_5",

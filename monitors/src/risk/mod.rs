@@ -11,6 +11,8 @@
 //!   the record, less price × quantity × multiplier and fees of the fills since. The next record replaces
 //!   both, so what only the account knows (interest, funding) is picked up there.
 //! - *Drawdown*: of equity, with deposits and withdrawals taken out as a fund's price per unit does.
+//! - *Daily profit and loss*: the change since the day began of what VaR is of (equity less flows, or the book's
+//!   profit and loss). A day begins with what was last known before it, or first known in it.
 //! - *VaR and ES*: historical, over the last samples of the change of equity less flows (or of the book's
 //!   profit and loss), in account currency, a loss positive; type 7 quantile, and the configured shortfall.
 //! - A duplicate of a remembered execution (same order and execution id) is counted and not booked.
@@ -22,6 +24,7 @@
 
 mod account;
 mod around;
+mod day;
 mod executions;
 mod feeds;
 mod fills;
@@ -43,6 +46,7 @@ mod tails;
 
 use std::collections::BTreeSet;
 
+pub use day::DayParameters;
 use hashbrown::HashMap;
 pub use measure::{Bounded, Confidence, TailModel};
 pub use parameters::{
@@ -83,10 +87,11 @@ pub struct RiskMonitor {
     marks: Marks,
     portfolios: Vec<Portfolio>,
     by_id: HashMap<PortfolioId, u32>,
-    /// When levels, samples and whole books are due; none while nothing has changed.
+    /// When levels, samples, whole books and a new day are due; none while nothing has changed.
     level_due: Option<Time>,
     sample_due: Option<Time>,
     book_due: Option<Time>,
+    day_due: Option<Time>,
     /// The portfolios by the instant at which their freshness is to be looked at again.
     checks: BTreeSet<(Time, u32)>,
     /// The portfolios about which something is unknown.
@@ -113,6 +118,7 @@ impl RiskMonitor {
             level_due: None,
             sample_due: None,
             book_due: None,
+            day_due: None,
             checks: BTreeSet::new(),
             unwell: BTreeSet::new(),
             revived: false,
@@ -201,6 +207,7 @@ impl RiskMonitor {
         if reassess || doubtful || portfolio.check_at.is_some_and(|at| at <= self.clock) {
             self.reassess(place);
         }
+        self.follow_day(place);
         let (portfolio, around) = self.with(place);
         if portfolio.equity_unknown().is_none() {
             portfolio.drawdown.push(portfolio.equity().to_f64());
@@ -312,7 +319,7 @@ impl Monitor for RiskMonitor {
 
     fn next_deadline(&self) -> Option<Time> {
         let check = self.checks.first().map(|(at, _)| *at);
-        [check, self.level_due, self.sample_due, self.book_due].into_iter().flatten().min()
+        [check, self.level_due, self.sample_due, self.book_due, self.day_due].into_iter().flatten().min()
     }
 
     fn save(&self) -> Vec<u8> {

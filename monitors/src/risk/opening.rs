@@ -5,6 +5,7 @@ use tapewatch_schemas::catalogue::EXEC_REPORTS;
 use tapewatch_schemas::events::{Position, PositionLine};
 use tapewatch_schemas::{Amount, Time};
 
+use super::day::Day;
 use super::executions::Execution;
 use super::line::Line;
 use super::lots::Position as Held;
@@ -222,6 +223,7 @@ impl Portfolio {
             self.currency = holdings.first().map(|h| h.currency.clone());
         }
         self.holdings = holdings;
+        self.day = Day::begun(Money::ZERO, 0);
         self.sum_anew();
         let profit = self.profit();
         for holding in &mut self.holdings {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Symbol};
 
+use super::day::DayParameters;
 use super::lots::Costing;
 use super::measure::{Bounded, Confidence, TailModel};
 use crate::kernels::ShortfallConvention;
@@ -24,6 +25,8 @@ pub struct RiskParameters {
     pub default_currency: Currency,
     /// What a fill that closes is against.
     pub pnl_method: PnlMethod,
+    /// When a day of profit and loss begins.
+    pub day: DayParameters,
     /// Value at risk and expected shortfall.
     pub window: WindowParameters,
     /// How old an input may be.
@@ -176,6 +179,7 @@ impl Default for RiskParameters {
             holdings_at_change: true,
             default_currency: Currency::from("USD"),
             pnl_method: PnlMethod::AverageCost,
+            day: DayParameters::default(),
             window: WindowParameters::default(),
             freshness: Freshness::default(),
             limits: default_limits(),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
 
+use super::day::Day;
 use super::executions::{Execution, Executions};
 use super::feeds::FeedId;
 use super::limits::LimitTrack;
@@ -11,6 +12,7 @@ use super::line::Line;
 use super::lots::{Costing, Lots, Position};
 use super::marks::SymbolId;
 use super::money::Money;
+use super::parameters::Basis;
 use crate::kernels::{Drawdown, SortedWindow, TailRisk};
 
 /// One symbol held.
@@ -96,6 +98,7 @@ pub(super) struct Portfolio {
     pub(super) window: SortedWindow,
     /// What the next sample is the change from.
     pub(super) sampled: Option<Money>,
+    pub(super) day: Day,
     pub(super) limits: Vec<LimitTrack>,
     pub(super) unknowns: Unknowns,
     /// No input that is current now is stale before this. A lower bound: what comes meanwhile moves the
@@ -158,6 +161,7 @@ impl Portfolio {
             drawdown: Drawdown::default(),
             window: SortedWindow::new(samples),
             sampled: None,
+            day: Day::default(),
             limits,
             unknowns: Unknowns::default(),
             check_at: None,
@@ -198,6 +202,14 @@ impl Portfolio {
     /// Equity as if nothing had ever been paid in or out.
     pub(super) fn equity_without_flows(&self) -> Money {
         self.account.as_ref().map_or(Money::ZERO, |a| self.equity() - a.flows)
+    }
+
+    /// Profit and loss as changes of it are taken, for samples and by the day; or why it is unknown.
+    pub(super) fn profit_by(&self, basis: Basis) -> Result<Money, Unknown> {
+        match basis {
+            Basis::Equity => self.equity_unknown().map_or_else(|| Ok(self.equity_without_flows()), Err),
+            Basis::Book => self.exposure_unknown().map_or_else(|| Ok(self.profit()), Err),
+        }
     }
 
     /// Why exposures are unknown.

@@ -36,6 +36,8 @@ fn measures(portfolio: &Portfolio, around: &Around<'_>) -> Vec<Measure> {
     let of_cost = |reason: Option<Unknown>, known: bool| reason.or((!known).then_some(Unknown::NoOpening));
     let foreign_fee = portfolio.foreign_fee.map(|_| Unknown::NoRate);
     let sums = portfolio.sums;
+    let window = &around.parameters.window;
+    let realised_today = portfolio.day.realised(portfolio.realised, portfolio.realised_unknown);
     let concentration = portfolio.concentration();
     let mut list = vec![
         money("equity", equity, portfolio.equity()),
@@ -51,8 +53,10 @@ fn measures(portfolio: &Portfolio, around: &Around<'_>) -> Vec<Measure> {
         money("realised_pnl", of_cost(book, portfolio.realised_unknown == 0), portfolio.realised),
         money("unrealised_pnl", of_cost(exposure, cost_known), sums.net - sums.cost),
         money("fees", book.or(foreign_fee), portfolio.fees),
+        result("daily_pnl", portfolio.daily_profit(window.basis)),
+        result("daily_realised_pnl", book.map_or_else(|| realised_today.ok_or(Unknown::NoOpening), Err)),
+        ratio("daily_loss_share", portfolio.daily_loss_share(window.basis)),
     ];
-    let window = &around.parameters.window;
     for (model, level) in window.models.iter().flat_map(|model| window.levels.iter().map(|at| (*model, *at)))
     {
         let tail = portfolio.tail(model, level, around.parameters);
@@ -73,6 +77,10 @@ fn money(name: &str, unknown: Option<Unknown>, value: Money) -> Measure {
         amount: if known { value.amount() } else { None },
         unknown,
     }
+}
+
+fn result(name: &str, value: Result<Money, Unknown>) -> Measure {
+    money(name, value.err(), value.unwrap_or_default())
 }
 
 fn ratio(name: &str, value: Result<f64, Unknown>) -> Measure {

@@ -5,7 +5,7 @@ use tapewatch_schemas::events::Occasion;
 
 use super::RiskMonitor;
 use super::around::next_boundary;
-use super::parameters::{Basis, Sampling};
+use super::parameters::Sampling;
 use super::publish;
 use crate::monitor::Output;
 
@@ -63,6 +63,29 @@ impl RiskMonitor {
                 }
             }
         }
+        // After the level, which is of the day that ends here.
+        if take_due(&mut self.day_due, self.clock) {
+            for place in 0..self.portfolios.len() as u32 {
+                let portfolio = &mut self.portfolios[place as usize];
+                let (realised, unknown) = (portfolio.realised, portfolio.realised_unknown);
+                if portfolio.day.moved(realised, unknown) {
+                    portfolio.day.roll(realised, unknown);
+                    self.level_is_due(place);
+                    self.settle(place, false, out);
+                }
+            }
+        }
+    }
+
+    /// A portfolio's profit and loss may have moved: if it did, the next day begins with something else.
+    pub(super) fn follow_day(&mut self, place: u32) {
+        let portfolio = &mut self.portfolios[place as usize];
+        if let Ok(profit) = portfolio.profit_by(self.parameters.window.basis) {
+            portfolio.day.follow(profit);
+        }
+        if self.day_due.is_none() && portfolio.day.moved(portfolio.realised, portfolio.realised_unknown) {
+            self.day_due = Some(self.parameters.day.next(self.clock));
+        }
     }
 
     /// Takes a sample of a portfolio's profit and loss.
@@ -72,10 +95,7 @@ impl RiskMonitor {
     pub(super) fn sample(&mut self, place: u32) {
         let window = &self.parameters.window;
         let portfolio = &mut self.portfolios[place as usize];
-        let now = match window.basis {
-            Basis::Equity => portfolio.equity_unknown().is_none().then(|| portfolio.equity_without_flows()),
-            Basis::Book => portfolio.exposure_unknown().is_none().then(|| portfolio.profit()),
-        };
+        let now = portfolio.profit_by(window.basis).ok();
         if let (Some(now), Some(before)) = (now, portfolio.sampled) {
             portfolio.window.push((now - before).to_f64());
             portfolio.measure_tails(window);

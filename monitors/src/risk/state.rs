@@ -30,6 +30,7 @@ struct Saved<P, M> {
     level_due: Option<Time>,
     sample_due: Option<Time>,
     book_due: Option<Time>,
+    day_due: Option<Time>,
 }
 
 impl RiskMonitor {
@@ -46,6 +47,7 @@ impl RiskMonitor {
             level_due: self.level_due,
             sample_due: self.sample_due,
             book_due: self.book_due,
+            day_due: self.day_due,
         };
         postcard::to_allocvec(&saved).expect("the state holds nothing that postcard cannot write")
     }
@@ -64,6 +66,8 @@ impl RiskMonitor {
         back.marks = Marks::restore(saved.marks);
         (back.level_due, back.sample_due, back.book_due) =
             (saved.level_due, saved.sample_due, saved.book_due);
+        // The configuration may have another day than the one the state was saved under.
+        back.day_due = saved.day_due.map(|_| back.parameters.day.next(back.clock));
         let adapt = (saved.costing != back.costing()).then(|| back.costing());
         for (place, mut portfolio) in (0_u32..).zip(saved.portfolios) {
             adapt.inspect(|costing| portfolio.adapt(*costing));
