@@ -367,10 +367,16 @@ impl Merge {
         self.index(at).map(|index| &self.lanes[index])
     }
 
-    /// Takes in what was fetched, if it is of one of the lanes.
-    pub fn push(&mut self, fetched: &Arc<Fetched>, now: Time) {
+    /// Takes in what was fetched, if it is of one of the lanes; at most about `bound` records of a source that all tasks
+    /// read and that is down for this one.
+    pub fn push(&mut self, fetched: &Arc<Fetched>, now: Time, bound: usize) {
         let Some(index) = self.index(fetched.batch.source()) else { return };
-        self.lanes[index].push(fetched, now);
+        let lane = &mut self.lanes[index];
+        if lane.broadcast && lane.down {
+            lane.push_within(fetched, now, bound);
+        } else {
+            lane.push(fetched, now);
+        }
         self.redriven |= index >= self.ordinary;
     }
 

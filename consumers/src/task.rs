@@ -119,11 +119,12 @@ impl Task {
     }
 
     /// Takes in what was fetched, and what heartbeats in it promise about the other inputs. At `bound` records
-    /// that wait heartbeats are heard and not held: what other inputs wait for may be said behind them.
+    /// that wait heartbeats are heard and not held: what other inputs wait for may be said behind them. Nor is more
+    /// held of a source that all tasks read and that is down for this one: others may read on.
     pub fn push(&mut self, fetched: &Arc<Fetched>, now: Time, bound: usize) {
         let source = fetched.batch.source();
         if source.topic.as_str() != HEARTBEATS {
-            self.merge.push(fetched, now);
+            self.merge.push(fetched, now, bound);
             return;
         }
         let Some(lane) = self.merge.lane_mut(source) else { return };

@@ -6,12 +6,14 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use support::{Tape, all_holds, dump, holds, memory, worker_plan};
 use tapewatch_config::Settings;
 use tapewatch_consumers::injected::Injected;
 use tapewatch_consumers::plan::WorkerPlan;
+use tapewatch_consumers::timing::wall;
 use tapewatch_consumers::{Worker, workers};
 use tapewatch_eventlog::{Log, OutRecord, Round, TopicPartition};
 use tapewatch_schemas::events::{LimitStatus, Unknown};
@@ -161,5 +163,57 @@ fn who_closes_a_breaker_by_hand_is_journalled_with_the_reason() {
     }
     let by = Some(("ann".to_owned(), "the deploy is undone".to_owned()));
     assert_eq!(closed, [(at.partition, at.clone(), by)]);
+    all_holds(&log);
+}
+
+/// Turns until it is so.
+fn turn_until(worker: &mut Worker, mut so: impl FnMut(&Worker) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !so(worker) {
+        worker.turn(Duration::from_millis(2)).unwrap();
+        assert!(Instant::now() < deadline, "it does not come to that");
+    }
+}
+
+#[test]
+fn what_one_task_holds_before_its_breaker_keeps_no_other_from_reading_on() {
+    const BOUND: usize = 8;
+    let log = memory();
+    let mut plan = worker_plan(&*log, "a");
+    plan.runtime.tape_clock = false;
+    plan.runtime.lane_records = BOUND;
+    plan.blueprint.breaker.wait = Duration::from_secs(3_600);
+    plan.letters.breaker.wait = plan.blueprint.breaker.wait;
+    let letters = plan.letters.clone();
+    let mut worker = Worker::join(plan, Arc::clone(&log)).unwrap();
+    let mut tape = Tape::new();
+    let mut marks = |count: usize| -> Vec<OutRecord> {
+        tape.now = wall();
+        let marks: Vec<Event> = (0..count).map(|_| tape.mark("BTC-USD")).collect();
+        marks.iter().map(|mark| tape.record(&*log, mark)).collect()
+    };
+    let good = marks(4);
+    let at = good[0].target.clone();
+    let bad = OutRecord { value: Some(Bytes::from_static(b"{no")), ..good[0].clone() };
+    write(&log, good);
+    write(&log, vec![bad; 6]);
+    turn_until(&mut worker, |worker| open(worker) == [at.clone(), at.clone()]);
+    // One task reads on, the other stays before its breaker.
+    let by = |who: &str| Some((who.to_owned(), "it looks well".to_owned()));
+    worker.task_mut(0).unwrap().close_breaker(&at, by("ann"), &letters);
+    let end = || log.bounds(&at).unwrap().end;
+    let position = |worker: &Worker, task: usize| {
+        let lanes = &worker.tasks().nth(task).unwrap().merge;
+        lanes.lane(&at).map(|lane| (lane.position, lane.queued())).unwrap()
+    };
+    for _ in 0..10 {
+        write(&log, marks(6));
+        turn_until(&mut worker, |worker| position(worker, 0).0 == end());
+        let (stands, held) = position(&worker, 1);
+        assert!(stands <= 10 && held < 2 * BOUND, "at offset {stands} with {held} records held");
+    }
+    worker.task_mut(1).unwrap().close_breaker(&at, by("ben"), &letters);
+    turn_until(&mut worker, |worker| position(worker, 1).0 == end());
+    worker.stop().unwrap();
     all_holds(&log);
 }

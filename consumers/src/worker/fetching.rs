@@ -9,7 +9,9 @@ use tapewatch_schemas::catalogue::HEARTBEATS;
 
 use super::{Worker, WorkerError};
 use crate::inspect::Fetched;
+use crate::merge::Lane;
 use crate::stage::Stage;
+use crate::task::Task;
 
 impl Worker {
     /// Fetches what is there. True if something came.
@@ -123,12 +125,13 @@ impl Worker {
     }
 
     /// Pauses what is held in plenty, resumes what is not. Heartbeats are heard on and not held: a task may
-    /// wait for what one behind those that wait promises.
+    /// wait for what one behind those that wait promises. What stands before one task's open breaker keeps no other
+    /// from reading on.
     pub(super) fn throttle(&mut self) -> Result<(), WorkerError> {
         let high = self.plan.runtime.lane_records;
         let mut held: BTreeMap<&TopicPartition, (usize, bool)> = BTreeMap::new();
         let lanes = self.tasks.values().flat_map(|task| &task.merge.lanes);
-        for lane in lanes.filter(|lane| lane.at.topic.as_str() != HEARTBEATS) {
+        for lane in lanes.filter(|lane| lane.at.topic.as_str() != HEARTBEATS && !self.is_left_behind(lane)) {
             if lane.queued() >= high || self.paused.contains(&lane.at) {
                 let most = held.entry(&lane.at).or_insert((0, lane.broadcast));
                 most.0 = most.0.max(lane.queued());
@@ -154,5 +157,11 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// True of a source that is down for one task, and is read by another.
+    fn is_left_behind(&self, lane: &Lane) -> bool {
+        let reads = |task: &Task| task.merge.lane(&lane.at).is_some_and(|other| !other.down);
+        lane.broadcast && lane.down && self.tasks.values().any(reads)
     }
 }
