@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tapewatch_eventlog::LogError;
 
-use crate::simulator::{Outcome, Stock, Tally, simulate as simulate_seed};
+use crate::simulator::{Outcome, Spread, Stock, Tally, simulate as simulate_seed};
 
 /// How often the line is written anew.
 const EVERY: Duration = Duration::from_millis(250);
@@ -36,9 +36,9 @@ pub struct Plan {
 }
 
 /// What has come of the seeds so far.
-#[derive(Default)]
 struct Sum {
     tally: Tally,
+    spreads: [Spread; 6],
     failed: Vec<u64>,
     said: Option<Instant>,
 }
@@ -50,7 +50,8 @@ struct Sum {
 pub fn simulate(plan: &Plan) -> Result<bool, LogError> {
     let began = Instant::now();
     let next = AtomicU64::new(plan.first);
-    let sum = Mutex::new(Sum::default());
+    let sum = Sum { tally: Tally::default(), spreads: Spread::each(), failed: Vec::new(), said: None };
+    let sum = Mutex::new(sum);
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let threads = if plan.single { 1 } else { plan.threads.unwrap_or(processors).max(1) };
     // A panic is a finding, and is told as one.
@@ -93,6 +94,7 @@ fn one_after_another(
 impl Sum {
     fn take(&mut self, plan: &Plan, outcome: &Outcome) {
         self.tally.add(&outcome.tally);
+        self.spreads.iter_mut().for_each(|spread| spread.note(&outcome.tally));
         if plan.single || !outcome.findings.is_empty() {
             self.clear_line();
             // Whoever reads may have gone: the exit code says the same.
@@ -134,6 +136,7 @@ impl Sum {
                 "seconds": seconds,
                 "failed": self.failed,
                 "tally": self.tally.to_json(),
+                "spread": self.spreads.iter().map(Spread::to_json).collect::<Vec<_>>(),
             });
             let _ = writeln!(stdout(), "{total}");
             return;
@@ -146,6 +149,12 @@ impl Sum {
             _ => Vec::new(),
         };
         let _ = writeln!(stdout(), "{}", done.join(", "));
+        let spread = |spread: &Spread| {
+            let Spread { kind, seeds, least, .. } = spread;
+            format!("{kind} in {seeds} (least: {})", least.unwrap_or_default())
+        };
+        let spreads: Vec<String> = self.spreads.iter().map(spread).collect();
+        let _ = writeln!(stdout(), "of {seeds} seeds {}", spreads.join(", "));
         let _ = match &self.failed[..] {
             [] => {
                 writeln!(stdout(), "summary: {seeds} seeds simulated in {seconds:.1} s, and everything held")

@@ -5,11 +5,13 @@
 //! stopped, or have nothing under way.
 
 mod accounted;
+mod fates;
 mod journals;
 mod once;
 mod ordered;
 mod outputs;
 mod replayed;
+mod returned;
 mod settled;
 mod ticked;
 mod violation;
@@ -61,12 +63,14 @@ pub fn check_all(log: &Arc<dyn Log>, watched: &[Watched], terms: &Terms) -> Resu
         return Ok(found);
     }
     let mut scanner = Scanner::new(Arc::clone(log))?;
+    found.extend(returned::check(log, &mut scanner)?);
     for worker in watched {
         let journals = Journals::read(log, &mut scanner, worker)?;
         let outputs = Outputs::read(log, &mut scanner, worker)?;
         found.extend(accounted::check(log, worker)?);
         found.extend(once::check(&journals, &outputs));
         found.extend(ordered::check(&outputs));
+        found.extend(fates::check(log, &mut scanner, worker)?);
         found.extend(ticked::check(worker, &journals, &outputs));
         found.extend(replayed::check(log, worker, terms)?);
     }

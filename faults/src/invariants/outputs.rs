@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tapewatch_consumers::outbox::FROM;
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::{Log, LogError, RecordRef, TopicPartition};
+use tapewatch_schemas::catalogue::{is_redrive, source_of};
 use tapewatch_schemas::events::Occasion;
 use tapewatch_schemas::{Codec, Event, Time, WorkerName};
 
@@ -88,12 +89,13 @@ impl Outputs {
     }
 }
 
-/// Where each derived input record of a worker stands, by its id.
+/// Where each derived input record of a worker stands, by its id; nowhere if it came back, and was not taken in its
+/// turn.
 fn origins(
     log: &Arc<dyn Log>,
     scanner: &mut Scanner,
     watched: &Watched,
-) -> Result<HashMap<String, (TopicPartition, i64)>, LogError> {
+) -> Result<HashMap<String, Option<(TopicPartition, i64)>>, LogError> {
     let (plan, codec) = (&watched.plan, &watched.plan.inspector.codec);
     let mut found = HashMap::new();
     if plan.inspector.upstream.is_empty() {
@@ -103,9 +105,12 @@ fn origins(
         for partition in 0..info.partitions {
             let at = TopicPartition::new(info.name.clone(), partition);
             scanner.scan::<LogError>(&at, 0, |record| {
-                let event = codec.decode(at.topic.as_str(), record.value.unwrap_or_default());
+                let event = codec.decode(source_of(at.topic.as_str()), record.value.unwrap_or_default());
                 if let Some(id) = event.ok().and_then(|event| event.record_id()) {
-                    found.entry(id.to_string()).or_insert((at.clone(), record.offset));
+                    let first = found.entry(id.to_string()).or_insert(Some((at.clone(), record.offset)));
+                    if is_redrive(at.topic.as_str()) {
+                        *first = None;
+                    }
                 }
                 Ok(())
             })?;
@@ -117,7 +122,7 @@ fn origins(
 /// Outputs in the making.
 struct Reading<'a> {
     codec: &'a Codec,
-    origins: HashMap<String, (TopicPartition, i64)>,
+    origins: HashMap<String, Option<(TopicPartition, i64)>>,
     known: HashMap<TopicPartition, u32>,
     outputs: Outputs,
 }
@@ -145,7 +150,7 @@ impl Reading<'_> {
     /// The record that a cause names, if it is one.
     fn source(&mut self, cause: &str) -> Option<(u32, i64)> {
         let (at, offset) = match self.origins.get(cause) {
-            Some((at, offset)) => (at.clone(), *offset),
+            Some(first) => first.clone()?,
             None => named(cause)?,
         };
         let sources = &mut self.outputs.sources;

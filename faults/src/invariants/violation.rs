@@ -12,14 +12,18 @@ pub enum Invariant {
     /// Consumed = processed + dead-lettered + skipped, by an independent count; and the group stands where
     /// the journal does.
     Accounted,
-    /// Every output that the journal counts is there for a committed reader, once.
+    /// Every output that the journal counts is there for a committed reader, once; and no record is processed
+    /// twice, whether or not it was a dead letter in between.
     Once,
     /// Replay gives every byte again.
     Replayed,
     /// Every partition can be read to its end: no transaction was left open.
     Settled,
-    /// Outputs of a key stand in the order of their steps, and steps take each source in its order.
+    /// Outputs of a key stand in the order of their steps, and steps take each source in its order; where keys are
+    /// held, a key's records are processed as they were published first.
     Ordered,
+    /// Every dead letter that the audit journal names was sent back, once, and no other.
+    Returned,
     /// Every deadline has been met, once.
     Ticked,
 }
@@ -33,6 +37,7 @@ impl Invariant {
             Self::Replayed => "replayed",
             Self::Settled => "settled",
             Self::Ordered => "ordered",
+            Self::Returned => "returned",
             Self::Ticked => "ticked",
         }
     }

@@ -67,7 +67,7 @@ pub(super) fn compare(
 fn without_faults(scenario: &Scenario, variant: &Variant) -> Result<Result<Arc<dyn Log>, Finding>, LogError> {
     let clockwork = Arc::new(Clockwork::default());
     let log = fresh_log(scenario, variant, &clockwork)?;
-    let codec = &variant.workers[FIRST].plan.inspector.codec;
+    let codec = &variant.worker(FIRST).inspector.codec;
     let mut supply = Supply::new(scenario, &*log, codec)?;
     let mut feeder = log.writer("supply")?;
     while supply.given < scenario.slices {
@@ -95,7 +95,7 @@ fn without_faults(scenario: &Scenario, variant: &Variant) -> Result<Result<Arc<d
 }
 
 fn written(log: &Arc<dyn Log>, variant: &Variant) -> Result<Written, LogError> {
-    let plan = &variant.workers[FIRST].plan;
+    let plan = variant.worker(FIRST);
     let codec = &plan.inspector.codec;
     let mut scanner = Scanner::new(Arc::clone(log))?;
     let mut written = Written::new();

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tapewatch_consumers::plan::WorkerPlan;
 use tapewatch_consumers::stage::StageCell;
-use tapewatch_consumers::worker::Turn;
+use tapewatch_consumers::worker::{SkipError, Turn};
 use tapewatch_consumers::{Hosting, Worker, WorkerError};
-use tapewatch_eventlog::Log;
 use tapewatch_eventlog::faults::{FaultyLog, Plan};
+use tapewatch_eventlog::{Log, TopicPartition};
 
 use super::finding::Finding;
 use super::time::{Clockwork, Host};
@@ -118,18 +118,39 @@ impl Instance {
                 trace.line(format_args!("{} {turn:?}", self.plan.instance));
                 (turn, found)
             }
-            Ok(turn) => {
-                trace.line(format_args!("{} is fenced", self.plan.instance));
-                // As its process does: it leaves before anything of it is opened anew.
-                let left = self.running.take().map(Worker::stop);
-                let error = left.and_then(Result::err);
-                (turn, found.or(error.and_then(|error| self.ended(&error, trace))))
-            }
+            Ok(turn) => (turn, found.or(self.leave(trace))),
             Err(error) => {
                 self.running = None;
                 (Turn::Busy, found.or(self.ended(&error, trace)))
             }
         }
+    }
+
+    /// Someone skips what stands before an open breaker.
+    pub(super) fn skip(&mut self, at: &TopicPartition, trace: &mut Trace) -> Option<Finding> {
+        let worker = self.running.as_mut()?;
+        let done = worker.skip_breaker(at, None, "operator", "it is junk");
+        let fenced = worker.is_fenced();
+        trace.line(format_args!("{}: someone skips what stands before {at}: {done:?}", self.plan.instance));
+        match done {
+            _ if fenced => self.leave(trace),
+            Err(SkipError::Worker(error)) => {
+                self.running = None;
+                self.ended(&error, trace)
+            }
+            Err(SkipError::Feed(error)) if !error.to_string().contains("injected") => {
+                let (instance, why) = (self.plan.instance.clone(), error.to_string());
+                Some(Finding::Stopped { instance, why })
+            }
+            _ => None,
+        }
+    }
+
+    /// Its name is another's: it leaves before anything of it is opened anew, as its process does.
+    fn leave(&mut self, trace: &mut Trace) -> Option<Finding> {
+        trace.line(format_args!("{} is fenced", self.plan.instance));
+        let error = self.running.take().map(Worker::stop).and_then(Result::err);
+        error.and_then(|error| self.ended(&error, trace))
     }
 
     /// A membership is over. A finding, unless it is for a reason that was made here.

@@ -6,6 +6,7 @@
 //! inputs, and every invariant must hold.
 
 mod comparing;
+mod desk;
 mod finding;
 mod instance;
 mod outcome;
@@ -28,7 +29,7 @@ use tapewatch_eventlog::faults::{Fault, Op};
 use tapewatch_eventlog::{LogError, TopicPartition};
 
 pub use self::finding::Finding;
-pub use self::outcome::{Outcome, Tally};
+pub use self::outcome::{Outcome, Spread, Tally};
 pub use self::scenario::Scenario;
 pub use self::stock::Stock;
 
@@ -70,7 +71,7 @@ fn run(seed: u64, stock: &Stock, keep: bool) -> Result<Outcome, LogError> {
     }
     if world.found.is_empty() {
         let terms = Terms { settled_within: Duration::from_secs(1), other_versions: false };
-        let broken = check_all(&world.log, &variant.workers, &terms)?;
+        let broken = check_all(&world.log, &variant.watched(&scenario), &terms)?;
         world.found.extend(broken.into_iter().map(Finding::Broken));
     }
     if world.found.is_empty() && scenario.promised {
@@ -118,7 +119,7 @@ impl World<'_> {
         let mut tally = Tally { seeds: 1, ..self.tally };
         let spoilt = self.supply.spoilt;
         (tally.duplicates, tally.poison) = (spoilt.duplicates, spoilt.poison);
-        (tally.bursts, tally.late) = (spoilt.bursts, spoilt.late);
+        (tally.bursts, tally.late, tally.early) = (spoilt.bursts, spoilt.late, spoilt.early);
         for injected in self.instances.iter().flat_map(|instance| instance.faults.injected()) {
             match (injected.op, injected.fault) {
                 (Op::Commit, Fault::Abort) => tally.aborted += 1,

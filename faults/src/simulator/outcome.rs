@@ -33,6 +33,8 @@ pub struct Tally {
     pub outputs: u64,
     /// Memberships that began.
     pub joins: u64,
+    /// Tasks that moved from one process to another.
+    pub moved: u64,
     /// Processes killed, by hand or between the write of a byte and its answer.
     pub deaths: u64,
     /// Commits whose outcome was unknown.
@@ -51,6 +53,14 @@ pub struct Tally {
     pub seeks: u64,
     /// Breakers closed by hand.
     pub resumed: u64,
+    /// What stands before open breakers, skipped by hand.
+    pub skipped: u64,
+    /// Dead letters sent back, or given up.
+    pub returned: u64,
+    /// Times that someone was cut off at it.
+    pub cut_off: u64,
+    /// Keys released by hand.
+    pub released: u64,
     /// Records sent twice.
     pub duplicates: u64,
     /// Records that no schema fits.
@@ -59,6 +69,52 @@ pub struct Tally {
     pub bursts: u64,
     /// Late records.
     pub late: u64,
+    /// Records of a time to come, which is there when they come back.
+    pub early: u64,
+}
+
+/// How often a seed had something.
+type Times = fn(&Tally) -> u64;
+
+/// What is counted by seeds: whether they have it at all.
+const KINDS: [(&str, Times); 6] = [
+    ("crashes", |tally| tally.deaths),
+    ("rebalances", |tally| tally.moved),
+    ("torn commits", |tally| tally.unknown),
+    ("duplicates", |tally| tally.duplicates),
+    ("poison", |tally| tally.poison),
+    ("redrives", |tally| tally.returned),
+];
+
+/// In how many seeds a kind of trouble occurred.
+#[derive(Clone, Copy, Debug)]
+pub struct Spread {
+    /// What.
+    pub kind: &'static str,
+    /// Seeds that had it.
+    pub seeds: u64,
+    /// The least number of times that a seed had it; none before the first seed.
+    pub least: Option<u64>,
+    of: Times,
+}
+
+impl Spread {
+    /// Every kind, before the first seed.
+    pub fn each() -> [Self; KINDS.len()] {
+        KINDS.map(|(kind, of)| Self { kind, seeds: 0, least: None, of })
+    }
+
+    /// Counts a seed.
+    pub fn note(&mut self, seed: &Tally) {
+        let times = (self.of)(seed);
+        self.seeds += u64::from(times > 0);
+        self.least = Some(self.least.map_or(times, |least| least.min(times)));
+    }
+
+    /// For a program to read.
+    pub fn to_json(&self) -> Value {
+        json!({ "kind": self.kind, "seeds": self.seeds, "least": self.least })
+    }
 }
 
 macro_rules! each {
@@ -77,4 +133,4 @@ macro_rules! each {
     };
 }
 
-each!(seeds compared records outputs joins deaths unknown aborted unread holds doubles jumps seeks resumed duplicates poison bursts late);
+each!(seeds compared records outputs joins moved deaths unknown aborted unread holds doubles jumps seeks resumed skipped returned cut_off released duplicates poison bursts late early);

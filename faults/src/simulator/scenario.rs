@@ -27,6 +27,13 @@ pub struct Scenario {
     /// True if the outputs must be those of a run without faults: the merge rests on promises alone, and none
     /// of them is broken.
     pub promised: bool,
+    /// True if keys are held behind their dead letters.
+    pub hold: bool,
+    /// The most keys that a task holds.
+    pub max_held: usize,
+    /// How often someone sends dead letters back, or skips what stands before a breaker, in ten thousand steps; if
+    /// ever, all of them have come back in the end.
+    pub returns: u64,
     /// True if nobody moves positions.
     pub no_seek: bool,
     /// Clocks that jump.
@@ -60,8 +67,14 @@ impl Scenario {
         let random = &mut random;
         let tape = random.chance(6_000);
         let promised = tape && random.chance(6_000);
-        let rate =
-            |random: &mut Random, most: u64| if random.chance(3_000) { 0 } else { random.below(most) as u32 };
+        // Numbers of their own: what seeds meant before there was this is what they mean still.
+        let mut letters = Random::of(seed, "letters");
+        let (hold, held) = (letters.chance(4_000), *letters.pick(&[1, 2, 100]));
+        let returns = if letters.chance(6_000) && !promised { letters.within(40, 300) } else { 0 };
+        // Some of each in every seed; of some kinds hardly any, so that they do not hide the others.
+        let rate = |random: &mut Random, most: u64| {
+            if random.chance(3_000) { 1 } else { 1 + random.below(most) as u32 }
+        };
         Self {
             seed,
             tape,
@@ -71,6 +84,10 @@ impl Scenario {
             slices: random.within(12, 30),
             slice: random.within(6, 20),
             promised,
+            hold,
+            // Whoever waits for a key to be released waits for ever where nothing comes back.
+            max_held: if returns > 0 { held } else { 100 },
+            returns,
             no_seek: promised || random.chance(7_000),
             jumps: random.chance(4_000),
             max_records: *random.pick(&[3, 20, 60, 1_000]),

@@ -39,9 +39,10 @@ pub struct Stock(Vec<Variant>);
 pub(super) struct Variant {
     tape: bool,
     partitions: u32,
+    hold: bool,
     pub(super) topics: Vec<TopicSpec>,
     /// In the pipeline's order.
-    pub(super) workers: Vec<Watched>,
+    workers: Vec<Watched>,
 }
 
 impl Stock {
@@ -53,15 +54,17 @@ impl Stock {
         let mut variants = Vec::new();
         for tape in [true, false] {
             for partitions in PARTITIONS {
-                variants.push(Variant::new(tape, partitions)?);
+                for hold in [true, false] {
+                    variants.push(Variant::new(tape, partitions, hold)?);
+                }
             }
         }
         Ok(Self(variants))
     }
 
     pub(super) fn of(&self, scenario: &Scenario) -> &Variant {
-        let fits =
-            |variant: &&Variant| variant.tape == scenario.tape && variant.partitions == scenario.partitions;
+        let drawn = (scenario.tape, scenario.partitions, scenario.hold);
+        let fits = |variant: &&Variant| (variant.tape, variant.partitions, variant.hold) == drawn;
         self.0.iter().find(fits).expect("a scenario draws from the variants that there are")
     }
 
@@ -72,8 +75,9 @@ impl Stock {
 }
 
 impl Variant {
-    fn new(tape: bool, partitions: u32) -> Result<Self, LogError> {
+    fn new(tape: bool, partitions: u32, hold: bool) -> Result<Self, LogError> {
         let own = [
+            ("DEAD_LETTERS__ON_DEAD_LETTER", if hold { "hold_key" } else { "continue" }.to_owned()),
             ("TOPICS__PARTITIONS", partitions.to_string()),
             ("RUNTIME__CLOCK", if tape { "tape" } else { "wall" }.to_owned()),
             ("RUNTIME__HEARTBEAT_EVERY", if tape { "4s" } else { "1s" }.to_owned()),
@@ -85,13 +89,27 @@ impl Variant {
         let log = open("sqlite::memory:", &OpenOptions::default())?;
         let topics = workers::topic_specs(&settings);
         log.create(&topics)?;
-        Ok(Self { tape, partitions, topics, workers: Watched::all(&settings, &*log)? })
+        let workers = Watched::all(&settings, &*log)?;
+        Ok(Self { tape, partitions, hold, topics, workers })
+    }
+
+    /// The workers as the scenario has them.
+    pub(super) fn watched(&self, scenario: &Scenario) -> Vec<Watched> {
+        let mut workers = self.workers.clone();
+        workers.iter_mut().for_each(|watched| watched.plan.blueprint.hold.most = scenario.max_held);
+        workers
+    }
+
+    /// The plan that is the same for all instances of a worker.
+    pub(super) fn worker(&self, worker: usize) -> &WorkerPlan {
+        &self.workers[worker].plan
     }
 
     /// The plan of an instance, with the scenario's bounds.
     pub(super) fn plan(&self, worker: usize, instance: &str, scenario: &Scenario) -> WorkerPlan {
         let mut plan = self.workers[worker].plan.clone();
         instance.clone_into(&mut plan.instance);
+        plan.blueprint.hold.most = scenario.max_held;
         plan.runtime.max_records = scenario.max_records;
         plan.runtime.lane_records = scenario.lane_records;
         plan.runtime.linger = scenario.linger;

@@ -12,7 +12,7 @@ use crate::tape::{Fill, Tape, poison};
 
 /// Where tapes begin; under the tape's clock no other time is known.
 const TAPE_BEGINS: Time = Time(1_600_000_000_000_000);
-const PORTFOLIOS: [&str; 6] = ["p0", "p1", "p2", "p3", "p4", "p5"];
+pub(super) const PORTFOLIOS: [&str; 6] = ["p0", "p1", "p2", "p3", "p4", "p5"];
 const SYMBOLS: [&str; 3] = ["BTC-USD", "ETH-USD", "SOL-USD"];
 
 /// What was written that should not have been.
@@ -20,8 +20,11 @@ const SYMBOLS: [&str; 3] = ["BTC-USD", "ETH-USD", "SOL-USD"];
 pub(super) struct Spoilt {
     pub(super) duplicates: u64,
     pub(super) poison: u64,
+    /// Records in bursts, and others that no schema fits.
+    pub(super) bad: u64,
     pub(super) bursts: u64,
     pub(super) late: u64,
+    pub(super) early: u64,
 }
 
 /// Writes slices. Under the tape's clock they are the same ones whenever they are asked for.
@@ -30,6 +33,8 @@ pub(super) struct Supply {
     random: Random,
     on_tape: bool,
     promised: bool,
+    /// True if keys are held, or letters come back: whose letters they are matters then.
+    returning: bool,
     slice: u64,
     /// How many slices there were.
     pub(super) given: u64,
@@ -43,6 +48,7 @@ impl Supply {
             random: Random::of(scenario.seed, "supply"),
             on_tape: scenario.tape,
             promised: scenario.promised,
+            returning: scenario.hold || scenario.returns > 0,
             slice: scenario.slice,
             given: 0,
             spoilt: Spoilt::default(),
@@ -94,6 +100,11 @@ impl Supply {
         Round { records, offsets: Vec::new() }
     }
 
+    /// The partition that a key belongs to.
+    pub(super) fn partition(&self, topic: &str, key: &str) -> i32 {
+        self.tape.partition(topic, key)
+    }
+
     /// The time at which a slice begins.
     fn begin(&mut self, wall: Time) -> Time {
         if !self.on_tape {
@@ -118,6 +129,9 @@ impl Supply {
             let late = Time(now.0 - i64::try_from(back.as_micros()).unwrap_or(0));
             self.tape.now = if self.promised { late.max(began) } else { late };
             self.spoilt.late += 1;
+        } else if self.returning && !self.on_tape && self.random.chance(300) {
+            self.tape.now = now + Duration::from_millis(self.random.within(5_500, 12_000));
+            self.spoilt.early += 1;
         }
         let portfolio = *self.random.pick(&PORTFOLIOS);
         let symbol = *self.random.pick(&SYMBOLS);
@@ -138,11 +152,14 @@ impl Supply {
     /// A producer sends a record twice. Before a later one of its partition, whose sequence number tells when
     /// both are there.
     fn duplicate(&mut self, records: &mut Vec<OutRecord>) {
-        let at = self.random.below(records.len() as u64) as usize;
-        let again = records[..at].iter().rfind(|record| record.target == records[at].target).cloned();
-        if let Some(again) = again {
-            records.insert(at, again);
-            self.spoilt.duplicates += 1;
+        for _ in 0..10 {
+            let at = self.random.below(records.len() as u64) as usize;
+            let again = records[..at].iter().rfind(|record| record.target == records[at].target).cloned();
+            if let Some(again) = again {
+                records.insert(at, again);
+                self.spoilt.duplicates += 1;
+                return;
+            }
         }
     }
 
@@ -153,18 +170,33 @@ impl Supply {
             let at = self.random.below(records.len() as u64) as usize;
             let target = records[at].target.clone();
             if records[..at].iter().any(|record| record.target == target) {
-                records.insert(at, poison(target));
+                let bad = self.bad(&records[at]);
+                records.insert(at, bad);
                 self.spoilt.poison += 1;
+                self.spoilt.bad += 1;
                 return;
             }
         }
     }
 
+    /// A bad record in the place of a good one.
+    fn bad(&self, like: &OutRecord) -> OutRecord {
+        let bad = poison(like.target.clone());
+        if self.returning { OutRecord { key: like.key.clone(), ..bad } } else { bad }
+    }
+
     fn burst(&mut self, records: &mut Vec<OutRecord>) {
         let at = self.random.below(records.len() as u64) as usize;
-        let bad = poison(records[at].target.clone());
+        // Of all keys that there are, where that matters.
+        let same = |record: &&OutRecord| self.returning && record.target == records[at].target;
+        let mut like: Vec<&OutRecord> = records.iter().filter(same).collect();
+        if like.is_empty() {
+            like.push(&records[at]);
+        }
         let count = self.random.within(6, 30) as usize;
-        records.splice(at..at, std::iter::repeat_n(bad, count));
+        let bad: Vec<OutRecord> = like.into_iter().cycle().take(count).map(|like| self.bad(like)).collect();
+        self.spoilt.bad += bad.len() as u64;
+        records.splice(at..at, bad);
         self.spoilt.bursts += 1;
     }
 }

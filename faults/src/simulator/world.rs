@@ -1,14 +1,17 @@
 //! A simulated world: one log, one time, and processes that come and go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapewatch_consumers::Worker;
 use tapewatch_consumers::seek::{self, Request, SeekError, Target};
 use tapewatch_consumers::worker::Turn;
 use tapewatch_eventlog::faults::{Fault, Op, Plan, Rates};
 use tapewatch_eventlog::{Log, LogError, OpenOptions, Round, TopicPartition, Writer, open};
 use tapewatch_schemas::catalogue::EXEC_REPORTS;
 
+use super::desk::Desk;
 use super::finding::Finding;
 use super::instance::Instance;
 use super::outcome::Tally;
@@ -33,8 +36,11 @@ pub(super) struct World<'a> {
     pub(super) trace: Trace,
     pub(super) tally: Tally,
     pub(super) found: Vec<Finding>,
+    pub(super) desk: Desk,
     feeder: Box<dyn Writer>,
     random: Random,
+    /// Which instance had a task last, by worker and task.
+    pub(super) owners: BTreeMap<(usize, i32), usize>,
 }
 
 /// A log in memory on which one thread does all.
@@ -63,18 +69,33 @@ impl<'a> World<'a> {
         let mut instances = Vec::new();
         for (worker, count) in scenario.instances.into_iter().enumerate() {
             for number in 0..count {
-                let name = &variant.workers[worker].plan.worker;
+                let name = &variant.worker(worker).worker;
                 let plan = variant.plan(worker, &format!("{name}-{number}"), scenario);
                 let faults = Plan::seeded(random.next(), scenario.rates);
                 let after = scenario.answered_after;
                 instances.push(Instance::new((worker, plan), &log, faults, &clockwork, after));
             }
         }
-        let codec = &variant.workers[FIRST].plan.inspector.codec;
+        let codec = &variant.worker(FIRST).inspector.codec;
         let supply = Supply::new(scenario, &*log, codec)?;
         let feeder = log.writer("supply")?;
         let (tally, found) = (Tally::default(), Vec::new());
-        Ok(Self { scenario, log, clockwork, instances, supply, trace, tally, found, feeder, random })
+        let desk = Desk::new(scenario, &log, &variant.worker(FIRST).blueprint.hold.topics);
+        let owners = BTreeMap::new();
+        Ok(Self {
+            scenario,
+            log,
+            clockwork,
+            instances,
+            supply,
+            trace,
+            tally,
+            found,
+            desk,
+            feeder,
+            random,
+            owners,
+        })
     }
 
     /// Everything that happens before all heals.
@@ -134,11 +155,18 @@ impl<'a> World<'a> {
             ]);
             self.instances.iter().for_each(|instance| instance.faults.inject(Op::Commit, fault));
         } else if step == at(40) {
-            self.kill(FIRST);
+            // One that runs: in every seed there is a crash.
+            let running = self.instances.iter().position(|one| one.worker == FIRST && one.is_up());
+            if running.is_none() {
+                self.start(FIRST);
+            }
+            self.kill(running.unwrap_or(FIRST));
         } else if step == at(50) {
             self.stop(1);
         } else if step == at(70) && !self.scenario.no_seek {
             self.seek()?;
+        } else if self.desk.chance(self.scenario.returns) {
+            if self.desk.chance(2_000) { self.skip_breaker(index) } else { self.send_some_back() }
         } else if self.random.chance(self.scenario.deaths) {
             self.kill(index);
         } else if self.random.chance(self.scenario.stops) {
@@ -195,6 +223,11 @@ impl<'a> World<'a> {
         }
         let (turn, found) = instance.turn(&mut self.trace);
         self.found.extend(found);
+        let (worker, running) = (instance.worker, instance.worker());
+        for task in running.into_iter().flat_map(Worker::tasks) {
+            let before = self.owners.insert((worker, task.core.partition()), index);
+            self.tally.moved += u64::from(before.is_some_and(|before| before != index));
+        }
         turn == Turn::Busy
     }
 

@@ -9,7 +9,7 @@ use tapewatch_eventlog::{
     Polled, Publisher, Reader, Round, TopicInfo, TopicPartition, TopicSpec, Writer,
 };
 use tapewatch_schemas::Time;
-use tapewatch_schemas::catalogue::EXEC_REPORTS;
+use tapewatch_schemas::catalogue::{EXEC_REPORTS, is_redrive};
 
 /// What is done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub enum Bug {
     SkippedRecord,
     /// Two records of one key are taken in the wrong order.
     SwappedRecords,
+    /// A dead letter is sent back twice.
+    DoubledReturn,
+    /// A dead letter that is named as sent back is not.
+    MissingReturn,
     /// A transaction was left open: a partition has more than a committed reader sees.
     OpenTransaction,
 }
@@ -67,6 +71,8 @@ impl<T: ?Sized> Buggy<T> {
 fn spoil_round(bug: Bug, round: &mut Round) -> bool {
     let outputs: Vec<usize> =
         (0..round.records.len()).filter(|index| is_output(&round.records[*index])).collect();
+    let returns: Vec<usize> =
+        (0..round.records.len()).filter(|index| is_return(&round.records[*index])).collect();
     match bug {
         Bug::NoOffsets => {
             round.offsets.clear();
@@ -94,12 +100,25 @@ fn spoil_round(bug: Bug, round: &mut Round) -> bool {
                 true
             })
         }
+        Bug::DoubledReturn => returns.first().is_some_and(|&index| {
+            let again = round.records[index].clone();
+            round.records.insert(index + 1, again);
+            true
+        }),
+        Bug::MissingReturn => returns.last().is_some_and(|&index| {
+            round.records.remove(index);
+            true
+        }),
         _ => false,
     }
 }
 
 fn is_output(record: &OutRecord) -> bool {
     record.headers.iter().any(|(name, _)| name == FROM)
+}
+
+fn is_return(record: &OutRecord) -> bool {
+    is_redrive(record.target.topic.as_str())
 }
 
 /// The batch without a record, or with two of one key in the wrong order; none if it has no such.

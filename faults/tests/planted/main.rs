@@ -13,8 +13,9 @@ use std::time::Duration;
 use bugs::{Bug, BuggyLog};
 use rusqlite::Connection;
 use tapewatch_config::Settings;
+use tapewatch_consumers::redrive::{Filter, LetterId, Repair, Repairs, Request, redrive};
 use tapewatch_consumers::{Worker, workers};
-use tapewatch_eventlog::{Log, OpenOptions, Round, TopicPartition, open};
+use tapewatch_eventlog::{Log, OpenOptions, OutRecord, Round, TopicPartition, open};
 use tapewatch_faults::invariants::{Invariant, Terms, Violation, Watched, check_all};
 use tapewatch_faults::tape::{Fill, Tape, poison};
 use tapewatch_schemas::catalogue::{ALERTING, EXEC_REPORTS, MARKET_DATA, RISK};
@@ -159,6 +160,59 @@ fn outputs_of_a_key_in_the_wrong_order() {
 #[test]
 fn records_of_a_key_in_the_wrong_order() {
     demand(&planted(Bug::SwappedRecords, 3), Invariant::Ordered, "after step");
+}
+
+/// A letter about a fill of the second partition comes back, repaired, over a log with a bug, and is taken.
+fn sent_back(bug: Option<Bug>) -> Vec<Violation> {
+    let settings = settings();
+    let log = taped("sqlite::memory:", &settings);
+    work(&log, &settings, false);
+    let codec = Arc::new(Codec::new(&[]).unwrap());
+    let mut tape = Tape::new(&*log, codec, Time::from_secs(1_700_000_400)).unwrap();
+    let portfolio =
+        (0..7).map(|number| format!("p{number}")).find(|key| tape.partition(EXEC_REPORTS, key) == 1);
+    let fill = Fill { portfolio: portfolio.as_deref().unwrap(), symbol: "BTC-USD", quantity: 1, price: 100 };
+    let OutRecord { key, value, .. } = tape.fill(fill);
+    let letters =
+        [(LetterId { partition: 1, letter: 0, behind: None }, Repair { line: 1, target: 1, key, value })]
+            .into();
+    let request = Request {
+        topic: EXEC_REPORTS.into(),
+        filter: Filter::default(),
+        max_attempts: 10,
+        discard: false,
+        repairs: Some(Repairs { file: "test".into(), letters }),
+        in_order: false,
+        who: "ann".into(),
+        why: "it is repaired".into(),
+    };
+    let desk: Arc<dyn Log> = match bug {
+        Some(bug) => Arc::new(BuggyLog::new(Arc::clone(&log), bug, 1)),
+        None => Arc::clone(&log),
+    };
+    assert_eq!(redrive(&desk, &request, &mut |_| true).unwrap().sent, 1);
+    work(&log, &settings, false);
+    check(&log, &settings)
+}
+
+#[test]
+fn a_letter_that_comes_back_breaks_nothing() {
+    let found = sent_back(None);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_letter_sent_back_twice() {
+    let found = sent_back(Some(Bug::DoubledReturn));
+    demand(&found, Invariant::Returned, "was sent back again");
+    demand(&found, Invariant::Once, "was processed by step");
+}
+
+#[test]
+fn a_letter_named_as_sent_back_that_is_not() {
+    let found = sent_back(Some(Bug::MissingReturn));
+    demand(&found, Invariant::Returned, "0 of its records were sent back");
+    assert_eq!(broken(&found), BTreeSet::from([Invariant::Returned]), "{found:#?}");
 }
 
 #[test]
