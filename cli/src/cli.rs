@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    breaker, config, demo, dlq, journal, model, play, produce, registry, replay, seek, status, tail, topics,
-    up, verify_journal,
+    breaker, config, demo, dlq, halt, journal, model, play, produce, registry, replay, seek, status, tail,
+    topics, up, verify_journal,
 };
 use crate::{CliError, Context, exit};
 
@@ -67,6 +67,9 @@ pub enum Command {
     /// Close an open circuit breaker: what stands before it is read again, or given up
     #[command(subcommand)]
     Breaker(breaker::Command),
+    /// Halt trading in a scope, let it trade again, or list what is in force
+    #[command(subcommand)]
+    Halt(halt::Command),
     /// Check or register this release's schemas in a schema registry
     #[command(subcommand)]
     Registry(registry::Command),
@@ -111,6 +114,7 @@ impl Command {
             Self::Up(args) => up::run(args, context),
             Self::Play(args) => play::run(args, context),
             Self::Breaker(command) => breaker::run(command, context),
+            Self::Halt(command) => halt::run(command, context),
             Self::Registry(command) => registry::run(command, context),
             Self::Produce(args) => produce::run(args, context),
             Self::Tail(args) => tail::run(args, context),

@@ -20,6 +20,8 @@ pub struct Alerting {
     pub max_sources: u32,
     /// How long a young portfolio may lack something without an alert.
     pub grace: Grace,
+    /// Who may end a halt.
+    pub control: Control,
     /// The rules, in their order.
     pub rules: Vec<Rule>,
 }
@@ -33,6 +35,36 @@ pub struct Grace {
     /// While the reason is that a window is still filling.
     #[serde(serialize_with = "micros")]
     pub warming_up: Duration,
+}
+
+/// Who may end a halt. Whoever may write to `control.requests.v1` may begin one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Control {
+    /// The role that lowering a level needs.
+    pub resume_role: String,
+    /// The people that are known.
+    pub people: Vec<Person>,
+}
+
+/// A person who may ask for more than a halt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Person {
+    /// The name that requests give.
+    pub name: String,
+    /// Their roles.
+    pub roles: Vec<String>,
+}
+
+impl Control {
+    fn read(section: &mut Section<'_>) -> Self {
+        let word = |word: &String| !word.trim().is_empty();
+        let people = section.groups("people", |one| Person {
+            name: one.get_if("name", word, "a name"),
+            roles: one.values("roles", word, "a role's name"),
+        });
+        refuse_doubles(section, "people", "name", people.iter().map(|person| person.name.as_str()));
+        Self { resume_role: section.get_if("resume_role", word, "a role's name"), people }
+    }
 }
 
 impl Alerting {
@@ -56,6 +88,7 @@ impl Alerting {
                 missing: group.get("missing"),
                 warming_up: group.get("warming_up"),
             }),
+            control: section.group("control", Control::read),
             rules,
         }
     }

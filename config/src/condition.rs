@@ -1,4 +1,4 @@
-//! When a rule's alert stands: `on = "measure" | "limit" | "health" | "silence"` and what goes with it.
+//! When a rule's alert stands: `on = "measure" | "limit" | "health" | "silence" | "halt"` and what goes with it.
 
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ choice! {
         Health = "health",
         /// How long a source has sent no heartbeat.
         Silence = "silence",
+        /// What trading is allowed to do.
+        Halt = "halt",
     }
 }
 
@@ -78,6 +80,17 @@ choice! {
     }
 }
 
+choice! {
+    /// How much trading is restricted, at least.
+    Restriction {
+        /// It may only reduce.
+        #[default]
+        ReduceOnly = "reduce_only",
+        /// It is halted.
+        Halt = "halt",
+    }
+}
+
 /// When a rule's alert stands.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "on", rename_all = "snake_case")]
@@ -115,6 +128,13 @@ pub enum Condition {
         #[serde(serialize_with = "micros")]
         longest: Duration,
     },
+    /// Trading in a scope is restricted.
+    Halt {
+        /// At least so much.
+        at_least: Restriction,
+        /// True if it is an alert only until a trading system acknowledges it.
+        unacknowledged: bool,
+    },
 }
 
 impl Condition {
@@ -125,13 +145,14 @@ impl Condition {
             Self::Limit { .. } => On::Limit,
             Self::Health { .. } => On::Health,
             Self::Silence { .. } => On::Silence,
+            Self::Halt { .. } => On::Halt,
         }
     }
 
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
         let on = section.get("on");
         if section.is_described() {
-            for kind in [On::Measure, On::Limit, On::Health, On::Silence] {
+            for kind in [On::Measure, On::Limit, On::Health, On::Silence, On::Halt] {
                 Self::of(kind, section);
             }
         }
@@ -149,6 +170,10 @@ impl Condition {
             },
             On::Silence => Self::Silence {
                 longest: section.get_if("longest", |span: &Duration| !span.is_zero(), "a duration above 0"),
+            },
+            On::Halt => Self::Halt {
+                at_least: section.optional("at_least").unwrap_or_default(),
+                unacknowledged: section.optional("unacknowledged").unwrap_or_default(),
             },
         }
     }

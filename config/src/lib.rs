@@ -33,14 +33,14 @@ mod value;
 mod variables;
 mod version;
 
-pub use alerting::{Alerting, Grace};
+pub use alerting::{Alerting, Control, Grace, Person};
 pub use breaker::Breaker;
-pub use condition::{Comparison, Condition, HealthKind, HealthStatus, LimitStatus, On};
+pub use condition::{Comparison, Condition, HealthKind, HealthStatus, LimitStatus, On, Restriction};
 pub use day::{Day, Zone};
 pub use dead_letters::{DeadLetters, HOLDABLE, OnDeadLetter};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use instruments::Instrument;
-pub use limit::Limit;
+pub use limit::{Action, Limit};
 pub use log::{Kafka, Log, Mechanism, Sasl, Security};
 pub use producer::{Producer, Spool};
 pub use registry::{Edge, Registry, Subjects};

@@ -4,6 +4,20 @@ use serde::Serialize;
 
 use crate::error::nearest;
 use crate::section::Section;
+use crate::value::choice;
+
+choice! {
+    /// What a limit calls for while it is over a bound.
+    Action {
+        /// That people are told.
+        #[default]
+        Alert = "alert",
+        /// That positions may only become smaller.
+        ReduceOnly = "reduce_only",
+        /// That nothing is traded.
+        Halt = "halt",
+    }
+}
 
 /// Measures that a limit can bound, beside `var_NN` and `es_NN` of the levels and models in `risk.var`.
 const MEASURES: [&str; 11] = [
@@ -36,6 +50,11 @@ pub struct Limit {
     pub soft: Option<f64>,
     /// Breached over this, in the same unit.
     pub hard: Option<f64>,
+    /// What trading should be allowed to do while it warns.
+    pub on_soft: Action,
+    /// What trading should be allowed to do while it is breached. Alerting holds what was called for until a person
+    /// ends it.
+    pub on_hard: Action,
     /// How far back under a bound the measure must come before the limit stands better again, as a share of
     /// the bound: 0 at once, below 1.
     pub hysteresis: f64,
@@ -56,6 +75,8 @@ impl Limit {
             measure: section.get("measure"),
             soft: section.optional_if("soft", bound, expected),
             hard: section.optional_if("hard", bound, expected),
+            on_soft: section.optional("on_soft").unwrap_or_default(),
+            on_hard: section.optional("on_hard").unwrap_or_default(),
             hysteresis: section
                 .optional_if("hysteresis", |h| (0.0..1.0).contains(h), "a share from 0 to below 1")
                 .unwrap_or_default(),
@@ -63,6 +84,22 @@ impl Limit {
             symbols: section.values("symbols", |s: &String| !s.is_empty(), "a symbol"),
         };
         limit.check_measure(section, windowed);
+        for (name, action, bound) in
+            [("on_soft", limit.on_soft, limit.soft), ("on_hard", limit.on_hard, limit.hard)]
+        {
+            if action != Action::Alert && bound.is_none() {
+                let bound = name.trim_start_matches("on_");
+                section.fail(
+                    name,
+                    &format!("the limit has no {bound} bound"),
+                    &format!("a bound as {bound}"),
+                );
+            }
+        }
+        if limit.hard.is_some() && limit.on_soft > limit.on_hard {
+            let problem = format!("{} is more than on_hard, which is {}", limit.on_soft, limit.on_hard);
+            section.fail("on_soft", &problem, "at most what on_hard is");
+        }
         if limit.soft.is_none() && limit.hard.is_none() {
             section.fail("hard", "it bounds nothing", "soft, hard or both");
         }

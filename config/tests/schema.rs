@@ -63,10 +63,12 @@ fn walk(table: &toml::Table, schema: &Value, path: &str, seen: &mut u32) {
 fn every_branch_of_a_rule_is_there_and_a_choice_lists_its_words() {
     let schema = schema();
     let rule = &schema["properties"]["alerting"]["properties"]["rules"]["items"]["properties"];
-    for key in ["measure", "threshold", "limit", "status", "raised_by", "longest", "for", "scope"] {
+    for key in
+        ["measure", "threshold", "limit", "status", "raised_by", "longest", "unacknowledged", "for", "scope"]
+    {
         assert!(rule[key].is_object(), "{key}");
     }
-    assert_eq!(rule["on"]["enum"], serde_json::json!(["measure", "limit", "health", "silence"]));
+    assert_eq!(rule["on"]["enum"], serde_json::json!(["measure", "limit", "health", "silence", "halt"]));
     let sasl = &schema["properties"]["log"]["properties"]["kafka"]["properties"]["sasl"]["properties"];
     assert!(sasl["password"]["anyOf"].is_array() && sasl["password_file"].is_object());
     assert!(schema["properties"]["environments"]["additionalProperties"]["properties"]["risk"].is_object());

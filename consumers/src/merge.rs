@@ -308,6 +308,7 @@ fn sequence_of(event: &tapewatch_schemas::Event) -> Option<(SourceId, i64)> {
         Event::Holdings(e) => &e.provenance,
         Event::SystemHealth(e) => &e.provenance,
         Event::Alert(e) => &e.provenance,
+        Event::Control(e) => &e.provenance,
         _ => return None,
     };
     let source = crate::inspect::source_of(provenance.worker.as_str(), provenance.partition);

@@ -9,7 +9,7 @@ use tapewatch_monitors::alerting::{Comparison, Condition, Pattern, Rule};
 use tapewatch_monitors::{AlertingParameters, Output};
 use tapewatch_schemas::events::{
     Alert, AlertState, HealthKind, HealthStatus, LimitState, LimitStatus, Measure, Occasion, Provenance,
-    RiskMetrics, Severity, SystemHealth, Unknown,
+    RiskMetrics, Severity, SystemHealth, TradingLevel, Unknown,
 };
 use tapewatch_schemas::{Event, RecordId, Time};
 
@@ -40,6 +40,7 @@ fn limit(status: LimitStatus, unknown: Option<Unknown>) -> LimitState {
         utilisation: if unknown.is_none() { Some(3.41 / 3.0) } else { None },
         unknown,
         symbol: None,
+        calls_for: TradingLevel::Normal,
     }
 }
 

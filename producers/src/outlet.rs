@@ -157,8 +157,11 @@ fn origin(event: &mut Event) -> (&SourceId, &mut i64) {
         Event::Position(e) => (&e.source, &mut e.sequence),
         Event::Account(e) => (&e.source, &mut e.sequence),
         Event::Heartbeat(e) => (&e.source, &mut e.sequence),
-        Event::RiskMetrics(_) | Event::Holdings(_) | Event::SystemHealth(_) | Event::Alert(_) => {
-            unreachable!("the player writes inputs only")
-        }
+        Event::ControlRequest(e) => (&e.source, &mut e.sequence),
+        Event::RiskMetrics(_)
+        | Event::Holdings(_)
+        | Event::SystemHealth(_)
+        | Event::Alert(_)
+        | Event::Control(_) => unreachable!("the player writes inputs only"),
     }
 }

@@ -227,14 +227,14 @@ pub const TOPICS: [Topic; 16] = [
         retention: Retention::FiveYears,
         group: None,
         broadcast: true,
-        ..derived(CONTROL, Key::Scope, ALERTING, "halt, reduce-only, resume", false)
+        ..derived(CONTROL, Key::Scope, ALERTING, "halt, reduce-only, resume", true)
     },
     derived(
         CONTROL_REQUESTS,
         Key::Scope,
         "people (by the command line), trading systems",
         "requests to halt or resume; acknowledgements",
-        false,
+        true,
     ),
     Topic {
         key: Key::None,
@@ -291,9 +291,9 @@ pub const WORKERS: [Worker; 2] = [
     },
     Worker {
         name: ALERTING,
-        inputs: &[RISK_METRICS, SYSTEM_HEALTH],
+        inputs: &[RISK_METRICS, SYSTEM_HEALTH, CONTROL_REQUESTS],
         broadcast: &[HEARTBEATS],
-        outputs: &[ALERTS, SYSTEM_HEALTH, HEARTBEATS],
+        outputs: &[ALERTS, CONTROL, SYSTEM_HEALTH, HEARTBEATS],
     },
 ];
 

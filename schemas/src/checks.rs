@@ -237,6 +237,7 @@ fn key_field(topic: &str) -> &'static str {
     match topic {
         crate::catalogue::MARKET_DATA => "symbol",
         crate::catalogue::HEARTBEATS => "source",
+        crate::catalogue::CONTROL_REQUESTS => "scope",
         _ => "portfolio",
     }
 }
@@ -259,6 +260,8 @@ fn check_ids(event: &Event) -> Result<(), CheckError> {
         Event::Account(e) => id("portfolio", e.portfolio.as_str()),
         Event::Holdings(e) => id("portfolio", e.portfolio.as_str()),
         Event::RiskMetrics(e) => scope(e.scope.as_str()),
+        Event::Control(e) => scope(e.scope.as_str()),
+        Event::ControlRequest(e) => scope(e.scope.as_str()),
         Event::MarketData(e) => not_empty("symbol", e.symbol.as_str()),
         Event::Heartbeat(e) => not_empty("source", e.source.as_str()),
         Event::SystemHealth(e) => not_empty("component", &e.component),

@@ -281,6 +281,8 @@ impl Codec {
             Event::Holdings(e) => e.serialize(writer),
             Event::SystemHealth(e) => e.serialize(writer),
             Event::Alert(e) => e.serialize(writer),
+            Event::Control(e) => e.serialize(writer),
+            Event::ControlRequest(e) => e.serialize(writer),
         };
         written.map_err(|misfit| {
             out.truncate(before);
@@ -302,6 +304,8 @@ impl Codec {
             Event::Holdings(e) => serde_json::to_value(e),
             Event::SystemHealth(e) => serde_json::to_value(e),
             Event::Alert(e) => serde_json::to_value(e),
+            Event::Control(e) => serde_json::to_value(e),
+            Event::ControlRequest(e) => serde_json::to_value(e),
         };
         value.expect("events have text keys and no type that JSON lacks")
     }

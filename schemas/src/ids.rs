@@ -32,6 +32,16 @@ impl RecordId {
         Self::finish(&hasher)
     }
 
+    /// The id of a halt: of its scope and what caused it.
+    pub fn of_halt(scope: &str, cause: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"tapewatch.halt.v1");
+        for part in [scope, cause] {
+            framed(&mut hasher, part.as_bytes());
+        }
+        Self::finish(&hasher)
+    }
+
     fn finish(hasher: &blake3::Hasher) -> Self {
         let mut bytes = [0; 16];
         hasher.finalize_xof().fill(&mut bytes);

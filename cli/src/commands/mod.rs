@@ -4,6 +4,7 @@ pub mod breaker;
 pub mod config;
 pub mod demo;
 pub mod dlq;
+pub mod halt;
 pub mod journal;
 pub mod model;
 pub mod play;

@@ -151,7 +151,9 @@ fn refuse_derived(topic: &str) -> Result<(), CliError> {
 
 fn is_input(topic: &str) -> bool {
     use tapewatch_schemas::catalogue as c;
-    [c::MARKET_DATA, c::SIGNALS, c::EXEC_REPORTS, c::POSITIONS, c::ACCOUNTS, c::HEARTBEATS].contains(&topic)
+    let market = [c::MARKET_DATA, c::HEARTBEATS];
+    let trading = [c::SIGNALS, c::EXEC_REPORTS, c::POSITIONS, c::ACCOUNTS, c::CONTROL_REQUESTS];
+    market.contains(&topic) || trading.contains(&topic)
 }
 
 /// Turns lines into records, and says everything that is wrong with one.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::{Log, LogError, TopicPartition};
 use tapewatch_producers::{Found, FoundAlert};
-use tapewatch_schemas::catalogue::{ALERTS, RISK_METRICS};
+use tapewatch_schemas::catalogue::{ALERTS, CONTROL, RISK_METRICS};
 use tapewatch_schemas::events::{Alert, AlertState, RiskMetrics};
 use tapewatch_schemas::{Codec, Event, TopicName};
 
@@ -80,7 +80,10 @@ impl Watch {
             }
             Event::Alert(alert) => {
                 self.fired += 1;
-                self.found.push(found(&alert));
+                // What restricts trading is found already: by the alert of the limit that called for it.
+                if alert.subject != CONTROL {
+                    self.found.push(found(&alert));
+                }
                 self.open.insert(alert.fingerprint.clone(), alert);
             }
             _ => {}

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use tapewatch_config as config;
 use tapewatch_config::Settings;
 use tapewatch_monitors::alerting::{
-    AlertingMonitor, AlertingParameters, Comparison, Condition, Grace, Pattern, Rule,
+    AlertingMonitor, AlertingParameters, Comparison, Condition, ControlParameters, Grace, Pattern, Person,
+    Rule,
 };
-use tapewatch_schemas::events::{HealthKind, HealthStatus, LimitStatus, Severity};
+use tapewatch_schemas::events::{HealthKind, HealthStatus, LimitStatus, Severity, TradingLevel};
 
 use crate::core::MonitorFactory;
 
@@ -23,8 +24,19 @@ pub fn parameters(settings: &Settings) -> AlertingParameters {
     AlertingParameters {
         rules: alerting.rules.iter().map(rule).collect(),
         grace: Grace { missing: alerting.grace.missing, warming_up: alerting.grace.warming_up },
+        control: ControlParameters {
+            resume_role: alerting.control.resume_role.as_str().into(),
+            people: alerting.control.people.iter().map(person).collect(),
+        },
         max_conditions: alerting.max_conditions as usize,
         max_sources: alerting.max_sources as usize,
+    }
+}
+
+fn person(person: &config::Person) -> Person {
+    Person {
+        name: person.name.as_str().into(),
+        roles: person.roles.iter().map(|role| role.as_str().into()).collect(),
     }
 }
 
@@ -71,6 +83,13 @@ fn condition(condition: &config::Condition) -> Condition {
             },
         },
         config::Condition::Silence { longest } => Condition::Silence { longest: *longest },
+        config::Condition::Halt { at_least, unacknowledged } => Condition::Halt {
+            at_least: match at_least {
+                config::Restriction::ReduceOnly => TradingLevel::ReduceOnly,
+                config::Restriction::Halt => TradingLevel::Halt,
+            },
+            unacknowledged: *unacknowledged,
+        },
     }
 }
 

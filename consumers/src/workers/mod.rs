@@ -97,7 +97,9 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
         instance: instance.to_owned(),
         own: listed.own_inputs(),
         broadcast: listed.broadcast_inputs(),
-        optional: [catalogue::HEARTBEATS, catalogue::SYSTEM_HEALTH].map(TopicName::from).to_vec(),
+        optional: [catalogue::HEARTBEATS, catalogue::SYSTEM_HEALTH, catalogue::CONTROL_REQUESTS]
+            .map(TopicName::from)
+            .to_vec(),
         blueprint,
         inspector,
         letters,

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use tapewatch_config::{
-    Basis as BasisSetting, PnlMethod as MethodSetting, Sampling as SamplingSetting, Settings, Shortfall,
-    TailModel as ModelSetting,
+    Action, Basis as BasisSetting, PnlMethod as MethodSetting, Sampling as SamplingSetting, Settings,
+    Shortfall, TailModel as ModelSetting,
 };
 use tapewatch_monitors::kernels::ShortfallConvention;
 use tapewatch_monitors::risk::{
     Basis, Bounded, Bounds, Confidence, DayParameters, Freshness, Instrument, LimitParameters, PnlMethod,
     RiskMonitor, RiskParameters, Sampling, TailModel, TaskContext, WindowParameters,
 };
+use tapewatch_schemas::events::TradingLevel;
 use tapewatch_schemas::{Amount, Time};
 
 use crate::core::MonitorFactory;
@@ -110,10 +111,20 @@ fn tail_model(model: ModelSetting) -> TailModel {
 fn limit(limit: &tapewatch_config::Limit) -> LimitParameters {
     let measure: Bounded = limit.measure.parse().expect("the configuration checks the measure's name");
     LimitParameters {
+        on_soft: level(limit.on_soft),
+        on_hard: level(limit.on_hard),
         hysteresis: limit.hysteresis,
         portfolios: limit.portfolios.iter().map(|id| id.as_str().into()).collect(),
         symbols: limit.symbols.iter().map(|id| id.as_str().into()).collect(),
         ..LimitParameters::new(&limit.name, measure, limit.soft, limit.hard)
+    }
+}
+
+fn level(action: Action) -> TradingLevel {
+    match action {
+        Action::Alert => TradingLevel::Normal,
+        Action::ReduceOnly => TradingLevel::ReduceOnly,
+        Action::Halt => TradingLevel::Halt,
     }
 }
 

@@ -97,7 +97,7 @@ pub(super) fn measure_text(scope: &str, measure: &Measure, comparison: Compariso
 }
 
 /// A number for people: enough digits to tell it from its bound, no more.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value == f64::MAX {
         return "without bound".to_owned();
     }

@@ -1,5 +1,7 @@
 //! What a record says about the conditions of the rules.
 
+use std::fmt::Write;
+
 use tapewatch_schemas::Time;
 use tapewatch_schemas::events::{
     Heartbeat, LimitState, LimitStatus, Measure, RiskMetrics, SystemHealth, Unknown,
@@ -9,6 +11,7 @@ use smol_str::SmolStr;
 
 use super::AlertingMonitor;
 use super::alert::{limit_text, measure_text};
+use super::latch::Latch;
 use super::parameters::{AlertingParameters, Comparison, Condition, Rule};
 
 /// What a record says about one condition.
@@ -58,6 +61,30 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// What a rule about halts finds in a scope's latch; none if the rule is about something else.
+    pub(super) fn of_latch(
+        rule: &Rule,
+        scope: &str,
+        latch: &Latch,
+        event_time: Time,
+        clock: Time,
+    ) -> Option<Self> {
+        let Condition::Halt { at_least, unacknowledged } = &rule.condition else { return None };
+        let mut finding = Self::new(rule, scope, None, event_time, clock);
+        let unanswered = latch.acknowledged_by.is_none();
+        finding.holds = Some(latch.level >= *at_least && (unanswered || !unacknowledged));
+        tapewatch_schemas::catalogue::CONTROL.clone_into(&mut finding.subject);
+        finding.detail = latch.text(scope);
+        if *unacknowledged && unanswered {
+            finding.detail.push_str("; no trading system has acknowledged it");
+        } else if let Some(who) = &latch.acknowledged_by {
+            let _ = write!(finding.detail, "; acknowledged by {who}");
+        }
+        Some(finding)
+    }
+}
+
 /// Rule, scope and limit, with a separator that neither names nor ids are expected to hold; if one does,
 /// two conditions can still differ only by a name that the user chose so.
 fn fingerprint(rule: &str, scope: &str, label: Option<&str>) -> String {
@@ -82,7 +109,7 @@ impl AlertingMonitor {
                     }
                     self.in_dropped_limits(rule, metrics, clock, &mut findings);
                 }
-                Condition::Health { .. } | Condition::Silence { .. } => {}
+                Condition::Health { .. } | Condition::Silence { .. } | Condition::Halt { .. } => {}
             }
         }
         findings

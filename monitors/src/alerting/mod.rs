@@ -1,4 +1,5 @@
-//! The alerting monitor: rules over risk figures, limit states, the pipeline's health and heartbeats.
+//! The alerting monitor: rules over risk figures, limit states, the pipeline's health and heartbeats; and the latch of
+//! every halt, which alone says what trading is allowed to do.
 //!
 //! A *condition* is one rule's condition about one scope and, for limits, one limit. Its fingerprint names
 //! these, so the same condition is the same alert when it comes again. It fires once it has held for the
@@ -10,18 +11,22 @@
 
 mod alert;
 mod condition;
+mod latch;
 mod parameters;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use parameters::{AlertingParameters, Comparison, Condition, Grace, Pattern, Rule, default_rules};
+pub use parameters::{
+    AlertingParameters, Comparison, Condition, ControlParameters, Grace, Pattern, Person, Rule, default_rules,
+};
 use smol_str::SmolStr;
 use tapewatch_schemas::events::{AlertState, Cause};
 use tapewatch_schemas::{Event, Time};
 
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, StateError};
 use condition::Finding;
+use latch::Latch;
 use state::Track;
 
 /// The alerts of one task.
@@ -35,6 +40,8 @@ pub struct AlertingMonitor {
     pending: BTreeSet<(Time, String)>,
     /// Those whose rule is no longer in the configuration: resolved at the next step.
     orphans: BTreeSet<String>,
+    /// What is in force, by scope; a scope that is not here trades as it likes.
+    latches: BTreeMap<SmolStr, Latch>,
 }
 
 impl AlertingMonitor {
@@ -46,6 +53,7 @@ impl AlertingMonitor {
             conditions: BTreeMap::new(),
             pending: BTreeSet::new(),
             orphans: BTreeSet::new(),
+            latches: BTreeMap::new(),
         }
     }
 
@@ -169,19 +177,30 @@ impl Monitor for AlertingMonitor {
             Event::RiskMetrics(metrics) => self.in_figures(metrics, clock),
             Event::SystemHealth(health) => self.in_health(health, clock),
             Event::Heartbeat(beat) => self.in_heartbeat(beat, clock),
+            Event::ControlRequest(_) => Vec::new(),
             other => {
                 return Err(Refusal {
                     field: "topic",
                     problem: format!("a record of {}", other.topic()),
-                    expected: "risk metrics, system health or heartbeats",
+                    expected: "risk metrics, system health, heartbeats or requests of control",
                 });
             }
         };
         self.room(&findings)?;
+        match seen.event {
+            Event::RiskMetrics(metrics) if Self::is_called(metrics) => self.room_for_latch(&metrics.scope)?,
+            Event::ControlRequest(request) => self.room_for_latch(&request.scope)?,
+            _ => {}
+        }
         self.clock = clock;
         self.resolve_orphans(seen.cause, out);
         for finding in findings {
             self.take(finding, seen.cause, out);
+        }
+        match seen.event {
+            Event::RiskMetrics(metrics) => self.heed_limits(metrics, seen.cause, out),
+            Event::ControlRequest(request) => self.heed_request(request, seen.cause, out),
+            _ => {}
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use smol_str::SmolStr;
-use tapewatch_schemas::events::{HealthKind, HealthStatus, LimitStatus, Severity};
+use tapewatch_schemas::events::{HealthKind, HealthStatus, LimitStatus, Severity, TradingLevel};
 
 /// Everything that the alerting monitor can be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +12,8 @@ pub struct AlertingParameters {
     pub rules: Vec<Rule>,
     /// How long a young portfolio may lack something without an alert.
     pub grace: Grace,
+    /// Who may end a halt.
+    pub control: ControlParameters,
     /// The most conditions that hold at once, over all rules. A record that would add more is refused.
     pub max_conditions: usize,
     /// The most heartbeat sources watched for silence. A heartbeat of one more is refused.
@@ -26,6 +28,24 @@ pub struct Grace {
     pub missing: Duration,
     /// While the reason is `warming_up`.
     pub warming_up: Duration,
+}
+
+/// Who may end a halt. Whoever may write requests may begin one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlParameters {
+    /// The role that lowering a level needs.
+    pub resume_role: SmolStr,
+    /// The people that are known, by the names that requests give.
+    pub people: Vec<Person>,
+}
+
+/// A person and the roles they have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// As requests name them.
+    pub name: SmolStr,
+    /// Their roles.
+    pub roles: Vec<SmolStr>,
 }
 
 /// One rule: a condition, and what to say when it holds.
@@ -110,6 +130,13 @@ pub enum Condition {
         /// The longest silence.
         longest: Duration,
     },
+    /// Trading in a scope is restricted.
+    Halt {
+        /// At least so much.
+        at_least: TradingLevel,
+        /// True if it holds only until a trading system acknowledges it.
+        unacknowledged: bool,
+    },
 }
 
 /// On which side of a threshold a condition holds.
@@ -129,13 +156,15 @@ impl Default for AlertingParameters {
                 missing: Duration::from_secs(3600),
                 warming_up: Duration::from_secs(7 * 24 * 3600),
             },
+            control: ControlParameters::default(),
             max_conditions: 100_000,
             max_sources: 10_000,
         }
     }
 }
 
-/// The rules that apply where the configuration states none: what limits say, and open circuit breakers.
+/// The rules that apply where the configuration states none: what limits say, open circuit breakers, tasks that
+/// stopped, halts, and halts that nobody acknowledges.
 ///
 /// Workers' silence is not among them: it needs a longest silence that fits how often they beat.
 pub fn default_rules() -> Vec<Rule> {
@@ -147,6 +176,7 @@ pub fn default_rules() -> Vec<Rule> {
         hold: Duration::ZERO,
     };
     let limit = |status| Condition::Limit { limit: None, status };
+    let restricted = |unacknowledged| Condition::Halt { at_least: TradingLevel::ReduceOnly, unacknowledged };
     vec![
         rule("limit_breached", Severity::Critical, limit(LimitStatus::Breached)),
         rule("limit_warning", Severity::Warning, limit(LimitStatus::Warning)),
@@ -169,5 +199,10 @@ pub fn default_rules() -> Vec<Rule> {
                 at_least: HealthStatus::Degraded,
             },
         ),
+        rule("trading_restricted", Severity::Critical, restricted(false)),
+        Rule {
+            hold: Duration::from_secs(30),
+            ..rule("halt_unacknowledged", Severity::Emergency, restricted(true))
+        },
     ]
 }

@@ -9,10 +9,11 @@ use tapewatch_schemas::events::Unknown;
 
 use super::AlertingMonitor;
 use super::condition::Finding;
+use super::latch::Latch;
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 /// A condition that holds, or a silence that will.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,15 +68,17 @@ impl Track {
 
 /// All that is saved; sorted, so that equal states give equal bytes.
 #[derive(Serialize, Deserialize)]
-struct Saved<C> {
+struct Saved<C, L> {
     format: u16,
     clock: Time,
     conditions: C,
+    latches: L,
 }
 
 impl AlertingMonitor {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let saved = Saved { format: FORMAT, clock: self.clock, conditions: &self.conditions };
+        let saved =
+            Saved { format: FORMAT, clock: self.clock, conditions: &self.conditions, latches: &self.latches };
         postcard::to_allocvec(&saved).expect("the state holds nothing that postcard cannot write")
     }
 
@@ -84,9 +87,10 @@ impl AlertingMonitor {
         if format != FORMAT {
             return Err(StateError(format!("it is of format {format}, this code reads {FORMAT}")));
         }
-        let saved: Saved<BTreeMap<String, Track>> = postcard::from_bytes(state).map_err(unreadable)?;
+        let saved: Saved<BTreeMap<String, Track>, BTreeMap<SmolStr, Latch>> =
+            postcard::from_bytes(state).map_err(unreadable)?;
         let mut back = Self::new(self.parameters.clone());
-        back.clock = saved.clock;
+        (back.clock, back.latches) = (saved.clock, saved.latches);
         for (fingerprint, track) in saved.conditions {
             if back.rule(&track.rule).is_none() {
                 back.orphans.insert(fingerprint.clone());

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use tapewatch_schemas::events::{LimitState, LimitStatus, Unknown};
+use tapewatch_schemas::events::{LimitState, LimitStatus, TradingLevel, Unknown};
 use tapewatch_schemas::{PortfolioId, Time};
 
 use super::around::Around;
@@ -201,6 +201,11 @@ impl LimitTrack {
             },
             unknown: self.unknown,
             symbol: self.symbol.map(|s| around.marks.entry(s).symbol.to_string()),
+            calls_for: match self.status {
+                LimitStatus::Breached => limit.on_hard.max(limit.on_soft),
+                LimitStatus::Warning => limit.on_soft,
+                LimitStatus::Ok | LimitStatus::Unknown => TradingLevel::Normal,
+            },
         }
     }
 }

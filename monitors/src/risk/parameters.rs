@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use tapewatch_schemas::events::TradingLevel;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Symbol};
 
 use super::day::DayParameters;
@@ -122,6 +123,10 @@ pub struct LimitParameters {
     pub soft: Option<f64>,
     /// A value over it is a breach.
     pub hard: Option<f64>,
+    /// What trading should be allowed to do while it warns.
+    pub on_soft: TradingLevel,
+    /// What trading should be allowed to do while it is breached; at most what it should while it warns.
+    pub on_hard: TradingLevel,
     /// A bound that was crossed is left only below bound × (1 − hysteresis); 0 to 1.
     pub hysteresis: f64,
     /// The portfolios it applies to; all if empty.
@@ -131,13 +136,15 @@ pub struct LimitParameters {
 }
 
 impl LimitParameters {
-    /// A limit on every portfolio, without hysteresis.
+    /// A limit on every portfolio, without hysteresis, that calls for nothing.
     pub fn new(name: &str, measure: Bounded, soft: Option<f64>, hard: Option<f64>) -> Self {
         Self {
             name: SmolStr::new(name),
             measure,
             soft,
             hard,
+            on_soft: TradingLevel::Normal,
+            on_hard: TradingLevel::Normal,
             hysteresis: 0.0,
             portfolios: Vec::new(),
             symbols: Vec::new(),
@@ -239,6 +246,9 @@ pub fn default_limits() -> Vec<LimitParameters> {
         limit("var_99", historical(9900), None, 300_000.0),
         limit("position", Bounded::Position, None, 100_000.0),
         limit("leverage", Bounded::Leverage, None, 3.0),
-        limit("drawdown", Bounded::Drawdown, Some(0.15), 0.20),
+        LimitParameters {
+            on_hard: TradingLevel::Halt,
+            ..limit("drawdown", Bounded::Drawdown, Some(0.15), 0.20)
+        },
     ]
 }

@@ -405,7 +405,8 @@ pub(crate) fn stamped(mut event: Event, time: Time) -> Event {
         Event::Heartbeat(e) => e.event_time = time,
         Event::RiskMetrics(e) => e.event_time = time,
         Event::SystemHealth(e) => e.event_time = time,
-        Event::Holdings(_) | Event::Alert(_) => {}
+        Event::ControlRequest(e) => e.event_time = time,
+        Event::Holdings(_) | Event::Alert(_) | Event::Control(_) => {}
     }
     event
 }
@@ -425,7 +426,8 @@ fn numbered(mut event: Event, sequence: i64) -> Event {
         Event::Heartbeat(e) => e.sequence = sequence,
         Event::RiskMetrics(e) => e.id = id,
         Event::SystemHealth(e) => e.id = id,
-        Event::Holdings(_) | Event::Alert(_) => {}
+        Event::ControlRequest(e) => e.sequence = sequence,
+        Event::Holdings(_) | Event::Alert(_) | Event::Control(_) => {}
     }
     event
 }

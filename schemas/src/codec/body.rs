@@ -20,6 +20,8 @@ pub(super) fn read(kind: EventKind, plan: &Plan, body: &[u8], offset: usize) -> 
         EventKind::Holdings => Event::Holdings(body_of(plan, body, offset)?),
         EventKind::SystemHealth => Event::SystemHealth(body_of(plan, body, offset)?),
         EventKind::Alert => Event::Alert(body_of(plan, body, offset)?),
+        EventKind::Control => Event::Control(body_of(plan, body, offset)?),
+        EventKind::ControlRequest => Event::ControlRequest(body_of(plan, body, offset)?),
     })
 }
 

@@ -24,11 +24,15 @@ pub enum EventKind {
     SystemHealth,
     /// `alerts.v1`
     Alert,
+    /// `control.v1`
+    Control,
+    /// `control.requests.v1`
+    ControlRequest,
 }
 
 impl EventKind {
     /// Every kind, in the catalogue's order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::MarketData,
         Self::Signal,
         Self::ExecReport,
@@ -39,6 +43,8 @@ impl EventKind {
         Self::Holdings,
         Self::SystemHealth,
         Self::Alert,
+        Self::Control,
+        Self::ControlRequest,
     ];
 
     /// The kind that a topic carries; none if it carries no events of this release.
@@ -54,6 +60,8 @@ impl EventKind {
             c::HOLDINGS => Self::Holdings,
             c::SYSTEM_HEALTH => Self::SystemHealth,
             c::ALERTS => Self::Alert,
+            c::CONTROL => Self::Control,
+            c::CONTROL_REQUESTS => Self::ControlRequest,
             _ => return None,
         })
     }
@@ -71,6 +79,8 @@ impl EventKind {
             Self::Holdings => c::HOLDINGS,
             Self::SystemHealth => c::SYSTEM_HEALTH,
             Self::Alert => c::ALERTS,
+            Self::Control => c::CONTROL,
+            Self::ControlRequest => c::CONTROL_REQUESTS,
         }
     }
 
@@ -87,6 +97,8 @@ impl EventKind {
             Self::Holdings => include_str!("../../avsc/holdings.v1.avsc"),
             Self::SystemHealth => include_str!("../../avsc/system.health.v1.avsc"),
             Self::Alert => include_str!("../../avsc/alerts.v1.avsc"),
+            Self::Control => include_str!("../../avsc/control.v1.avsc"),
+            Self::ControlRequest => include_str!("../../avsc/control.requests.v1.avsc"),
         }
     }
 }
@@ -105,6 +117,8 @@ impl Event {
             Self::Holdings(_) => EventKind::Holdings,
             Self::SystemHealth(_) => EventKind::SystemHealth,
             Self::Alert(_) => EventKind::Alert,
+            Self::Control(_) => EventKind::Control,
+            Self::ControlRequest(_) => EventKind::ControlRequest,
         }
     }
 

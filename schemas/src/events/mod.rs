@@ -2,6 +2,7 @@
 
 mod account;
 mod alert;
+mod control;
 mod exec_report;
 mod heartbeat;
 mod holdings;
@@ -15,6 +16,7 @@ mod system_health;
 
 pub use account::Account;
 pub use alert::{Alert, AlertState, Severity};
+pub use control::{Control, ControlAction, ControlRequest, RequestKind, TradingLevel};
 pub use exec_report::{ExecReport, ExecType, Liquidity, OrderStatus, OrderType, Side};
 pub use heartbeat::{Heartbeat, Progress};
 pub use holdings::{Holding, Holdings};
@@ -53,6 +55,10 @@ pub enum Event {
     SystemHealth(SystemHealth),
     /// `alerts.v1`
     Alert(Alert),
+    /// `control.v1`
+    Control(Control),
+    /// `control.requests.v1`
+    ControlRequest(ControlRequest),
 }
 
 impl Event {
@@ -69,6 +75,8 @@ impl Event {
             Self::Holdings(e) => e.event_time,
             Self::SystemHealth(e) => e.event_time,
             Self::Alert(e) => e.event_time,
+            Self::Control(e) => e.event_time,
+            Self::ControlRequest(e) => e.event_time,
         }
     }
 
@@ -85,6 +93,8 @@ impl Event {
             Self::Holdings(e) => e.portfolio.as_str(),
             Self::SystemHealth(e) => &e.component,
             Self::Alert(e) => &e.fingerprint,
+            Self::Control(e) => e.scope.as_str(),
+            Self::ControlRequest(e) => e.scope.as_str(),
         }
     }
 
@@ -97,7 +107,12 @@ impl Event {
             Self::Position(e) => Some((&e.source, e.sequence)),
             Self::Account(e) => Some((&e.source, e.sequence)),
             Self::Heartbeat(e) => Some((&e.source, e.sequence)),
-            Self::RiskMetrics(_) | Self::Holdings(_) | Self::SystemHealth(_) | Self::Alert(_) => None,
+            Self::ControlRequest(e) => Some((&e.source, e.sequence)),
+            Self::RiskMetrics(_)
+            | Self::Holdings(_)
+            | Self::SystemHealth(_)
+            | Self::Alert(_)
+            | Self::Control(_) => None,
         }
     }
 
@@ -108,6 +123,7 @@ impl Event {
             Self::Holdings(e) => Some(Derived { provenance: &mut e.provenance, id: &mut e.id }),
             Self::SystemHealth(e) => Some(Derived { provenance: &mut e.provenance, id: &mut e.id }),
             Self::Alert(e) => Some(Derived { provenance: &mut e.provenance, id: &mut e.id }),
+            Self::Control(e) => Some(Derived { provenance: &mut e.provenance, id: &mut e.id }),
             _ => None,
         }
     }
@@ -119,6 +135,7 @@ impl Event {
             Self::Holdings(e) => Some(e.id),
             Self::SystemHealth(e) => Some(e.id),
             Self::Alert(e) => Some(e.id),
+            Self::Control(e) => Some(e.id),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Provenance;
+use super::{Provenance, TradingLevel};
 use crate::names::{Currency, Scope};
 use crate::{Amount, RecordId, Time};
 
@@ -132,4 +132,8 @@ pub struct LimitState {
     pub unknown: Option<Unknown>,
     /// The symbol that decides it, for limits per symbol.
     pub symbol: Option<String>,
+    /// What trading in the scope should be allowed to do, as far as this limit goes: [`TradingLevel::Normal`] while
+    /// it is unknown, when what it called for before stands.
+    #[serde(default)]
+    pub calls_for: TradingLevel,
 }

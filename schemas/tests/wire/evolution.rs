@@ -5,7 +5,9 @@ use apache_avro::types::Value;
 use serde_json::{Value as Json, json};
 use tapewatch_schemas::codec::SchemaText;
 use tapewatch_schemas::events::{Alert, AlertState, Liquidity, Provenance, Severity};
-use tapewatch_schemas::events::{LimitState, LimitStatus, Measure, Occasion, RiskMetrics, Unknown};
+use tapewatch_schemas::events::{
+    LimitState, LimitStatus, Measure, Occasion, RiskMetrics, TradingLevel, Unknown,
+};
 use tapewatch_schemas::{Codec, DecodeError, Event, EventKind, RecordId, SchemaError, Time};
 
 use crate::sample::{amount, encoded, fill, framed, judged, written};
@@ -124,6 +126,7 @@ fn metrics() -> RiskMetrics {
             utilisation: None,
             unknown: None,
             symbol: None,
+            calls_for: TradingLevel::ReduceOnly,
         }],
     }
 }
