@@ -115,6 +115,7 @@ impl Summary {
             (format!("{program} status --env demo --log {log}"), "reconcile it again"),
             (format!("{program} replay --verify --env demo --log {log}"), "replay it, byte for byte"),
             (format!("{program} dlq list --log {log}"), "what could not be used, and why"),
+            (format!("{program} halt list --env demo --log {log}"), "what trading is allowed to do"),
         ] {
             writeln!(out, "  {command}    {}", paint.dim(what))?;
         }

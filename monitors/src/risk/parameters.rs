@@ -247,6 +247,7 @@ pub fn default_limits() -> Vec<LimitParameters> {
         limit("position", Bounded::Position, None, 100_000.0),
         limit("leverage", Bounded::Leverage, None, 3.0),
         LimitParameters {
+            on_soft: TradingLevel::ReduceOnly,
             on_hard: TradingLevel::Halt,
             ..limit("drawdown", Bounded::Drawdown, Some(0.15), 0.20)
         },
