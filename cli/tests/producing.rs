@@ -126,10 +126,10 @@ fn a_wrong_topic_gets_the_nearest_name() {
 #[test]
 fn a_topic_that_is_not_on_the_log_is_named_with_what_to_do() {
     let folder = with_topics();
-    let done = folder.run(&["tail", "control.v1"]);
+    let done = folder.run(&["tail", "consistency.v1"]);
     assert_eq!(done.code, 8);
     // Creating topics would not make it.
-    let why = "the topic control.v1 is not on sqlite:tapewatch.db, and no program of this release reads or writes it";
+    let why = "the topic consistency.v1 is not on sqlite:tapewatch.db, and no program of this release reads or writes it";
     assert!(done.err.contains(why), "{}", done.err);
 }
 

@@ -105,7 +105,7 @@ fn schemas_of_a_folder_stand_in_it_by_what_they_hold() {
 fn the_canonical_form_is_sorted_json_and_the_version_its_hash() {
     let settings = Settings::defaults();
     let text = settings.canonical();
-    assert!(text.starts_with("{\"alerting\":{\"grace\":{"), "{text}");
+    assert!(text.starts_with("{\"alerting\":{\"control\":{\"people\":[],"), "{text}");
     assert!(text.contains("\"runtime\":{\"clock\":\"wall\",\"heartbeat_every\":1000000,"), "{text}");
     let version = settings.version();
     assert_eq!(version.to_string(), blake3::hash(text.as_bytes()).to_hex().to_string());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tapewatch_eventlog::{Log, LogError, RecordRef, TopicPartition};
-use tapewatch_schemas::catalogue::{ALERTS, is_redrive, journal_topic};
+use tapewatch_schemas::catalogue::{self, ALERTS, journal_topic};
 use tapewatch_schemas::{Event, Time, TopicName};
 
 use super::alerts::Book;
@@ -78,9 +78,10 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    /// The new outputs that a task reads. What came back by a person's hand is as it was recorded.
+    /// The new outputs that a task reads. What people wrote, or sent back, is as it was recorded.
     fn streams(&self, task: i32) -> Result<Streams, LogError> {
-        let replaced = |topic: &&TopicName| !is_redrive(topic.as_str());
+        let written = catalogue::worker(self.leader).map_or(&[][..], |leader| leader.outputs);
+        let replaced = |topic: &&TopicName| written.contains(&topic.as_str());
         let own = self.plan.own.iter().filter(replaced);
         let mut of: Vec<TopicPartition> = own.map(|topic| TopicPartition::new(topic.clone(), task)).collect();
         for topic in self.plan.broadcast.iter().filter(replaced) {
