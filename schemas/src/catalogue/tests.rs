@@ -69,7 +69,8 @@ fn the_plan_creates_what_is_used_and_nothing_else() {
     assert_eq!(find("exec.reports.v1.redrive").unwrap().partitions, 12);
     assert_eq!(find("market.data.v1.redrive").unwrap().partitions, 4);
     assert_eq!(find(REDRIVES).unwrap().partitions, 1);
-    for absent in [CONTROL, CONSISTENCY, "signals.v1.dlq", "signals.v1.redrive"] {
+    assert_eq!(find(CONTROL).unwrap().retention, Some(FIVE_YEARS));
+    for absent in [CONSISTENCY, STRATEGY_DRIFT, "signals.v1.dlq", "signals.v1.redrive"] {
         assert!(find(absent).is_none(), "{absent}");
     }
 }
