@@ -4,9 +4,11 @@
 
 mod run;
 
+use bytes::Bytes;
 use run::Folder;
 use run::up::{Up, until};
 use serde_json::{Value, json};
+use tapewatch_eventlog::{OpenOptions, OutRecord, Round, TopicPartition, open};
 use tapewatch_schemas::Time;
 
 fn folder() -> Folder {
@@ -67,7 +69,7 @@ fn a_drawdown_halts_until_a_person_with_the_role_resumes() {
         assert_eq!((code, said.contains(why), said.contains("halted, as before")), (1, true, true), "{said}");
     }
     let (code, said) = resume(&folder, "ada", &[]);
-    assert!(code == 1 && said.contains("a limit still calls for halt"), "{said}");
+    assert!(code == 1 && said.contains("the limit drawdown still calls for halt"), "{said}");
 
     let id = halt["halt"].as_str().unwrap();
     let arguments = ["halt", "acknowledge", "P0", "--halt", id, "--who", "oms", "--why", "orders cancelled"];
@@ -83,12 +85,43 @@ fn a_drawdown_halts_until_a_person_with_the_role_resumes() {
     assert!(done.code == 0 && done.out.starts_with("desk:rates: may only reduce since "), "{}", done.err);
     let wrong = folder.run(&["halt", "raise", "floor:7", "--who", "bob", "--why", "x"]);
     assert!(wrong.code == 5 && wrong.err.contains("strategy:ID, desk:ID, firm:ID"), "{}", wrong.err);
+    // Several at once: each is met.
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..6)
+            .map(|n| {
+                let folder = &folder;
+                scope.spawn(move || {
+                    let name = format!("strategy:s{n}");
+                    folder.run(&["halt", "raise", &name, "--who", "bob", "--why", "all of them"])
+                })
+            })
+            .collect();
+        for done in asking.into_iter().map(|thread| thread.join().unwrap()) {
+            assert_eq!(done.code, 0, "{}", done.err);
+        }
+    });
+    // Requests that cannot be used keep no other from being read.
+    let url = format!("sqlite:{}", folder.path("tapewatch.db").display());
+    let log = open(&url, &OpenOptions::default()).unwrap();
+    let bad = |partition| OutRecord {
+        target: TopicPartition::new("control.requests.v1", partition),
+        timestamp: None,
+        key: Some(Bytes::from_static(b"P2")),
+        value: Some(Bytes::from_static(b"no request")),
+        headers: vec![],
+    };
+    let records = [0, 1].into_iter().flat_map(|partition| vec![bad(partition); 100]).collect();
+    log.writer("bad gate").unwrap().commit(&Round { records, offsets: vec![] }, None).unwrap();
+    for scope in ["P2", "P3", "P4", "P5"] {
+        let done = folder.run(&["halt", "raise", scope, "--who", "bob", "--why", "all of them"]);
+        assert_eq!(done.code, 0, "{}", done.err);
+    }
     assert_eq!(up.interrupt(&folder), Some(0));
 
     // Nobody answers now, and the request is there all the same.
     let arguments = ["halt", "raise", "P1", "--who", "bob", "--why", "at night", "--wait", "0"];
     let late = folder.run(&arguments);
-    assert!(late.code == 1 && late.err.contains("alerting has not answered"), "{}", late.err);
+    assert!(late.code == 4 && late.err.contains("alerting has not answered"), "{}", late.err);
     let up = Up::ready(&folder);
     until("the request to be met", || folder.run(&["halt", "list"]).out.contains("P1: halted since "));
     assert_eq!(up.interrupt(&folder), Some(0));

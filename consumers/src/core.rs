@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tapewatch_eventlog::{RecordRef, TopicPartition};
 use tapewatch_monitors::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip};
-use tapewatch_schemas::catalogue::source_of;
+use tapewatch_schemas::catalogue::{is_by_hand, source_of};
 use tapewatch_schemas::codec::Codec;
 use tapewatch_schemas::events::{Cause, HealthKind, HealthStatus};
 use tapewatch_schemas::{Event, Time, TopicName, WorkerName};
@@ -255,6 +255,9 @@ impl Core {
         self.state.step += 1;
         self.state.counts.dead += u64::from(own);
         let Incoming { record, .. } = one;
+        if is_by_hand(record.topic.as_str()) {
+            return false;
+        }
         let key = (record.topic.clone(), record.partition);
         self.state.breakers.entry(key).or_default().count(true, record.offset, &self.blueprint.breaker)
     }

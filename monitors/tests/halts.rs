@@ -4,15 +4,15 @@ mod drive;
 
 use drive::{Driver, at};
 use tapewatch_monitors::alerting::{ControlParameters, Person};
-use tapewatch_monitors::{AlertingParameters, Output};
+use tapewatch_monitors::{AlertingMonitor, AlertingParameters, Monitor, Output, Seen};
 use tapewatch_schemas::events::{
-    AlertState, Control, ControlAction, ControlRequest, LimitState, LimitStatus, Occasion, Provenance,
+    AlertState, Cause, Control, ControlAction, ControlRequest, LimitState, LimitStatus, Occasion, Provenance,
     RequestKind, RiskMetrics, TradingLevel, Unknown,
 };
 use tapewatch_schemas::{Event, RecordId, Time};
 
 use ControlAction::{Acknowledged, Lowered, Raised, Refused};
-use RequestKind::{Acknowledge, Halt, ReduceOnly, Resume};
+use RequestKind::{Acknowledge, Halt, ReduceOnly, Resume, ResumeReduceOnly};
 
 fn desk() -> Driver {
     let person = |name: &str, roles: &[&str]| Person {
@@ -130,11 +130,16 @@ fn a_breach_halts_and_nothing_but_a_person_with_the_role_resumes() {
     {
         let refused = d.see(second, ask(who, Resume));
         assert_eq!(said(&refused), Some((Refused, TradingLevel::Halt)));
-        assert!(controls(&refused)[0].reason.starts_with(why), "{:?}", controls(&refused)[0].reason);
+        let refused = &controls(&refused)[0];
+        assert!(refused.problem.as_deref().unwrap().starts_with(why), "{refused:?}");
+        // What is in force is said as it is.
+        assert_eq!((refused.refused.as_deref(), refused.limit.as_deref()), (Some(who), Some("drawdown")));
+        assert_eq!(refused.reason, control.reason);
     }
-    let mut silent = asked("ada", Resume);
-    silent.reason = "  ".to_owned();
-    assert_eq!(said(&d.see(7, Event::ControlRequest(silent))), Some((Refused, TradingLevel::Halt)));
+    for reason in ["  ".to_owned(), "x".repeat(600)] {
+        let wordy = ControlRequest { reason, ..asked("ada", Resume) };
+        assert_eq!(said(&d.see(7, Event::ControlRequest(wordy))), Some((Refused, TradingLevel::Halt)));
+    }
 
     let resumed = d.see(8, ask("ada", Resume));
     assert_eq!(said(&resumed), Some((Lowered, TradingLevel::Normal)));
@@ -171,7 +176,95 @@ fn a_missing_acknowledgement_is_an_emergency_until_it_comes() {
     let higher = controls(&d.see(101, breach(TradingLevel::Halt)));
     assert_eq!((higher[0].level, higher[0].acknowledged_by.as_deref()), (TradingLevel::Halt, None));
     assert_ne!(higher[0].halt, reduce);
-    assert_eq!(told(&d.run_to(140)), [("halt_unacknowledged".to_owned(), AlertState::Firing)]);
+    assert_eq!(told(&d.run_to(130)), []);
+    assert_eq!(told(&d.run_to(131)), [("halt_unacknowledged".to_owned(), AlertState::Firing)]);
+}
+
+#[test]
+fn of_a_halt_after_less_is_told_anew() {
+    let mut d = desk();
+    d.see(1, breach(TradingLevel::ReduceOnly));
+    d.run_to(31);
+    let raised = d.see(40, breach(TradingLevel::Halt));
+    let firing = |rule: &str| (rule.to_owned(), AlertState::Firing);
+    let resolved = |rule: &str| (rule.to_owned(), AlertState::Resolved);
+    assert_eq!(told(&raised), [firing("trading_restricted"), resolved("halt_unacknowledged")]);
+    let words = |output: &Output| match &output.event {
+        Event::Alert(alert) => alert.message.contains("trading is halted"),
+        _ => false,
+    };
+    assert!(raised.iter().any(words), "{raised:?}");
+    assert_eq!(told(&d.run_to(69)), []);
+    assert_eq!(told(&d.run_to(70)), [firing("halt_unacknowledged")]);
+    let ended = ControlRequest { despite_breach: true, ..asked("ada", Resume) };
+    let ended = d.see(80, Event::ControlRequest(ended));
+    assert_eq!(told(&ended), [resolved("trading_restricted"), resolved("halt_unacknowledged")]);
+}
+
+#[test]
+fn a_limit_that_is_unknown_or_excused_takes_nothing_from_the_others() {
+    // One that never is known does not keep what is kept from being known as such.
+    let mut d = desk();
+    let with_warming = |drawdown: LimitState| {
+        figures(vec![limit("var_95", LimitStatus::Unknown, TradingLevel::Normal), drawdown])
+    };
+    let drawdown = |status, calls_for| limit("drawdown", status, calls_for);
+    let breached = || with_warming(drawdown(LimitStatus::Breached, TradingLevel::Halt));
+    let kept = || with_warming(drawdown(LimitStatus::Ok, TradingLevel::Normal));
+    d.see(1, breached());
+    let despite = || Event::ControlRequest(ControlRequest { despite_breach: true, ..asked("ada", Resume) });
+    d.see(2, despite());
+    assert_eq!(said(&d.see(3, kept())), None);
+    assert_eq!(said(&d.see(4, breached())), Some((Raised, TradingLevel::Halt)));
+    d.see(5, kept());
+    assert_eq!(said(&d.see(6, ask("ada", Resume))), Some((Lowered, TradingLevel::Normal)));
+
+    // One that a person has left it despite excuses no other.
+    let mut d = desk();
+    let two = |loss, drawdown| {
+        figures(vec![
+            limit("daily_loss", LimitStatus::Breached, loss),
+            limit("drawdown", LimitStatus::Breached, drawdown),
+        ])
+    };
+    d.see(1, two(TradingLevel::Halt, TradingLevel::Normal));
+    d.see(2, despite());
+    assert_eq!(said(&d.see(3, two(TradingLevel::Halt, TradingLevel::Normal))), None);
+    let raised = controls(&d.see(4, two(TradingLevel::Halt, TradingLevel::Halt)));
+    assert_eq!((raised[0].level, raised[0].limit.as_deref()), (TradingLevel::Halt, Some("drawdown")));
+}
+
+#[test]
+fn a_halt_is_heeded_where_there_is_no_room_to_tell_of_it() {
+    let parameters = AlertingParameters { max_conditions: 1, ..AlertingParameters::default() };
+    let mut d = Driver::alerting(parameters);
+    let halts = d.see(1, breach(TradingLevel::Halt));
+    assert_eq!(said(&halts), Some((Raised, TradingLevel::Halt)));
+    // Another scope's: the one condition that there may be is taken.
+    let Event::RiskMetrics(mut other) = breach(TradingLevel::Halt) else { unreachable!() };
+    other.scope = "q".into();
+    assert_eq!(said(&d.see(2, Event::RiskMetrics(other))), Some((Raised, TradingLevel::Halt)));
+}
+
+#[test]
+fn a_rule_that_is_new_after_a_restart_tells_of_the_halts_that_stand() {
+    let old = AlertingParameters::default();
+    let mut monitor = AlertingMonitor::new(AlertingParameters { rules: vec![], ..old.clone() });
+    let mut out = Vec::new();
+    let cause = Cause::Injected { kind: "test", time: at(1) };
+    let event = breach(TradingLevel::Halt);
+    let topic = event.topic().into();
+    let seen = Seen { event: &event, topic: &topic, partition: 0, cause: &cause, clock: at(1) };
+    monitor.observe(&seen, &mut out).unwrap();
+    assert_eq!((said(&out), told(&out)), (Some((Raised, TradingLevel::Halt)), vec![]));
+    let saved = monitor.save();
+    let mut monitor = AlertingMonitor::new(old);
+    monitor.restore(&saved).unwrap();
+    let mut out = Vec::new();
+    monitor.tick(monitor.next_deadline().unwrap(), &mut out);
+    assert_eq!(told(&out), [("trading_restricted".to_owned(), AlertState::Firing)]);
+    // And once only; it is to be acknowledged from then on.
+    assert_eq!(monitor.next_deadline(), Some(Time(at(31).micros() + 1)));
 }
 
 #[test]
@@ -180,7 +273,8 @@ fn while_a_limit_still_calls_a_resume_must_say_so() {
     d.see(1, breach(TradingLevel::Halt));
     let refused = d.see(2, ask("ada", Resume));
     assert_eq!(said(&refused), Some((Refused, TradingLevel::Halt)));
-    assert!(controls(&refused)[0].reason.starts_with("a limit still calls for halt"));
+    let problem = controls(&refused)[0].problem.clone().unwrap();
+    assert!(problem.starts_with("the limit drawdown still calls for halt"), "{problem}");
     // That it cannot be told does not mean that it is kept.
     d.see(3, stale());
     assert_eq!(said(&d.see(4, ask("ada", Resume))), Some((Refused, TradingLevel::Halt)));
@@ -210,9 +304,10 @@ fn anyone_may_halt_and_levels_are_left_one_by_one_or_at_once() {
     assert_eq!((raised[0].action, raised[0].level), (Raised, TradingLevel::Halt));
     assert_eq!((raised[0].who.as_deref(), raised[0].reason.as_str()), (Some("bob"), "a drill"));
     assert_eq!(said(&d.see(3, ask("bob", Halt))), Some((Refused, TradingLevel::Halt)));
-    // To reduce only is less than a halt: it needs the role, too.
-    assert_eq!(said(&d.see(4, ask("bob", ReduceOnly))), Some((Refused, TradingLevel::Halt)));
-    let lowered = controls(&d.see(5, ask("ada", ReduceOnly)));
+    // Whoever asks for less does not get more, whatever came in between; nor the other way round.
+    assert_eq!(said(&d.see(4, ask("ada", ReduceOnly))), Some((Refused, TradingLevel::Halt)));
+    assert_eq!(said(&d.see(4, ask("bob", ResumeReduceOnly))), Some((Refused, TradingLevel::Halt)));
+    let lowered = controls(&d.see(5, ask("ada", ResumeReduceOnly)));
     assert_eq!((lowered[0].action, lowered[0].level), (Lowered, TradingLevel::ReduceOnly));
     assert_eq!(lowered[0].halt, raised[0].halt);
 
@@ -222,6 +317,7 @@ fn anyone_may_halt_and_levels_are_left_one_by_one_or_at_once() {
     let this = ControlRequest { halt: raised[0].halt, ..asked("ada", Resume) };
     assert_eq!(said(&d.see(7, Event::ControlRequest(this))), Some((Lowered, TradingLevel::Normal)));
     assert_eq!(said(&d.see(8, ask("ada", Resume))), Some((Refused, TradingLevel::Normal)));
+    assert_eq!(said(&d.see(9, ask("ada", ResumeReduceOnly))), Some((Refused, TradingLevel::Normal)));
 }
 
 #[test]

@@ -306,7 +306,8 @@ mod patterns;
 mod plan;
 
 pub use patterns::{
-    Pattern, anchors_topic, dlq_topic, is_redrive, journal_topic, redrive_topic, source_of, state_topic,
+    Pattern, anchors_topic, dlq_topic, is_by_hand, is_redrive, journal_topic, redrive_topic, source_of,
+    state_topic,
 };
 pub use plan::{TopicPlan, plan};
 

@@ -249,6 +249,8 @@ fn shown(key: Option<&[u8]>) -> String {
     }
 }
 
+/// Bytes of a scope that is asked about.
+const LONGEST_SCOPE: usize = 256;
 /// Kinds of scope that are written with a colon.
 const SCOPES: [&str; 3] = ["strategy", "desk", "firm"];
 
@@ -261,7 +263,7 @@ fn check_ids(event: &Event) -> Result<(), CheckError> {
         Event::Holdings(e) => id("portfolio", e.portfolio.as_str()),
         Event::RiskMetrics(e) => scope(e.scope.as_str()),
         Event::Control(e) => scope(e.scope.as_str()),
-        Event::ControlRequest(e) => scope(e.scope.as_str()),
+        Event::ControlRequest(e) => asked_scope(e.scope.as_str()),
         Event::MarketData(e) => not_empty("symbol", e.symbol.as_str()),
         Event::Heartbeat(e) => not_empty("source", e.source.as_str()),
         Event::SystemHealth(e) => not_empty("component", &e.component),
@@ -282,6 +284,21 @@ fn id(field: &'static str, text: &str) -> Result<(), CheckError> {
         return Err(CheckError::Id { field, id: text.to_owned(), problem });
     }
     not_empty(field, text)
+}
+
+/// A scope that somebody typed: a slip of the hand must not halt what is not there.
+fn asked_scope(text: &str) -> Result<(), CheckError> {
+    let wrong =
+        |problem| Err(CheckError::Id { field: "scope", id: text.chars().take(64).collect(), problem });
+    if text.len() > LONGEST_SCOPE {
+        return wrong("a scope that is asked about has at most 256 bytes");
+    }
+    if text.trim() != text || text.chars().any(char::is_control) {
+        return wrong(
+            "a scope that is asked about neither begins nor ends with a blank, and holds no control character",
+        );
+    }
+    scope(text)
 }
 
 fn scope(text: &str) -> Result<(), CheckError> {

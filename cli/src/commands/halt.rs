@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use tapewatch_schemas::RecordId;
-use tapewatch_schemas::events::{Control, ControlAction, RequestKind, TradingLevel};
+use tapewatch_schemas::events::{Control, RequestKind, TradingLevel};
 
 use super::words;
 use crate::{Access, CliError, Context};
@@ -22,7 +22,7 @@ Examples:
   tapewatch halt list
   tapewatch halt raise momentum-1 --who ada --why 'fills that nobody ordered'
   tapewatch halt resume momentum-1 --who ada --why 'the venue has cancelled them'
-  tapewatch halt acknowledge momentum-1 --halt 6f1c… --who oms-2
+  tapewatch halt acknowledge momentum-1 --halt 6f1c… --who oms-2 --why 'open orders are cancelled'
 
 The alerting worker holds what is in force and answers on control.v1: a trading system reads that topic in full
 and obeys the last level of every scope it is under. A halt stays until a person of the configuration
@@ -107,11 +107,19 @@ pub enum Level {
 }
 
 impl Level {
-    const fn request(self) -> RequestKind {
+    const fn raising(self) -> Option<RequestKind> {
         match self {
-            Self::Normal => RequestKind::Resume,
-            Self::ReduceOnly => RequestKind::ReduceOnly,
-            Self::Halt => RequestKind::Halt,
+            Self::Normal => None,
+            Self::ReduceOnly => Some(RequestKind::ReduceOnly),
+            Self::Halt => Some(RequestKind::Halt),
+        }
+    }
+
+    const fn lowering(self) -> Option<RequestKind> {
+        match self {
+            Self::Normal => Some(RequestKind::Resume),
+            Self::ReduceOnly => Some(RequestKind::ResumeReduceOnly),
+            Self::Halt => None,
         }
     }
 }
@@ -120,15 +128,14 @@ impl Level {
 pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
     match command {
         Command::List { all, json } => list(all, json, context),
-        Command::Raise { level: Level::Normal, .. } => {
-            Err(CliError::Usage("--level normal allows more: that is `tapewatch halt resume`".into()))
-        }
-        Command::Raise { level, person } => ask(level.request(), None, false, person, context),
-        Command::Resume { to: Level::Halt, .. } => {
-            Err(CliError::Usage("--to halt allows nothing: that is `tapewatch halt raise`".into()))
+        Command::Raise { level, person } => {
+            let wrong =
+                || CliError::Usage("--level normal allows more: that is `tapewatch halt resume`".into());
+            ask(level.raising().ok_or_else(wrong)?, None, false, person, context)
         }
         Command::Resume { to, halt, despite_breach, person } => {
-            ask(to.request(), halt, despite_breach, person, context)
+            let wrong = || CliError::Usage("--to halt allows nothing: that is `tapewatch halt raise`".into());
+            ask(to.lowering().ok_or_else(wrong)?, halt, despite_breach, person, context)
         }
         Command::Acknowledge { halt, person } => {
             ask(RequestKind::Acknowledge, Some(halt), false, person, context)
@@ -169,20 +176,24 @@ fn ask(
     words("why", &why)?;
     let settings = context.settings()?;
     let log = context.open(&settings, Access::Existing)?;
+    let halt = match request {
+        // What is to be ended is what is there now: not a halt that comes while this is on its way.
+        RequestKind::Resume | RequestKind::ResumeReduceOnly if halt.is_none() => {
+            Board::read(&log, &settings)?.scopes.get(&scope).and_then(|control| control.halt)
+        }
+        _ => halt,
+    };
     let asked = Asked { scope, request, halt, who, reason: why, despite_breach };
     let control = Counter::open(&log, &settings)?.ask(asked, Duration::from_secs(wait))?;
     let mut out = io::stdout().lock();
     if json {
         writeln!(out, "{}", json!(control))?;
-    } else if control.action != ControlAction::Refused {
+    } else if control.problem.is_none() {
         print(&mut out, &control)?;
     }
-    if control.action == ControlAction::Refused {
+    if let Some(problem) = &control.problem {
         let level = board::words(control.level);
-        return Err(CliError::Failed(format!(
-            "refused: {}. {}: {level}, as before",
-            control.reason, control.scope
-        )));
+        return Err(CliError::Failed(format!("refused: {problem}. {}: {level}, as before", control.scope)));
     }
     Ok(ExitCode::SUCCESS)
 }

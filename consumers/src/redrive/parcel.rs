@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tapewatch_eventlog::dead_letter::Redriven;
 use tapewatch_eventlog::{LogError, OutRecord, RecordRef, TopicPartition};
 use tapewatch_schemas::TopicName;
+use tapewatch_schemas::codec::GUID_HEADER;
 use tapewatch_schemas::journal::OffsetRun;
 
 use super::candidate::Candidate;
@@ -133,7 +134,10 @@ fn sent(one: &Candidate, record: &RecordRef<'_>, partition: i32, request: &Reque
     };
     let own = repair.key.clone().or_else(|| key.clone());
     let moved = own != key || repair.target != partition;
-    let mut records = vec![one.back.record(repair.target, own, repair.value.clone(), record.headers.iter())];
+    // A value that was replaced says its schema itself: a header about the old one would misread it.
+    let same = repair.value.as_deref() == record.value;
+    let headers = record.headers.iter().filter(|(name, _)| same || *name != GUID_HEADER);
+    let mut records = vec![one.back.record(repair.target, own, repair.value.clone(), headers)];
     // Under another key it settles nothing of its own, which is held: that is done beside it.
     if moved && request.in_order && key.is_some() {
         records.push(given_up(one, record.key, partition));

@@ -6,7 +6,7 @@ use tapewatch_config as config;
 use tapewatch_config::Settings;
 use tapewatch_monitors::alerting::{
     AlertingMonitor, AlertingParameters, Comparison, Condition, ControlParameters, Grace, Pattern, Person,
-    Rule,
+    Rule, default_rules,
 };
 use tapewatch_schemas::events::{HealthKind, HealthStatus, LimitStatus, Severity, TradingLevel};
 
@@ -22,7 +22,7 @@ pub(super) fn factory(settings: &Settings) -> MonitorFactory {
 pub fn parameters(settings: &Settings) -> AlertingParameters {
     let alerting = &settings.alerting;
     AlertingParameters {
-        rules: alerting.rules.iter().map(rule).collect(),
+        rules: rules(alerting),
         grace: Grace { missing: alerting.grace.missing, warming_up: alerting.grace.warming_up },
         control: ControlParameters {
             resume_role: alerting.control.resume_role.as_str().into(),
@@ -31,6 +31,16 @@ pub fn parameters(settings: &Settings) -> AlertingParameters {
         max_conditions: alerting.max_conditions as usize,
         max_sources: alerting.max_sources as usize,
     }
+}
+
+/// The rules of the settings, and the one on halts that nobody acknowledges if none of them is on that: law 6.
+fn rules(alerting: &config::Alerting) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = alerting.rules.iter().map(rule).collect();
+    let missed = |rule: &Rule| matches!(rule.condition, Condition::Halt { unacknowledged: true, .. });
+    if !rules.iter().any(missed) {
+        rules.extend(default_rules().into_iter().filter(missed));
+    }
+    rules
 }
 
 fn person(person: &config::Person) -> Person {

@@ -11,6 +11,7 @@ mod broker_killed;
 mod broker_paused;
 mod clock_jumps;
 mod disk;
+mod halts;
 mod new_version;
 mod offsets_reset;
 mod poison;

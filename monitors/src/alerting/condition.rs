@@ -73,7 +73,7 @@ impl Finding {
         let Condition::Halt { at_least, unacknowledged } = &rule.condition else { return None };
         let mut finding = Self::new(rule, scope, None, event_time, clock);
         let unanswered = latch.acknowledged_by.is_none();
-        finding.holds = Some(latch.level >= *at_least && (unanswered || !unacknowledged));
+        finding.holds = Some(latch.level >= *at_least && (unanswered || !*unacknowledged));
         tapewatch_schemas::catalogue::CONTROL.clone_into(&mut finding.subject);
         finding.detail = latch.text(scope);
         if *unacknowledged && unanswered {

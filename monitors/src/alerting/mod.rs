@@ -40,6 +40,8 @@ pub struct AlertingMonitor {
     pending: BTreeSet<(Time, String)>,
     /// Those whose rule is no longer in the configuration: resolved at the next step.
     orphans: BTreeSet<String>,
+    /// True if rules are new since the latches were saved: they are shown to them at the next step.
+    unshown: bool,
     /// What is in force, by scope; a scope that is not here trades as it likes.
     latches: BTreeMap<SmolStr, Latch>,
 }
@@ -53,6 +55,7 @@ impl AlertingMonitor {
             conditions: BTreeMap::new(),
             pending: BTreeSet::new(),
             orphans: BTreeSet::new(),
+            unshown: false,
             latches: BTreeMap::new(),
         }
     }
@@ -70,7 +73,8 @@ impl AlertingMonitor {
     fn room(&self, findings: &[Finding]) -> Result<(), Refusal> {
         let begins = |f: &&Finding| f.holds == Some(true) && !self.conditions.contains_key(&f.fingerprint);
         let more = findings.iter().filter(begins).count();
-        if more > 0 && self.conditions.len() + more > self.parameters.max_conditions {
+        let bound = self.parameters.max_conditions + self.conditions_of_latches();
+        if more > 0 && self.conditions.len() + more > bound {
             return Err(Refusal {
                 field: "scope",
                 problem: format!("{} conditions hold already and this adds {more}", self.conditions.len()),
@@ -158,8 +162,13 @@ impl AlertingMonitor {
         }
     }
 
-    /// Resolves what the configuration no longer asks about.
+    /// Resolves what the configuration no longer asks about, and looks at halts as it now does.
     fn resolve_orphans(&mut self, cause: &Cause, out: &mut Vec<Output>) {
+        if std::mem::take(&mut self.unshown) {
+            for finding in self.in_latches() {
+                self.take(finding, cause, out);
+            }
+        }
         while let Some(fingerprint) = self.orphans.pop_first() {
             let Some(mut track) = self.conditions.remove(&fingerprint) else { continue };
             track.detail = format!("the rule {} is no longer in the configuration", track.rule);
@@ -173,7 +182,7 @@ impl AlertingMonitor {
 impl Monitor for AlertingMonitor {
     fn observe(&mut self, seen: &Seen<'_>, out: &mut Vec<Output>) -> Result<(), Refusal> {
         let clock = self.clock.max(seen.clock);
-        let findings = match seen.event {
+        let mut findings = match seen.event {
             Event::RiskMetrics(metrics) => self.in_figures(metrics, clock),
             Event::SystemHealth(health) => self.in_health(health, clock),
             Event::Heartbeat(beat) => self.in_heartbeat(beat, clock),
@@ -186,11 +195,14 @@ impl Monitor for AlertingMonitor {
                 });
             }
         };
-        self.room(&findings)?;
-        match seen.event {
-            Event::RiskMetrics(metrics) if Self::is_called(metrics) => self.room_for_latch(&metrics.scope)?,
-            Event::ControlRequest(request) => self.room_for_latch(&request.scope)?,
-            _ => {}
+        if let Err(refusal) = self.room(&findings) {
+            match seen.event {
+                // A halt is worth more than to be told of it.
+                Event::RiskMetrics(metrics) if latch::calls(metrics) => {
+                    findings.retain(|finding| self.conditions.contains_key(&finding.fingerprint));
+                }
+                _ => return Err(refusal),
+            }
         }
         self.clock = clock;
         self.resolve_orphans(seen.cause, out);
@@ -220,7 +232,7 @@ impl Monitor for AlertingMonitor {
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        if !self.orphans.is_empty() {
+        if self.unshown || !self.orphans.is_empty() {
             return Some(Time(self.clock.micros().saturating_add(1)));
         }
         self.pending.first().map(|(due, _)| *due)

@@ -99,6 +99,7 @@ impl AlertingMonitor {
             }
             back.conditions.insert(fingerprint, track);
         }
+        back.unshown = !back.in_latches().is_empty();
         *self = back;
         Ok(())
     }

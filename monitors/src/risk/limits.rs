@@ -21,6 +21,8 @@ pub(super) struct LimitTrack {
     #[serde(skip)]
     place: usize,
     status: LimitStatus,
+    /// Where it stood when that was last known: hysteresis goes on from there.
+    stood: LimitStatus,
     unknown: Option<Unknown>,
     since: Time,
     value: Option<f64>,
@@ -41,6 +43,7 @@ pub(super) fn limits_of(
         name: limit.name.clone(),
         place,
         status: LimitStatus::Unknown,
+        stood: LimitStatus::Ok,
         unknown: Some(Unknown::Missing),
         since: clock,
         value: None,
@@ -167,7 +170,7 @@ impl LimitTrack {
         symbol: Option<SymbolId>,
         clock: Time,
     ) -> bool {
-        let status = value.map_or(LimitStatus::Unknown, |v| classify(v, self.status, limit));
+        let status = value.map_or(LimitStatus::Unknown, |v| classify(v, self.stood, limit));
         let unknown = value.err();
         let changed = status != self.status || unknown != self.unknown;
         if changed {
@@ -177,6 +180,9 @@ impl LimitTrack {
             self.since = clock;
         }
         self.status = status;
+        if status != LimitStatus::Unknown {
+            self.stood = status;
+        }
         self.unknown = unknown;
         self.value = value.ok();
         self.symbol = symbol;
@@ -246,6 +252,25 @@ mod tests {
         ] {
             status = classify(value, status, &limit);
             assert_eq!(status, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_meanwhile_leaves_the_hysteresis() {
+        let mut limit = LimitParameters::new("l", Bounded::Leverage, None, Some(3.0));
+        limit.hysteresis = 0.1;
+        let parameters = RiskParameters { limits: vec![limit.clone()], ..RiskParameters::default() };
+        let mut track = limits_of(&parameters, &"p".into(), Time(0)).remove(0);
+        for (value, expected) in [
+            (Ok(3.1), LimitStatus::Breached),
+            (Err(Unknown::Stale), LimitStatus::Unknown),
+            (Ok(2.8), LimitStatus::Breached),
+            (Err(Unknown::Stale), LimitStatus::Unknown),
+            (Ok(2.6), LimitStatus::Ok),
+            (Ok(2.8), LimitStatus::Ok),
+        ] {
+            track.take(&limit, value, None, Time(1));
+            assert_eq!(track.status, expected, "{value:?}");
         }
     }
 }

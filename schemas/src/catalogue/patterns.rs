@@ -24,6 +24,12 @@ pub fn dlq_topic(topic: &str) -> TopicName {
     named(format!("{}.dlq", source_of(topic)))
 }
 
+/// True of what people write one by one: bad records there must not keep a good one, a halt or its end, from being
+/// read, so no breaker opens.
+pub fn is_by_hand(topic: &str) -> bool {
+    source_of(topic) == super::CONTROL_REQUESTS
+}
+
 /// `<topic>.redrive`: dead letters sent back, read by the worker that their header names.
 pub fn redrive_topic(topic: &str) -> TopicName {
     named(format!("{}{REDRIVE}", source_of(topic)))

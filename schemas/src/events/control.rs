@@ -52,14 +52,18 @@ pub struct Control {
     pub halt: Option<RecordId>,
     /// When `level` came into force.
     pub since: Time,
-    /// The person or system that asked for it; none if a limit called for it.
+    /// The person or system that asked for the level in force; none if a limit called for it.
     pub who: Option<String>,
     /// The limit that called for it; none if someone asked for it.
     pub limit: Option<String>,
-    /// Why; of a refusal, what was wrong with the request.
+    /// Why the level is in force.
     pub reason: String,
     /// Who acknowledged the halt; none if nobody has.
     pub acknowledged_by: Option<String>,
+    /// Whose request was refused; none unless one was.
+    pub refused: Option<String>,
+    /// Why it was refused; none unless one was.
+    pub problem: Option<String>,
 }
 
 /// What happened to a scope's level.
@@ -107,8 +111,10 @@ pub struct ControlRequest {
 pub enum RequestKind {
     /// To allow nothing.
     Halt,
-    /// To allow only what makes a position smaller.
+    /// To allow only what makes a position smaller, no more than that.
     ReduceOnly,
+    /// To allow what makes a position smaller, after a halt.
+    ResumeReduceOnly,
     /// To allow everything.
     Resume,
     /// Nothing: a trading system says that it obeys.

@@ -30,7 +30,10 @@ impl Board {
                     let offset = record.offset;
                     CliError::Input(format!("{CONTROL}/{partition} offset {offset} cannot be read: {why}"))
                 })? {
-                    scopes.insert(control.scope.to_string(), control);
+                    // A refusal says again what is in force; of a scope that never was restricted, nothing.
+                    if control.problem.is_none() || scopes.contains_key(control.scope.as_str()) {
+                        scopes.insert(control.scope.to_string(), control);
+                    }
                 }
                 Ok(())
             })?;

@@ -16,8 +16,6 @@ use crate::commands::produce::Checker;
 use crate::decoded::Decoder;
 use crate::{CliError, topic_name};
 
-/// One name for all: whoever opens it ends an earlier request that is still on its way.
-const WRITER: &str = "tapewatch.halt";
 /// On the tape's clock a request is dated like the youngest of so many figures.
 const LOOKED_AT: i64 = 2_000;
 
@@ -31,9 +29,11 @@ pub(super) struct Asked {
     pub(super) despite_breach: bool,
 }
 
-/// The only one who writes requests from this command.
+/// Where one request is handed in.
 pub(super) struct Counter<'a> {
     log: &'a Arc<dyn Log>,
+    /// A name of its own: requests made at the same time end each other neither as writers nor as sources.
+    name: String,
     settings: &'a Settings,
     writer: Box<dyn Writer>,
     scanner: Scanner,
@@ -42,9 +42,11 @@ pub(super) struct Counter<'a> {
 
 impl<'a> Counter<'a> {
     pub(super) fn open(log: &'a Arc<dyn Log>, settings: &'a Settings) -> Result<Self, CliError> {
-        let writer = log.writer(WRITER)?;
+        let now = Clock::system().now().micros();
+        let name = format!("tapewatch.halt.{}.{now}", std::process::id());
+        let writer = log.writer(&name)?;
         let scanner = Scanner::new(Arc::clone(log))?;
-        Ok(Self { log, settings, writer, scanner, decoder: Decoder::new(settings)? })
+        Ok(Self { log, name, settings, writer, scanner, decoder: Decoder::new(settings)? })
     }
 
     /// Writes a request and gives the answer.
@@ -53,10 +55,9 @@ impl<'a> Counter<'a> {
         let key = bytes::Bytes::copy_from_slice(asked.scope.as_bytes());
         let partition = workers::partitioner(self.settings).assign(&key, partitions as u32) as i32;
         let at = TopicPartition::new(CONTROL_REQUESTS, partition);
-        let sequence = self.next_sequence(&at, &asked.who)?;
         let event_time = self.now(partition)?;
         let text = json!({
-            "source": asked.who, "sequence": sequence, "event_time": event_time, "scope": asked.scope,
+            "source": self.name, "sequence": 0, "event_time": event_time, "scope": asked.scope,
             "request": asked.request, "halt": asked.halt, "who": asked.who, "reason": asked.reason,
             "despite_breach": asked.despite_breach,
         });
@@ -79,22 +80,6 @@ impl<'a> Counter<'a> {
         self.answer(&answers, from, &cause, wait)
     }
 
-    /// The sequence number that this person's next request in a partition has.
-    fn next_sequence(&mut self, at: &TopicPartition, who: &str) -> Result<i64, CliError> {
-        let (codec, mut next) = (self.decoder.codec(), 0);
-        self.scanner.scan::<LogError>(at, 0, |record| {
-            // What cannot be read is a dead letter of alerting, and nobody's number.
-            let event = codec.decode(CONTROL_REQUESTS, record.value.unwrap_or_default());
-            if let Ok(Event::ControlRequest(request)) = event
-                && request.source.as_str() == who
-            {
-                next = next.max(request.sequence + 1);
-            }
-            Ok(())
-        })?;
-        Ok(next)
-    }
-
     /// Now, on the clock that the workers of this log run by: on the tape's, what the youngest figures say.
     fn now(&mut self, partition: i32) -> Result<Time, CliError> {
         let wall = Clock::system().now();
@@ -109,7 +94,8 @@ impl<'a> Counter<'a> {
             youngest = youngest.max(event.ok().map(|event| event.event_time()));
             Ok(())
         })?;
-        Ok(youngest.unwrap_or(wall))
+        // Before any figures nothing is as old as this: it goes first.
+        Ok(youngest.unwrap_or(Time(0)))
     }
 
     /// What alerting answers.
@@ -135,9 +121,10 @@ impl<'a> Counter<'a> {
                 }
             }
             if begun.elapsed() >= wait {
-                return Err(CliError::Failed(format!(
-                    "the request is on the log ({cause}), and alerting has not answered it within {wait:?}. It will once \
-                     it runs; `tapewatch halt list` shows what is in force"
+                return Err(CliError::Away(format!(
+                    "the request is on the log ({cause}), and alerting has not answered it within {wait:?}. It is met, or \
+                     refused, once alerting reads it: `tapewatch status` shows how far that is, `tapewatch halt list` what is \
+                     in force"
                 )));
             }
         }
