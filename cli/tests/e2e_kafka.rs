@@ -19,7 +19,7 @@ use serde_json::Value;
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::{Log, LogError, OpenOptions, RecordRef, TopicPartition, open};
 use tapewatch_producers::{Found, FoundAlert, Layout, Player, PlayerOptions, Tape};
-use tapewatch_schemas::catalogue::{self, ALERTING, ALERTS, RISK, journal_topic};
+use tapewatch_schemas::catalogue::{self, ALERTING, ALERTS, CONTROL, RISK, journal_topic};
 use tapewatch_schemas::events::AlertState;
 use tapewatch_schemas::journal::JournalRecord;
 use tapewatch_schemas::{Codec, Digest, Event};
@@ -314,7 +314,8 @@ fn alerts(log: &Arc<dyn Log>) -> Vec<FoundAlert> {
     scan(log, [ALERTS], &mut |record| {
         let event = codec.decode(record.topic.as_str(), record.value.expect("a value"));
         let Event::Alert(alert) = event.expect("an alert") else { panic!("no alert in {ALERTS}") };
-        if alert.state != AlertState::Firing {
+        // What restricts trading is found already: by the alert of the limit that called for it.
+        if alert.state != AlertState::Firing || alert.subject == CONTROL {
             return;
         }
         let status = match (alert.unknown, alert.rule.as_str()) {

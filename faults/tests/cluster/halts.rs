@@ -13,6 +13,7 @@ const SETTINGS: [(&str, &str); 3] = [
     ("TAPEWATCH_ALERTING__CONTROL__PEOPLE", "[{ name = 'ada', roles = ['risk_officer'] }]"),
 ];
 const KILLS: usize = 3;
+const EVE: [&str; 7] = ["resume", "P0", "--who", "eve", "--why", "lunch", "--despite-breach"];
 
 /// Says what P0 is worth.
 fn worth(stage: &Stage, sequence: i64, equity: &str) {
@@ -51,7 +52,8 @@ fn a_halt_stands_through_kills_until_a_named_person_ends_it() {
     worth(&stage, 0, "100");
     worth(&stage, 1, "75");
     until("the halt", || {
-        (risk.lives(), alerting.lives());
+        risk.lives();
+        alerting.lives();
         in_force(&stage).is_some()
     });
     let halt = in_force(&stage).unwrap();
@@ -60,12 +62,12 @@ fn a_halt_stands_through_kills_until_a_named_person_ends_it() {
     for _ in 0..KILLS {
         alerting.kill();
         // While nobody holds it, one who may not asks for its end.
-        let asked = std::thread::scope(|scope| {
-            let eve = ["resume", "P0", "--who", "eve", "--why", "lunch", "--despite-breach"];
-            let asking = scope.spawn(|| ask(&stage, &eve));
-            alerting = stage.worker(ALERTING, "one", stage.log.address());
-            asking.join().unwrap()
+        let (asked, again) = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| ask(&stage, &EVE));
+            let again = stage.worker(ALERTING, "one", stage.log.address());
+            (asking.join().unwrap(), again)
         });
+        alerting = again;
         assert_eq!(
             (asked.0, &asked.1["action"], &asked.1["level"]),
             (Some(1), &json!("refused"), &json!("halt"))
