@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Tape, all_holds, dump, memory, worker_plan};
+use support::{Tape, all_holds, dump, memory, turn_until, worker_plan};
 use tapewatch_consumers::audit::{Subject, audit};
 use tapewatch_consumers::redrive::{Filter, Request, redrive};
 use tapewatch_consumers::stage::StageCell;
@@ -34,15 +34,6 @@ impl Timing for Behind {
 
     fn sleep(&self, span: Duration) {
         std::thread::sleep(span);
-    }
-}
-
-/// Turns until it is so.
-fn turn_until(worker: &mut Worker, mut so: impl FnMut(&Worker) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !so(worker) {
-        worker.turn(Duration::from_millis(2)).unwrap();
-        assert!(Instant::now() < deadline, "it does not come to that");
     }
 }
 

@@ -6,10 +6,10 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use support::{Tape, all_holds, dump, holds, memory, worker_plan};
+use support::{Tape, all_holds, dump, holds, memory, turn_until, worker_plan};
 use tapewatch_config::Settings;
 use tapewatch_consumers::injected::Injected;
 use tapewatch_consumers::plan::WorkerPlan;
@@ -164,15 +164,6 @@ fn who_closes_a_breaker_by_hand_is_journalled_with_the_reason() {
     let by = Some(("ann".to_owned(), "the deploy is undone".to_owned()));
     assert_eq!(closed, [(at.partition, at.clone(), by)]);
     all_holds(&log);
-}
-
-/// Turns until it is so.
-fn turn_until(worker: &mut Worker, mut so: impl FnMut(&Worker) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !so(worker) {
-        worker.turn(Duration::from_millis(2)).unwrap();
-        assert!(Instant::now() < deadline, "it does not come to that");
-    }
 }
 
 #[test]

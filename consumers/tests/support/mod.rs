@@ -5,10 +5,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tapewatch_consumers::Worker;
 use tapewatch_consumers::breaker::BreakerParameters;
 use tapewatch_consumers::core::Blueprint;
 use tapewatch_consumers::hold::HoldParameters;
@@ -445,5 +446,14 @@ pub fn same(one: &[(i32, Vec<u8>, Vec<u8>)], other: &[(i32, Vec<u8>, Vec<u8>)]) 
     let first = (0..one.len().max(other.len())).find(|&index| one.get(index) != other.get(index));
     if let Some(index) = first {
         panic!("record {index}:\n  {}\n  {}", shown(one, index), shown(other, index));
+    }
+}
+
+/// Turns until it is so.
+pub(crate) fn turn_until(worker: &mut Worker, mut so: impl FnMut(&Worker) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !so(worker) {
+        worker.turn(Duration::from_millis(2)).expect("a turn");
+        assert!(Instant::now() < deadline, "it does not come to that");
     }
 }

@@ -159,15 +159,7 @@ fn a_schema_of_the_registry_that_cannot_be_read_begins_in_mid_stream() {
     assert!(read > 0 && refused > 0, "{read} and {refused} reports");
 
     // What cannot be read fulfils no promise: there is no undisturbed run to compare with.
-    let feeder = stage.feed(tape);
-    let mut journals = stage.journals();
-    let mut worker = stage.risk("one");
-    journals.all_go_on(&mut worker);
-    worker.kill();
-    let mut worker = stage.risk("one");
-    feeder.finish();
-    journals.see_the_end(&mut worker);
-    worker.stop();
+    let journals = stage.taken_with_a_kill(tape);
     stage.judge_dead(RISK, refused);
     let told: Vec<_> = journals.records.values().flatten().flat_map(|record| &record.dead_letters).collect();
     assert!(told.iter().all(|letters| letters.reason == "unknown_schema"), "{told:?}");

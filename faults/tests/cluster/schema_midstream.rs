@@ -57,19 +57,11 @@ fn a_schema_that_can_be_read_and_one_that_cannot() {
     }
     assert!(read > 100 && refused > 0, "{read} and {refused} reports");
     // What cannot be read fulfils no promise: there is no undisturbed run to compare with.
-    let feeder = stage.feed(tape);
-    let mut journals = stage.journals();
-    let mut worker = stage.risk("one");
-    journals.all_go_on(&mut worker);
-    worker.kill();
-    let mut worker = stage.risk("one");
-    feeder.finish();
-    journals.see_the_end(&mut worker);
+    let journals = stage.taken_with_a_kill(tape);
     let unknown_schema = |record: &tapewatch_schemas::journal::JournalRecord| {
         record.dead_letters.iter().any(|letters| letters.reason == "unknown_schema")
     };
     assert!(journals.records.values().flatten().any(unknown_schema), "nothing was dead-lettered");
-    worker.stop();
     stage.judge_dead(RISK, refused);
     injected(&format!("{read} reports of a compatible schema, {refused} of one that nobody knows"));
 

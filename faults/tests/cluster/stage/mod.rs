@@ -230,6 +230,20 @@ impl Stage {
         (self.feed(tape), expected)
     }
 
+    /// Risk takes a tape that is not as the player made it, killed once on the way: its journal.
+    pub(crate) fn taken_with_a_kill(&self, tape: Vec<Vec<OutRecord>>) -> Journals {
+        let feeder = self.feed(tape);
+        let mut journals = self.journals();
+        let mut worker = self.risk("one");
+        journals.all_go_on(&mut worker);
+        worker.kill();
+        let mut worker = self.risk("one");
+        feeder.finish();
+        journals.see_the_end(&mut worker);
+        worker.stop();
+        journals
+    }
+
     /// A tape on its way that is not as the player made it.
     pub(crate) fn feed(&self, tape: Vec<Vec<OutRecord>>) -> Feeder {
         Feeder::start(&self.log, tape, Duration::from_millis(50))
