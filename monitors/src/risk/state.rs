@@ -66,8 +66,12 @@ impl RiskMonitor {
         back.marks = Marks::restore(saved.marks);
         (back.level_due, back.sample_due, back.book_due) =
             (saved.level_due, saved.sample_due, saved.book_due);
-        // The configuration may have another day than the one the state was saved under.
-        back.day_due = saved.day_due.map(|_| back.parameters.day.next(back.clock));
+        // The configuration may have another day than the one the state was saved under. What is due and was not done
+        // yet stays due.
+        let day = &back.parameters.day;
+        let still = |due: &Time| day.next(Time(due.0.saturating_sub(1))) == *due;
+        back.day_due =
+            saved.day_due.map(|due| Some(due).filter(still).unwrap_or_else(|| day.next(back.clock)));
         let adapt = (saved.costing != back.costing()).then(|| back.costing());
         for (place, mut portfolio) in (0_u32..).zip(saved.portfolios) {
             adapt.inspect(|costing| portfolio.adapt(*costing));
