@@ -4,6 +4,7 @@
 //! UTF-8 text), Kafka Streams 4.2 (`ExceptionHandlerUtils`, KIP-1034: text) and Spring for Apache Kafka
 //! (`DeadLetterPublishingRecoverer`: numbers big-endian in 4 and 8 bytes, times in milliseconds), so that
 //! their tools show our dead letters; and our own `tapewatch.*`, which [`Letter::read`] reads back.
+//! Where those tools have a Java stack trace, ours is laid out alike: what was wrong, then where it was.
 
 mod range;
 mod redriven;
@@ -88,6 +89,7 @@ impl DeadLetter<'_> {
             Some(first) => (&first.source.topic, first.source.partition, first.offset, first.timestamp),
             None => (record.topic, record.partition, record.offset, record.timestamp),
         };
+        let trace = self.trace(record, &class, error);
         let mut headers = vec![
             text("tapewatch.kind", kind),
             text("tapewatch.worker", self.worker),
@@ -108,13 +110,16 @@ impl DeadLetter<'_> {
             text("__connect.errors.class.name", format_args!("tapewatch.{}", self.worker)),
             text("__connect.errors.exception.class.name", &class),
             text("__connect.errors.exception.message", error),
-            text("__streams.errors.exception", format_args!("{class}: {error}")),
+            text("__connect.errors.exception.stacktrace", &trace),
+            text("__streams.errors.exception", &class),
             text("__streams.errors.message", error),
+            text("__streams.errors.stacktrace", &trace),
             text("__streams.errors.topic", topic),
             text("__streams.errors.partition", partition),
             text("__streams.errors.offset", offset),
             text("kafka_dlt-exception-fqcn", &class),
             text("kafka_dlt-exception-message", error),
+            text("kafka_dlt-exception-stacktrace", &trace),
             text("kafka_dlt-original-topic", topic),
             bytes("kafka_dlt-original-partition", &partition.to_be_bytes()),
             bytes("kafka_dlt-original-offset", &offset.to_be_bytes()),
@@ -130,6 +135,17 @@ impl DeadLetter<'_> {
             headers.push(text("tapewatch.redrive.offset", record.offset));
         }
         headers
+    }
+
+    /// What stands where Java has a stack trace, in its form, which tools take apart: `class: message`, then a line for
+    /// each place, the innermost first. The record is named where it was read.
+    fn trace(&self, record: &RecordRef<'_>, class: &str, error: &str) -> String {
+        let RecordRef { topic, partition, offset, .. } = record;
+        let Self { worker, group, task, .. } = self;
+        format!(
+            "{class}: {error}\n\tat tapewatch.{worker}.task{task}({topic}/{partition} offset {offset})\n\tat \
+             {group}(consumer group)\n"
+        )
     }
 
     /// Connect's `Stage`: where the record failed.

@@ -55,7 +55,7 @@ fn a_letter_has_the_original_and_every_convention() {
         ("__connect.errors.offset", b"42"),
         ("__connect.errors.stage", b"KEY_CONVERTER"),
         ("__connect.errors.exception.class.name", b"tapewatch.Misrouted"),
-        ("__streams.errors.exception", b"tapewatch.Misrouted: key `a` belongs to partition 2 of 12"),
+        ("__streams.errors.exception", b"tapewatch.Misrouted"),
         ("__streams.errors.offset", b"42"),
         ("kafka_dlt-original-topic", b"exec.reports.v1"),
         ("kafka_dlt-original-partition", &[0, 0, 0, 3]),
@@ -88,13 +88,16 @@ fn a_letter_has_the_original_and_every_convention() {
 }
 
 /// Every header, by its whole name: Kafka Connect's, Kafka Streams' and Spring's tools look them up by these.
-/// Connect and Streams read text, Spring numbers in 4 and 8 bytes. There are no stack traces to tell.
+/// Connect and Streams read text, Spring numbers in 4 and 8 bytes. Where they have a stack trace, and parsers of theirs
+/// want one, there is what was wrong and where.
 #[test]
 fn the_names_are_those_that_the_tools_of_the_field_look_up() {
     let source = batch(&[(42, Some(b"a"), Some(b"{}"))], &[]);
     let letter = WHY.of(&source.record(0), 1 << 20);
     let error = WHY.error.as_bytes();
-    let expected: [(&str, &[u8]); 32] = [
+    let trace: &[u8] = b"tapewatch.Misrouted: key `a` belongs to partition 2 of 12\n\
+        \tat tapewatch.risk.task3(exec.reports.v1/3 offset 42)\n\tat tapewatch.risk(consumer group)\n";
+    let expected: [(&str, &[u8]); 35] = [
         ("tapewatch.kind", b"record"),
         ("tapewatch.worker", b"risk"),
         ("tapewatch.task", b"3"),
@@ -114,13 +117,16 @@ fn the_names_are_those_that_the_tools_of_the_field_look_up() {
         ("__connect.errors.class.name", b"tapewatch.risk"),
         ("__connect.errors.exception.class.name", b"tapewatch.Misrouted"),
         ("__connect.errors.exception.message", error),
-        ("__streams.errors.exception", b"tapewatch.Misrouted: key `a` belongs to partition 2 of 12"),
+        ("__connect.errors.exception.stacktrace", trace),
+        ("__streams.errors.exception", b"tapewatch.Misrouted"),
         ("__streams.errors.message", error),
+        ("__streams.errors.stacktrace", trace),
         ("__streams.errors.topic", b"exec.reports.v1"),
         ("__streams.errors.partition", b"3"),
         ("__streams.errors.offset", b"42"),
         ("kafka_dlt-exception-fqcn", b"tapewatch.Misrouted"),
         ("kafka_dlt-exception-message", error),
+        ("kafka_dlt-exception-stacktrace", trace),
         ("kafka_dlt-original-topic", b"exec.reports.v1"),
         ("kafka_dlt-original-partition", &[0, 0, 0, 3]),
         ("kafka_dlt-original-offset", &[0, 0, 0, 0, 0, 0, 0, 42]),
@@ -209,6 +215,18 @@ fn a_range_letter_lists_runs_by_reason() {
     assert_eq!(body.first_value.as_deref(), Some("626164"));
     assert_eq!(range.excluded().len(), 2);
     let batch = read_back(&letter);
+    let headers = batch.record(0).headers;
+    for name in [
+        "__connect.errors.exception.stacktrace",
+        "__streams.errors.stacktrace",
+        "kafka_dlt-exception-stacktrace",
+    ] {
+        let trace = String::from_utf8_lossy(headers.get(name).unwrap());
+        assert!(
+            trace.starts_with("tapewatch.Truncated: ") && trace.contains("3 offset 1)"),
+            "{name}: {trace}"
+        );
+    }
     let read = Letter::read(&batch.record(0)).unwrap();
     assert!(read.range);
     assert_eq!(read.offset, 1);
@@ -252,5 +270,10 @@ fn what_comes_back_and_fails_again_keeps_where_it_was_first() {
     let headers = again.record(0).headers;
     assert_eq!(headers.get("__connect.errors.topic"), Some(&b"exec.reports.v1"[..]));
     assert_eq!(headers.get("kafka_dlt-original-offset"), Some(&42_i64.to_be_bytes()[..]));
+    let trace = headers.get("__streams.errors.stacktrace").unwrap();
+    assert!(
+        String::from_utf8_lossy(trace).contains("(exec.reports.v1.redrive/3 offset 0)"),
+        "where it was read this time: {trace:?}"
+    );
     assert_eq!(headers.iter().filter(|(name, _)| *name == "tapewatch.attempts").count(), 1);
 }
