@@ -390,7 +390,7 @@ impl Task {
 
     /// The whole state after the last sealed record. Nothing may be pending.
     pub fn save(&self) -> SavedTask {
-        debug_assert!(self.pending.is_empty(), "a snapshot stands between two rounds");
+        assert!(self.pending.is_empty(), "a snapshot stands between two rounds");
         let lanes = self.merge.lanes.iter().map(|lane| LanePosition {
             topic: lane.at.topic.clone(),
             partition: lane.at.partition,

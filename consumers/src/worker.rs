@@ -315,6 +315,9 @@ impl Worker {
         self.hurry();
         if self.fenced.is_none() {
             self.flush()?;
+        }
+        // What a fenced worker has computed beyond its last round is no state that anyone may go on from.
+        if self.fenced.is_none() {
             let mut round = Round::default();
             for task in self.tasks.values() {
                 add_snapshot(&mut round, task, &self.plan);

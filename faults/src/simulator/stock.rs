@@ -81,6 +81,8 @@ impl Variant {
             ("TOPICS__PARTITIONS", partitions.to_string()),
             ("RUNTIME__CLOCK", if tape { "tape" } else { "wall" }.to_owned()),
             ("RUNTIME__HEARTBEAT_EVERY", if tape { "4s" } else { "1s" }.to_owned()),
+            // Soon after the time at which a simulation begins.
+            ("RISK__DAY__STARTS", if tape { "12h26m50s" } else { "14h13m30s" }.to_owned()),
         ];
         let set = SET.iter().map(|(name, value)| (*name, (*value).to_owned())).chain(own);
         let vars = set.map(|(name, value)| (format!("TAPEWATCH_{name}"), value));

@@ -31,6 +31,8 @@ pub(super) struct Spoilt {
 pub(super) struct Supply {
     tape: Tape,
     random: Random,
+    /// Whether a record comes on a whole second. Its own, so that seeds mean else what they meant.
+    seconds: Random,
     on_tape: bool,
     promised: bool,
     /// True if keys are held, or letters come back: whose letters they are matters then.
@@ -46,6 +48,7 @@ impl Supply {
         Ok(Self {
             tape: Tape::new(log, Arc::clone(codec), TAPE_BEGINS)?,
             random: Random::of(scenario.seed, "supply"),
+            seconds: Random::of(scenario.seed, "seconds"),
             on_tape: scenario.tape,
             promised: scenario.promised,
             returning: scenario.hold || scenario.returns > 0,
@@ -115,7 +118,10 @@ impl Supply {
 
     fn tick(&mut self, wall: Time) {
         if self.on_tape {
-            self.tape.now = self.tape.now + Duration::from_millis(self.random.within(1, 900));
+            let next = self.tape.now + Duration::from_millis(self.random.within(1, 900));
+            // Deadlines fall on whole seconds: some records of each seed come in the same instant.
+            let whole = next.floor_to(Duration::from_secs(1));
+            self.tape.now = if whole > self.tape.now && self.seconds.chance(5_000) { whole } else { next };
         } else {
             self.tape.now = wall;
         }

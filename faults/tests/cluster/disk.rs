@@ -1,5 +1,6 @@
 //! A full disk, a read-only folder and a slow disk under the embedded log: the worker stops with a clear error,
-//! nothing is half written, and it goes on when there is space; on a slow one it goes on, slower.
+//! nothing is half written, and it goes on when there is space; on a slow one it goes on, slower. Under a producer's
+//! spool: what is refused is said, and what was taken comes to the log.
 //!
 //! The small disk is a file system in memory, which only root may mount. The slow one is strace's doing: the kernel
 //! answers each fsync of the worker late.
@@ -9,9 +10,18 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tapewatch_eventlog::{CommitError, LogError, Round};
+use bytes::Bytes;
+use tapewatch_consumers::scan::Scanner;
+use tapewatch_eventlog::edge::EdgeParameters;
+use tapewatch_eventlog::faults::{Fault, FaultyLog, Op, Plan};
+use tapewatch_eventlog::{
+    CommitError, Log, LogError, OpenOptions, OutRecord, Round, TopicPartition, TopicSpec, open,
+};
+use tapewatch_producers::spool::{Courier, SpoolOptions, Taken};
 
 use crate::stage::process::program;
 use crate::stage::tape::{tape, undisturbed};
@@ -33,6 +43,11 @@ impl Disk {
             return None;
         }
         Some(Self(at.to_owned()))
+    }
+
+    fn make_read_only(&self) {
+        let done = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status().unwrap();
+        assert!(done.success());
     }
 }
 
@@ -108,14 +123,15 @@ fn a_read_only_folder_is_a_clear_error() {
     };
     drop(stage.log.topics().unwrap());
     fs::copy(folder.path().join("tape.db"), &file).unwrap();
-    let done = Command::new("mount").args(["-o", "remount,ro"]).arg(&disk.0).status().unwrap();
-    assert!(done.success());
+    disk.make_read_only();
+    let before = fs::read(&file).unwrap();
     let mut worker = stage.worker("risk", "one", &format!("sqlite:{}", file.display()));
     let status = worker.end(PATIENCE);
     assert!(!status.success(), "{}", worker.tail());
     let said = worker.said();
     let error = said.lines().rfind(|line| line.starts_with("error: ")).expect("it says why");
     assert!(error.contains("tape.db"), "{error}");
+    assert!(before == fs::read(&file).unwrap(), "it wrote nevertheless");
     injected("a read-only folder under the embedded log");
 }
 
@@ -153,4 +169,84 @@ fn a_slow_disk_slows_a_worker_and_nothing_else() {
     assert!(late >= 5, "only {late} writes were late");
     injected("a disk that takes half a second for each fsync");
     stage.judge_risk(&expected);
+}
+
+/// Rounds of a producer whose log goes away at once, into a spool on this disk.
+fn spooling(disk: &Disk) -> (Arc<dyn Log>, Arc<Plan>, Arc<dyn Log>, SpoolOptions) {
+    let inner = open("sqlite::memory:", &OpenOptions::default()).unwrap();
+    let topic =
+        TopicSpec { name: "t".into(), partitions: 1, replication: 1, retention: None, compacted: false };
+    inner.create(&[topic]).unwrap();
+    let plan = Arc::new(Plan::quiet());
+    plan.inject(Op::Commit, Fault::CrashBefore);
+    let log: Arc<dyn Log> = Arc::new(FaultyLog::new(Arc::clone(&inner), Arc::clone(&plan)));
+    // A breaker that opens at once and closes soon.
+    let edge = EdgeParameters {
+        minimum_calls: 1,
+        wait: Duration::from_millis(2),
+        permitted: 1,
+        ..EdgeParameters::default()
+    };
+    let options = SpoolOptions { dir: disk.0.clone(), name: "p".into(), id: None, max_bytes: 1 << 30, edge };
+    (inner, plan, log, options)
+}
+
+fn numbered(number: usize) -> Round {
+    let value = format!("{number} {}", "x".repeat(50_000));
+    let record = OutRecord {
+        target: TopicPartition::new("t", 0),
+        timestamp: None,
+        key: Some(Bytes::from_static(b"k")),
+        value: Some(Bytes::from(value)),
+        headers: Vec::new(),
+    };
+    Round { records: vec![record], offsets: Vec::new() }
+}
+
+#[test]
+fn a_full_disk_under_a_spool_refuses_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mount(&folder.path().join("disk")) else { return };
+    let (inner, plan, log, options) = spooling(&disk);
+    let mut courier = Courier::open(&log, &options, Arc::new(|_| {})).unwrap();
+    let mut taken = 0;
+    let mut write = |courier: &mut Courier| {
+        let done = courier.write(&mut numbered(taken), PATIENCE)?;
+        taken += 1;
+        Ok::<_, tapewatch_producers::spool::SpoolError>(done)
+    };
+    for _ in 0..20 {
+        assert_eq!(write(&mut courier).unwrap(), Taken::Spool);
+    }
+    let ballast = fill(&disk.0);
+    let refused = (0..10_000).find_map(|_| write(&mut courier).err()).expect("the disk is full");
+    assert!(matches!(refused.log_error(), Some(LogError::Full { .. })), "{refused}");
+    assert!(refused.to_string().contains("p.spool"), "{refused}");
+    injected("a full disk under a producer's spool");
+    fs::remove_file(ballast).unwrap();
+    // What was refused is taken when there is space, and all of it comes to the log when that is back.
+    write(&mut courier).unwrap();
+    plan.revive();
+    assert!(courier.drain(PATIENCE, &AtomicBool::new(false)), "{:?}", courier.counts());
+    let mut found = Vec::new();
+    let mut scanner = Scanner::new(inner).unwrap();
+    let scanned = scanner.scan::<LogError>(&TopicPartition::new("t", 0), 0, |record| {
+        let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+        found.push(value.split(' ').next().unwrap().parse::<usize>().unwrap());
+        Ok(())
+    });
+    scanned.unwrap();
+    assert_eq!(found, (0..taken).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_read_only_folder_for_a_spool_is_a_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mount(&folder.path().join("disk")) else { return };
+    let (_, _, log, options) = spooling(&disk);
+    disk.make_read_only();
+    let Err(error) = Courier::open(&log, &options, Arc::new(|_| {})) else { panic!("it opened") };
+    let (text, place) = (error.to_string(), disk.0.display().to_string());
+    assert!(text.contains(&place) && text.contains("Read-only"), "{text}");
+    injected("a read-only folder for a producer's spool");
 }
