@@ -64,6 +64,8 @@ pub struct ValueAtRisk {
     pub shortfall: Shortfall,
     /// The weight of the past in the models `ewma` and `filtered`.
     pub lambda: f64,
+    /// How many forecasts a backtest is over; 0 for no backtests.
+    pub backtest: u32,
 }
 
 /// When a change of profit and loss enters the window.
@@ -246,6 +248,11 @@ impl ValueAtRisk {
                 |weight| (0.5..1.0).contains(weight),
                 "a weight from 0.5 to below 1, such as 0.94",
             ),
+            backtest: section.get_if(
+                "backtest",
+                |n| *n == 0 || (2..=100_000).contains(n),
+                "a whole number from 2 to 100000, or 0 for none",
+            ),
             window,
             minimum: section.get_if(
                 "minimum",
@@ -265,6 +272,10 @@ impl ValueAtRisk {
             for kind in ["var", "es"] {
                 let name = measure_at(kind, level);
                 names.push(if model == TailModel::Historical { name } else { format!("{name}_{model}") });
+            }
+            if self.backtest > 0 {
+                let var = names[names.len() - 2].clone();
+                names.push(format!("{var}_light"));
             }
         }
         names

@@ -90,6 +90,7 @@ fn window(settings: &Settings) -> WindowParameters {
         levels: var.levels.iter().map(|level| Confidence(*level)).collect(),
         models: var.models.iter().map(|model| tail_model(*model)).collect(),
         lambda: var.lambda,
+        backtest: var.backtest as usize,
         shortfall: match var.shortfall {
             Shortfall::AcerbiTasche => ShortfallConvention::AcerbiTasche,
             Shortfall::MeanBelowQuantile => ShortfallConvention::MeanBelowQuantile,
@@ -142,6 +143,7 @@ mod tests {
         for level in ["95", "97_5"] {
             for model in ["", "_gaussian", "_cornish_fisher", "_ewma", "_filtered"] {
                 names.extend(["var", "es"].map(|kind| format!("{kind}_{level}{model}")));
+                names.push(format!("var_{level}{model}_light"));
             }
         }
         text.extend(

@@ -102,6 +102,7 @@ impl Portfolio {
             Bounded::DailyLoss => self.daily_loss(around.parameters.window.basis),
             Bounded::DailyLossShare => self.daily_loss_share(around.parameters.window.basis),
             Bounded::ValueAtRisk(model, level) => self.tail(model, level, around.parameters).map(|t| t.var),
+            Bounded::Light(model, level) => self.light(model, level, &around.parameters.window),
             Bounded::ExpectedShortfall(model, level) => {
                 self.tail(model, level, around.parameters).map(|t| t.es)
             }

@@ -91,6 +91,8 @@ pub enum Bounded {
     ValueAtRisk(TailModel, Confidence),
     /// Expected shortfall, account currency, a loss positive.
     ExpectedShortfall(TailModel, Confidence),
+    /// The Basel zone of the backtest of value at risk: 0 green, 1 yellow, 2 red.
+    Light(TailModel, Confidence),
 }
 
 impl fmt::Display for Bounded {
@@ -109,6 +111,7 @@ impl fmt::Display for Bounded {
             Self::DailyLossShare => f.write_str("daily_loss_share"),
             Self::ValueAtRisk(model, level) => write!(f, "var_{level}{}", model.suffix()),
             Self::ExpectedShortfall(model, level) => write!(f, "es_{level}{}", model.suffix()),
+            Self::Light(model, level) => write!(f, "var_{level}{}_light", model.suffix()),
         }
     }
 }
@@ -146,7 +149,10 @@ impl FromStr for Bounded {
             (part.len() <= 2 && (1..10_000).contains(&basis_points)).then_some((model, level))
         };
         let found = match name.split_once('_') {
-            Some(("var", text)) => level(text).map(|(model, level)| Self::ValueAtRisk(model, level)),
+            Some(("var", text)) => match text.strip_suffix("_light") {
+                Some(text) => level(text).map(|(model, level)| Self::Light(model, level)),
+                None => level(text).map(|(model, level)| Self::ValueAtRisk(model, level)),
+            },
             Some(("es", text)) => level(text).map(|(model, level)| Self::ExpectedShortfall(model, level)),
             _ => None,
         };
@@ -155,7 +161,8 @@ impl FromStr for Bounded {
                 "`{name}` is not a measure that a limit can bound: expected gross_exposure, net_exposure, \
                  position, leverage, largest_share, top5_share, herfindahl, drawdown, max_drawdown, daily_loss, \
                  daily_loss_share, var_95, \
-                 es_99 or another level, or of another model: var_99_filtered"
+                 es_99 or another level, or of another model: var_99_filtered, or the zone of its backtest: \
+                 var_99_light"
             )
         })
     }
@@ -167,7 +174,9 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 11] = [
+        const NAMES: [&str; 13] = [
+            "var_99_light",
+            "var_97_5_ewma_light",
             "gross_exposure",
             "position",
             "drawdown",
@@ -202,6 +211,8 @@ mod tests {
             "var_9999999",
             "var_95_",
             "var_95_normal",
+            "var_light",
+            "es_95_light",
             "equity",
         ] {
             assert!(name.parse::<Bounded>().is_err(), "{name}");

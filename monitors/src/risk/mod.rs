@@ -24,6 +24,7 @@
 
 mod account;
 mod around;
+mod backtest;
 mod day;
 mod executions;
 mod feeds;

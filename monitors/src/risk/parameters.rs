@@ -79,6 +79,8 @@ pub struct WindowParameters {
     pub shortfall: ShortfallConvention,
     /// The weight of the past in [`TailModel::Ewma`] and [`TailModel::Filtered`]: above 0 and below 1.
     pub lambda: f64,
+    /// How many forecasts, each with the change that followed it, a backtest is over; 0 for no backtests.
+    pub backtest: usize,
 }
 
 /// When a change of profit and loss enters the window.
@@ -207,6 +209,7 @@ impl Default for WindowParameters {
             models: vec![TailModel::Historical],
             shortfall: ShortfallConvention::AcerbiTasche,
             lambda: 0.94,
+            backtest: 250,
         }
     }
 }

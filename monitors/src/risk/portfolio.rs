@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
 
+use super::backtest::Backtest;
 use super::day::Day;
 use super::executions::{Execution, Executions};
 use super::feeds::FeedId;
@@ -98,6 +99,8 @@ pub(super) struct Portfolio {
     pub(super) window: SortedWindow,
     /// What the next sample is the change from.
     pub(super) sampled: Option<Money>,
+    /// Per model and level; none before the first change.
+    pub(super) backtests: Vec<Backtest>,
     pub(super) day: Day,
     pub(super) limits: Vec<LimitTrack>,
     pub(super) unknowns: Unknowns,
@@ -161,6 +164,7 @@ impl Portfolio {
             drawdown: Drawdown::default(),
             window: SortedWindow::new(samples),
             sampled: None,
+            backtests: Vec::new(),
             day: Day::default(),
             limits,
             unknowns: Unknowns::default(),

@@ -4,14 +4,17 @@ use tapewatch_schemas::events::{Holding, Holdings, Measure, Occasion, Provenance
 use tapewatch_schemas::{Event, RecordId, Scope};
 
 use super::around::Around;
-use super::measure::Bounded;
+use super::backtest::{Verdict, number};
+use super::measure::{Bounded, Confidence, TailModel};
 use super::money::Money;
+use super::parameters::WindowParameters;
 use super::portfolio::Portfolio;
 use crate::monitor::Output;
 
 /// The portfolio's figures and limit states.
 pub(super) fn risk_metrics(portfolio: &mut Portfolio, around: &Around<'_>, occasion: Occasion) -> Output {
     let limits = portfolio.limit_states(around);
+    let measures = measures(portfolio, around);
     let currency = portfolio.currency.as_ref().unwrap_or(&around.parameters.default_currency).clone();
     Output {
         ages: around.ages(portfolio),
@@ -22,13 +25,13 @@ pub(super) fn risk_metrics(portfolio: &mut Portfolio, around: &Around<'_>, occas
             scope: Scope(portfolio.id.0.clone()),
             occasion,
             currency,
-            measures: measures(portfolio, around),
+            measures,
             limits,
         }),
     }
 }
 
-fn measures(portfolio: &Portfolio, around: &Around<'_>) -> Vec<Measure> {
+fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     let exposure = portfolio.exposure_unknown();
     let equity = portfolio.equity_unknown();
     let book = portfolio.unknowns.book;
@@ -62,11 +65,37 @@ fn measures(portfolio: &Portfolio, around: &Around<'_>) -> Vec<Measure> {
         let tail = portfolio.tail(model, level, around.parameters);
         list.push(ratio(&Bounded::ValueAtRisk(model, level).to_string(), tail.map(|t| t.var)));
         list.push(ratio(&Bounded::ExpectedShortfall(model, level).to_string(), tail.map(|t| t.es)));
+        if window.backtest > 0 {
+            backtested(&mut list, portfolio, model, level, window);
+        }
     }
     list.push(ratio("samples", Ok(portfolio.window.len() as f64)));
     list.push(ratio("duplicate_executions", Ok(portfolio.duplicates as f64)));
     list.push(ratio("observed_for", Ok(around.observed_for(portfolio))));
     list
+}
+
+/// What the backtest of a model at a level says.
+fn backtested(
+    list: &mut Vec<Measure>,
+    portfolio: &mut Portfolio,
+    model: TailModel,
+    level: Confidence,
+    window: &WindowParameters,
+) {
+    let said = portfolio.verdict(model, level, window);
+    let var = Bounded::ValueAtRisk(model, level).to_string();
+    let of = |name: &str, value: fn(&Verdict) -> f64| {
+        ratio(&format!("{var}_{name}"), said.as_ref().map(value).map_err(|unknown| *unknown))
+    };
+    list.push(of("observations", |said| said.coverage.exceptions.observations() as f64));
+    list.push(of("exceptions", |said| said.coverage.exceptions.exceptions() as f64));
+    list.push(of("kupiec_p", |said| said.coverage.coverage.p_value));
+    list.push(of("independence_p", |said| said.coverage.independence.p_value));
+    list.push(of("conditional_p", |said| said.coverage.conditional.p_value));
+    list.push(of("light", |said| number(said.zone)));
+    let z2 = said.and_then(|said| said.z2.ok_or(Unknown::Missing));
+    list.push(ratio(&format!("{}_acerbi_z2", Bounded::ExpectedShortfall(model, level)), z2));
 }
 
 fn money(name: &str, unknown: Option<Unknown>, value: Money) -> Measure {

@@ -97,7 +97,9 @@ impl RiskMonitor {
         let portfolio = &mut self.portfolios[place as usize];
         let now = portfolio.profit_by(window.basis).ok();
         if let (Some(now), Some(before)) = (now, portfolio.sampled) {
-            portfolio.window.push((now - before).to_f64());
+            let change = (now - before).to_f64();
+            portfolio.backtest(change, window);
+            portfolio.window.push(change);
             portfolio.measure_tails(window);
         }
         portfolio.sampled = now;

@@ -13,7 +13,7 @@ use crate::kernels::SortedWindow;
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 4;
+const FORMAT: u16 = 5;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -97,6 +97,7 @@ impl RiskMonitor {
         // The configuration may have another size of window than the one the state was saved under.
         portfolio.window = SortedWindow::from_values(window.samples, portfolio.window.arrived());
         portfolio.measure_tails(window);
+        portfolio.backtests_restored(window);
         portfolio.sum_anew();
         portfolio.check_at.map(|at| self.checks.insert((at, place)));
         if portfolio.unwell() {

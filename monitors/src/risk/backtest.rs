@@ -1,0 +1,224 @@
+//! Were the forecasts of value at risk and expected shortfall right: each against the change that came after it.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use tapewatch_schemas::events::Unknown;
+
+use super::measure::{Confidence, TailModel};
+use super::parameters::WindowParameters;
+use super::portfolio::Portfolio;
+use crate::kernels::{Christoffersen, Exceptions, Tail, TailRisk, Zone, christoffersen, traffic_light};
+
+/// The forecasts of one model at one level that were followed by a change, the latest of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Backtest {
+    /// The model's place in [`TailModel::ALL`], and the level in basis points.
+    of: (u8, u16),
+    /// Oldest first: whether the loss was larger than the value at risk.
+    hits: VecDeque<bool>,
+    /// Of those that were, oldest first: the loss over the expected shortfall; none if that was no loss.
+    depths: VecDeque<Option<f64>>,
+    /// What the numbers of both come to.
+    #[serde(skip)]
+    zone: Option<Zone>,
+}
+
+/// What a backtest says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Verdict {
+    /// Observations, exceptions, and what they say of the value at risk.
+    pub(super) coverage: Christoffersen,
+    /// The Basel Committee's zone.
+    pub(super) zone: Zone,
+    /// Acerbi and Székely's second statistic of the expected shortfall; none if one of the forecasts was no loss.
+    pub(super) z2: Option<f64>,
+}
+
+impl Backtest {
+    fn new(model: TailModel, level: Confidence) -> Self {
+        Self { of: key(model, level), hits: VecDeque::new(), depths: VecDeque::new(), zone: None }
+    }
+
+    /// A change came after a forecast, whose losses are positive. At most `most` are kept.
+    fn observe(&mut self, change: f64, forecast: TailRisk, most: usize) {
+        let loss = 0.0 - change;
+        let hit = loss > forecast.var;
+        let before = (self.hits.len(), self.depths.len());
+        self.hits.push_back(hit);
+        if hit {
+            let depth = loss / forecast.es;
+            self.depths.push_back((forecast.es > 0.0 && depth.is_finite()).then_some(depth));
+        }
+        self.trim(most);
+        if before != (self.hits.len(), self.depths.len()) || self.zone.is_none() {
+            self.light();
+        }
+    }
+
+    fn trim(&mut self, most: usize) {
+        while self.hits.len() > most {
+            if self.hits.pop_front() == Some(true) {
+                self.depths.pop_front();
+            }
+        }
+    }
+
+    fn tail(&self) -> Option<Tail> {
+        Tail::new(Confidence(self.of.1).tail()).ok()
+    }
+
+    fn light(&mut self) {
+        let counted = Exceptions::new(self.hits.len() as u64, self.depths.len() as u64).ok();
+        self.zone = counted.zip(self.tail()).map(|(counted, tail)| traffic_light(counted, tail).zone);
+    }
+
+    fn verdict(&mut self) -> Option<Verdict> {
+        let (zone, tail) = (self.zone?, self.tail()?);
+        let coverage = christoffersen(self.hits.make_contiguous(), tail).ok()?;
+        let depth: Option<f64> = self.depths.iter().copied().sum();
+        let z2 = depth.map(|depth| 1.0 - depth / (self.hits.len() as f64 * tail.alpha()));
+        Some(Verdict { coverage, zone, z2 })
+    }
+}
+
+fn key(model: TailModel, level: Confidence) -> (u8, u16) {
+    let place = TailModel::ALL.iter().position(|one| *one == model).unwrap_or(TailModel::ALL.len());
+    (place as u8, level.0)
+}
+
+impl Portfolio {
+    /// What was forecast before this change is compared with it. To be called before the forecasts are made anew.
+    pub(super) fn backtest(&mut self, change: f64, parameters: &WindowParameters) {
+        if parameters.backtest == 0 {
+            return;
+        }
+        if self.backtests.is_empty() {
+            self.backtests = fresh(parameters);
+        }
+        for (backtest, forecast) in self.backtests.iter_mut().zip(&self.tails) {
+            if let Some(forecast) = forecast {
+                backtest.observe(change, *forecast, parameters.backtest);
+            }
+        }
+    }
+
+    /// After the state was put back: the configuration may have other models, levels or lengths than the one it was
+    /// saved under.
+    pub(super) fn backtests_restored(&mut self, parameters: &WindowParameters) {
+        let mut saved = std::mem::take(&mut self.backtests);
+        if saved.is_empty() || parameters.backtest == 0 {
+            return;
+        }
+        self.backtests = fresh(parameters);
+        for backtest in &mut self.backtests {
+            if let Some(at) = saved.iter().position(|one| one.of == backtest.of) {
+                *backtest = saved.swap_remove(at);
+                backtest.trim(parameters.backtest);
+                backtest.light();
+            }
+        }
+    }
+
+    /// What the backtest of a model at a level says.
+    ///
+    /// # Errors
+    /// That too few forecasts were followed by a change, or that there is no such backtest.
+    pub(super) fn verdict(
+        &mut self,
+        model: TailModel,
+        level: Confidence,
+        parameters: &WindowParameters,
+    ) -> Result<Verdict, Unknown> {
+        let at = self.tried(model, level, parameters)?;
+        self.backtests[at].verdict().ok_or(Unknown::WarmingUp)
+    }
+
+    /// The zone alone: 0 green, 1 yellow, 2 red.
+    ///
+    /// # Errors
+    /// Those of [`Portfolio::verdict`].
+    pub(super) fn light(
+        &self,
+        model: TailModel,
+        level: Confidence,
+        parameters: &WindowParameters,
+    ) -> Result<f64, Unknown> {
+        let at = self.tried(model, level, parameters)?;
+        self.backtests[at].zone.map(number).ok_or(Unknown::WarmingUp)
+    }
+
+    fn tried(
+        &self,
+        model: TailModel,
+        level: Confidence,
+        parameters: &WindowParameters,
+    ) -> Result<usize, Unknown> {
+        let of = key(model, level);
+        let enough = parameters.minimum.min(parameters.backtest).max(1);
+        let tried = |one: &Backtest| one.of == of && one.hits.len() >= enough;
+        self.backtests.iter().position(tried).ok_or(Unknown::WarmingUp)
+    }
+}
+
+fn fresh(parameters: &WindowParameters) -> Vec<Backtest> {
+    let levels = |model: &TailModel| {
+        let model = *model;
+        parameters.levels.iter().map(move |level| Backtest::new(model, *level))
+    };
+    parameters.models.iter().flat_map(levels).collect()
+}
+
+/// A zone as a measure.
+pub(super) const fn number(zone: Zone) -> f64 {
+    match zone {
+        Zone::Green => 0.0,
+        Zone::Yellow => 1.0,
+        Zone::Red => 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{Sample, acerbi_szekely};
+
+    const FORECAST: TailRisk = TailRisk { var: 2.0, es: 3.0 };
+
+    /// As the two kernels say of the whole series at once, the oldest observations left out.
+    #[test]
+    fn it_says_what_the_tests_of_the_last_observations_say() {
+        let changes: Vec<f64> = (0..400_i32).map(|n| f64::from((n * 37) % 101) / 10.0 - 5.0).collect();
+        let mut backtest = Backtest::new(TailModel::Historical, Confidence(9500));
+        changes.iter().for_each(|change| backtest.observe(*change, FORECAST, 250));
+        let last = &changes[150..];
+        let verdict = backtest.verdict().unwrap();
+        let tail = Tail::new(0.05).unwrap();
+        let hits: Vec<bool> = last.iter().map(|change| *change < -2.0).collect();
+        assert_eq!(verdict.coverage, christoffersen(&hits, tail).unwrap());
+        let forecasts = vec![TailRisk { var: -2.0, es: -3.0 }; 250];
+        let expected = acerbi_szekely(Sample::new(last).unwrap(), &forecasts, tail).unwrap();
+        assert!((verdict.z2.unwrap() - expected.z2).abs() < 1e-12, "{verdict:?} {expected:?}");
+        assert_eq!(verdict.zone, Zone::Red);
+    }
+
+    #[test]
+    fn a_loss_of_as_much_as_was_forecast_is_no_exception() {
+        let mut backtest = Backtest::new(TailModel::Historical, Confidence(9900));
+        for change in [-2.0, 0.0, 5.0, -2.5] {
+            backtest.observe(change, FORECAST, 250);
+        }
+        let verdict = backtest.verdict().unwrap();
+        assert_eq!(verdict.coverage.exceptions.exceptions(), 1);
+        assert_eq!(verdict.coverage.exceptions.observations(), 4);
+        assert!((verdict.z2.unwrap() - (1.0 - (2.5 / 3.0) / (4.0 * 0.01))).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_shortfall_that_was_no_loss_leaves_its_test_unsaid() {
+        let mut backtest = Backtest::new(TailModel::Historical, Confidence(9900));
+        backtest.observe(-1.0, TailRisk { var: 0.0, es: 0.0 }, 250);
+        let verdict = backtest.verdict().unwrap();
+        assert_eq!((verdict.coverage.exceptions.exceptions(), verdict.z2), (1, None));
+    }
+}
