@@ -247,6 +247,12 @@ pub fn default_limits() -> Vec<LimitParameters> {
     vec![
         limit("var_95", historical(9500), None, 200_000.0),
         limit("var_99", historical(9900), None, 300_000.0),
+        LimitParameters::new(
+            "var_99_light",
+            Bounded::Light(TailModel::Historical, Confidence(9900)),
+            Some(0.0),
+            Some(1.0),
+        ),
         limit("position", Bounded::Position, None, 100_000.0),
         limit("leverage", Bounded::Leverage, None, 3.0),
         LimitParameters {
