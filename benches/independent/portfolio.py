@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ledger import Position
-from tails import measures
+from backtests import tests
+from tails import measures, names
 from tape import Beyond
 
 ZERO = Decimal(0)
@@ -21,6 +22,7 @@ class Portfolio:
         self._read_fills()
         self._follow()
         self._take_samples()
+        self._forecasts = {}
 
     def _own(self, topic):
         records = self.order.of(topic)[["time", "value"]].itertuples()
@@ -183,10 +185,27 @@ class Portfolio:
         var = self.risk["var"]
         now = place if var["sample"] == "fill" else instant
         taken = self.changes[: np.searchsorted(self.sampled_at, now, side="right")]
-        window = taken[~np.isnan(taken)][-var["window"] :]
+        known = taken[~np.isnan(taken)]
+        window = known[-var["window"] :]
         if len(window) < var["minimum"]:
             raise Beyond(f"{self.name}: the window is not warm yet; choose a later day")
-        return {"samples": float(len(window)), **measures(window, var)}
+        tested = self._backtests(known, var) if var["backtest"] else {}
+        return {"samples": float(len(window)), **measures(window, var), **tested}
+
+    def _backtests(self, known, var):
+        """The tests of the last forecasts, each of a change from the window before it."""
+        last = range(max(len(known) - var["backtest"], var["minimum"]), len(known))
+        if len(last) < min(var["minimum"], var["backtest"]):
+            raise Beyond(f"{self.name}: too few forecasts yet; choose a later day")
+        for at in last:
+            if at not in self._forecasts:
+                self._forecasts[at] = measures(known[max(at - var["window"], 0) : at], var)
+        found = {}
+        for name, _, alpha in names(var):
+            of = lambda kind: np.array([self._forecasts[at][f"{kind}_{name}"] for at in last])
+            said, found[f"es_{name}_acerbi_z2"] = tests(-known[last.start :], of("var"), of("es"), alpha)
+            found |= {f"var_{name}_{test}": value for test, value in said.items()}
+        return found
 
 
 def _last(rows, place):

@@ -113,14 +113,20 @@ MODELS = {
 }
 
 
-def measures(changes, var):
-    """Each measure's name and value, as the settings `[risk.var]` want them."""
-    found = {}
+def names(var):
+    """How the names of the measures of each model and level end, as the settings `[risk.var]` want them: with the model
+    and the probability of the tail."""
     for model in var["models"]:
         for level in var["levels"]:
             points = round(level * 10_000)
             name = f"{points // 100}" + (f"_{points % 100:02}".rstrip("0") if points % 100 else "")
-            name += "" if model == "historical" else f"_{model}"
-            quantile, shortfall = MODELS[model](changes, (10_000 - points) / 10_000, var)
-            found[f"var_{name}"], found[f"es_{name}"] = -quantile, -shortfall
+            yield name + ("" if model == "historical" else f"_{model}"), model, (10_000 - points) / 10_000
+
+
+def measures(changes, var):
+    """Each measure's name and value."""
+    found = {}
+    for name, model, alpha in names(var):
+        quantile, shortfall = MODELS[model](changes, alpha, var)
+        found[f"var_{name}"], found[f"es_{name}"] = -quantile, -shortfall
     return found

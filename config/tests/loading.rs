@@ -33,6 +33,7 @@ fn the_defaults_are_valid_and_what_the_documentation_says() {
     let expected = [
         ("var_95", 200_000.0),
         ("var_99", 300_000.0),
+        ("var_99_light", 1.0),
         ("position", 100_000.0),
         ("leverage", 3.0),
         ("drawdown", 0.2),
