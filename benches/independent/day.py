@@ -63,9 +63,9 @@ class Comparison:
         self.take(kind, "(exact)", where, expected, got, float(expected != got), expected == got)
 
     def table(self):
-        lines = [f"{'figure':<24}{'compared':>9}  largest difference"]
+        lines = [f"{'figure':<36}{'compared':>9}  largest difference"]
         for kind, (count, largest, unit) in self.kinds.items():
-            lines.append(f"{kind:<24}{count:>9}  {largest:.2g} {unit}")
+            lines.append(f"{kind:<36}{count:>9}  {largest:.2g} {unit}")
         return "\n".join(lines)
 
 

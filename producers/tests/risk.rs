@@ -12,7 +12,7 @@ use tapewatch_producers::{
     Body, Found, FoundAlert, Kind, Layout, Player, PlayerOptions, SliceRecord, Tape, Verdict,
 };
 use tapewatch_schemas::catalogue::{EXEC_REPORTS, HEARTBEATS, MARKET_DATA};
-use tapewatch_schemas::events::{Cause, Event, LimitStatus, Unknown};
+use tapewatch_schemas::events::{Cause, Event, LimitState, LimitStatus, Unknown};
 use tapewatch_schemas::{Time, TopicName};
 
 /// What is still filling is no alert so long after the start.
@@ -109,11 +109,14 @@ impl Task {
         self.keep(&out);
     }
 
-    /// Every limit that came to stand other than well.
+    /// Every limit that came to stand other than well. Whether a model is right is a question of the tape's market: of
+    /// what its backtests say the book of incidents knows nothing.
     fn keep(&mut self, out: &[Output]) {
+        let of_the_book =
+            |limit: &&LimitState| limit.previous.is_some() && !limit.measure.ends_with("_light");
         for output in out {
             let Event::RiskMetrics(metrics) = &output.event else { continue };
-            for limit in metrics.limits.iter().filter(|limit| limit.previous.is_some()) {
+            for limit in metrics.limits.iter().filter(of_the_book) {
                 let status = match limit.status {
                     LimitStatus::Ok => continue,
                     LimitStatus::Warning => Found::Warning,
