@@ -8,10 +8,21 @@ use tapewatch_consumers::workers;
 use tapewatch_eventlog::RecordRef;
 use tapewatch_eventlog::registry::{Registry, RegistryError};
 use tapewatch_schemas::catalogue::{Pattern, REDRIVES};
-use tapewatch_schemas::codec::{Codec, DecodeError, GUID_HEADER, registry_id};
+use tapewatch_schemas::codec::{Codec, DecodeError, GUID_HEADER, Partial, registry_id};
 use tapewatch_schemas::journal::JournalRecord;
 
 use crate::CliError;
+
+/// Why a value is not shown as an event.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Undecoded {
+    /// It is none.
+    #[error(transparent)]
+    Value(#[from] DecodeError),
+    /// The registry did not say what its schema is.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
 
 /// Decodes values of every topic.
 #[derive(Debug)]
@@ -41,18 +52,28 @@ impl Decoder {
         &self.codec
     }
 
-    /// The event of a topic as JSON.
-    pub(crate) fn event(&self, topic: &str, value: &[u8]) -> Result<Value, DecodeError> {
-        // A registry that does not answer leaves the schema unknown.
-        let _ = self.ask(value, None);
-        self.codec.decode(topic, value).map(|event| self.codec.to_json(&event))
+    /// The event of a topic as JSON, read as the workers do; `header` is what [`GUID_HEADER`] holds, which may name
+    /// the schema.
+    pub(crate) fn event(&self, topic: &str, value: &[u8], header: Option<&[u8]>) -> Result<Value, Undecoded> {
+        let decoded = if self.registry.is_some() {
+            self.ask(value, header)?;
+            self.codec.decode_with(topic, value, header)
+        } else {
+            self.codec.decode_unasked(topic, value, || header)
+        };
+        Ok(self.codec.to_json(&decoded?))
     }
 
-    /// The same, where a header may name the schema.
-    fn event_with(&self, topic: &str, value: &[u8], header: Option<&[u8]>) -> Result<Value, String> {
-        self.ask(value, header).map_err(|error| error.to_string())?;
-        let event = self.codec.decode_with(topic, value, header).map_err(|error| error.to_string())?;
-        Ok(self.codec.to_json(&event))
+    /// What can be read of a value that is no event, by the error that [`Self::event`] gave.
+    pub(crate) fn partly(
+        &self,
+        topic: &str,
+        value: &[u8],
+        header: Option<&[u8]>,
+        why: &Undecoded,
+    ) -> Option<Partial> {
+        let Undecoded::Value(error) = why else { return None };
+        self.codec.decode_partly(topic, value, header, error)
     }
 
     /// Asks the registry for the schema that a record names, unless it is known.
@@ -94,7 +115,9 @@ impl Decoder {
             Some(Pattern::Fixed(topic)) if topic.name == REDRIVES => {
                 serde_json::from_slice(value).map_err(|error| error.to_string())
             }
-            Some(Pattern::Fixed(topic)) => self.event_with(topic.name, value, header),
+            Some(Pattern::Fixed(topic)) => {
+                self.event(topic.name, value, header).map_err(|why| why.to_string())
+            }
             Some(Pattern::Journal(_)) => {
                 let journal = JournalRecord::open(value).map_err(|error| error.to_string())?;
                 serde_json::to_value(journal).map_err(|error| error.to_string())
@@ -103,12 +126,17 @@ impl Decoder {
                 serde_json::from_slice(value).map_err(|error| error.to_string())
             }
             Some(Pattern::DeadLetters(topic) | Pattern::Redrive(topic)) => {
-                self.event_with(topic.name, value, header)
+                self.event(topic.name, value, header).map_err(|why| why.to_string())
             }
             Some(Pattern::Anchors(_) | Pattern::State(_)) => Err("a worker's state".into()),
             None => serde_json::from_slice(value).map_err(|_| "a topic that is not tapewatch's".into()),
         }
     }
+}
+
+/// True of a text that may have several lines, and moves no cursor otherwise.
+pub(crate) fn is_text(text: &str) -> bool {
+    !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t')
 }
 
 /// Bytes as text where they are text, else as hex.

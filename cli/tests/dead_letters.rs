@@ -2,10 +2,19 @@
 
 mod run;
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use run::Folder;
+use serde_json::{Value, json};
+use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::dead_letter::{DeadLetter, RangeLetter};
-use tapewatch_eventlog::{BatchBuilder, OpenOptions, OutRecord, Round, TopicPartition, open};
+use tapewatch_eventlog::{
+    BatchBuilder, Headers, LogError, OpenOptions, OutRecord, RecordRef, Round, TopicPartition, open,
+};
+use tapewatch_schemas::codec::{FRAME, GUID_HEADER};
 use tapewatch_schemas::{Codec, Reason, Time};
 
 const WHY: DeadLetter<'_> = DeadLetter {
@@ -58,12 +67,16 @@ fn letters() -> Vec<OutRecord> {
 }
 
 fn with_letters() -> Folder {
-    let folder = Folder::new();
+    holding(Folder::new(), letters())
+}
+
+/// A folder whose log holds these records.
+fn holding(folder: Folder, records: Vec<OutRecord>) -> Folder {
     assert_eq!(folder.run(&["topics", "create", "--partitions", "2"]).code, 0);
     let url = format!("sqlite:{}", folder.path("tapewatch.db").display());
     let log = open(&url, &OpenOptions::default()).expect("it is there");
     let mut writer = log.writer("test").expect("it opens");
-    let round = Round { records: letters(), offsets: Vec::new() };
+    let round = Round { records, offsets: Vec::new() };
     writer.commit(&round, None).expect("it is written");
     folder
 }
@@ -127,10 +140,15 @@ fn a_letter_is_shown_with_why_headers_and_bytes() {
         "kafka_dlt-original-offset: 0x0000000000000028",
         "value: 30 bytes",
         "the value ends at byte 30",
-        "  00000000  c3 01 ",
+        "  __streams.errors.stacktrace: tapewatch.Truncated: the value ends at byte 20, within `cash`\n    at tapewatch.",
+        "  read up to byte 29:\n{\n  \"source\": \"me\",\n  \"sequence\": 7,\n",
+        "  \"currency\": \"USD\",\n  \"cash\": \"12.5\"\n}\n  the rest, from byte 29:\n> 00000010  ",
     ] {
         assert!(truncated.contains(wanted), "{wanted} in {truncated}");
     }
+    assert!(!truncated.contains("\"equity\"") && !truncated.contains("00000000  c3"), "{truncated}");
+    let all = folder.run(&["dlq", "show", "accounts.v1", "1", &offsets[0], "--all"]).out;
+    assert!(all.contains("\"cash\": \"12.5\"") && all.contains("  00000000  c3 01 "), "{all}");
 
     let refused = show(&offsets[1]);
     assert!(refused.contains("\"cash\": \"12.5\"") && !refused.contains("00000000  c3"), "{refused}");
@@ -141,8 +159,8 @@ fn a_letter_is_shown_with_why_headers_and_bytes() {
     let range = show(&offsets[3]);
     for wanted in [
         "2 records, whose bytes are still in the source",
-        "truncated: 1 records, at offsets\n    40",
-        "bad_json: 1 records, at offsets\n    42",
+        "truncated: 1 record, at offsets\n    40",
+        "bad_json: 1 record, at offsets\n    42",
         "the first of them, at offset 40",
         "  key: P1",
     ] {
@@ -162,4 +180,169 @@ fn what_is_not_there_is_bad_input() {
         assert_eq!(done.code, 5);
         assert!(done.err.contains(wanted), "{}", done.err);
     }
+}
+
+/// A letter of `accounts.v1`/1 about these bytes.
+fn about(offset: i64, value: &[u8], headers: &[(&str, &[u8])], why: DeadLetter<'_>) -> OutRecord {
+    let mut batch = BatchBuilder::new(TopicPartition::new("accounts.v1", 1));
+    batch.push(offset, Time(1_000_000), Some(b"P1"), Some(value), |into| {
+        for (name, value) in headers {
+            Headers::encode(into, name, value);
+        }
+    });
+    why.of(&batch.build().record(0), 1 << 20)
+}
+
+fn objects(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+#[test]
+fn a_letter_is_one_object_for_programs() {
+    let folder = with_letters();
+    let show = |offset: &str| {
+        let done = folder.run(&["dlq", "show", "accounts.v1", "1", offset, "--json"]);
+        assert_eq!(done.code, 0, "{}", done.err);
+        objects(&done.out).remove(0)
+    };
+    let offsets: Vec<String> = objects(&folder.run(&["tail", "accounts.v1.dlq", "--json"]).out)
+        .iter()
+        .map(|line| line["offset"].to_string())
+        .collect();
+
+    let cut = show(&offsets[0]);
+    assert_eq!(
+        (&cut["topic"], &cut["partition"], &cut["key"]),
+        (&json!("accounts.v1.dlq"), &json!(1), &json!("P1"))
+    );
+    assert_eq!(cut["letter"]["source"]["offset"], 40, "{cut}");
+    assert_eq!((&cut["letter"]["kind"], &cut["letter"]["reason"]), (&json!("record"), &json!("truncated")));
+    let traces = cut["headers"].as_array().expect("a list").iter().filter(|header| {
+        header["value"]
+            .as_str()
+            .is_some_and(|text| text.contains("\n\tat tapewatch.risk.task1(accounts.v1/1 offset 40)"))
+    });
+    assert_eq!(traces.count(), 3, "{cut}");
+    let partition = json!({"name": "kafka_dlt-original-partition", "base64": "AAAAAQ=="});
+    assert!(cut["headers"].as_array().expect("a list").contains(&partition), "{cut}");
+    assert_eq!(cut["value_base64"], BASE64_STANDARD.encode(&account()[..30]));
+    assert_eq!((&cut["read"]["cash"], &cut["read_to"]), (&json!("12.5"), &json!(29)));
+    assert!(cut["undecoded"].as_str().is_some_and(|why| why.contains("ends at byte 30")), "{cut}");
+    assert!(cut.get("value").is_none() && cut["read"].get("equity").is_none(), "{cut}");
+
+    let refused = show(&offsets[1]);
+    assert_eq!((&refused["value"]["equity"], refused.get("undecoded")), (&json!("12.5"), None), "{refused}");
+    let bad = show(&offsets[2]);
+    assert!(
+        bad["problems"].as_array().is_some_and(|all| all.len() > 3) && bad.get("read").is_none(),
+        "{bad}"
+    );
+    let range = show(&offsets[3]);
+    assert_eq!((&range["letter"]["kind"], &range["range"]["count"]), (&json!("range"), &json!(2)), "{range}");
+    let foreign = show(&offsets[4]);
+    assert_eq!((&foreign["letter"], foreign.get("key")), (&Value::Null, None), "{foreign}");
+    assert_eq!(folder.run(&["dlq", "show", "accounts.v1", "1", "0", "--json", "--all"]).code, 2);
+}
+
+#[test]
+fn what_is_of_another_topic_is_shown_as_that() {
+    let codec = Codec::new(&[]).expect("the shipped schemas are good");
+    let text =
+        br#"{"source":"me","sequence":7,"event_time":0,"symbol":"BTC-USD","currency":"USD","last":"2.5"}"#;
+    let event = codec.decode_json("market.data.v1", text).expect("it is a mark");
+    let mut mark = Vec::new();
+    codec.encode(&event, &mut mark).expect("it fits");
+    let letter = about(7, &mark, &[], DeadLetter { reason: Reason::WrongTopic, ..WHY });
+    let folder = holding(Folder::new(), vec![letter]);
+    let shown = folder.run(&["dlq", "show", "accounts.v1", "1", "0"]).out;
+    for wanted in ["a record of `market.data.v1`", "as an event of market.data.v1 it is", "\"last\": \"2.5\""]
+    {
+        assert!(shown.contains(wanted), "{wanted} in {shown}");
+    }
+    assert!(!shown.contains("00000000  c3"), "{shown}");
+    let object = objects(&folder.run(&["dlq", "show", "accounts.v1", "1", "0", "--json"]).out).remove(0);
+    assert_eq!(object["event_of"]["value"]["symbol"], "BTC-USD", "{object}");
+}
+
+/// The newer framing: the bare body, whose schema a header names by its GUID in a registry.
+#[test]
+fn a_schema_that_a_header_names_is_asked_for() {
+    const GUID: [u8; 16] = [9; 16];
+    let (framed, header) = (account(), [&[1][..], &GUID].concat());
+    let headers: [(&str, &[u8]); 1] = [(GUID_HEADER, &header)];
+    let why = DeadLetter { reason: Reason::Refused, error: "not today", ..WHY };
+    let records =
+        vec![about(7, &framed[FRAME..], &headers, why), about(8, &framed[FRAME..30], &headers, WHY)];
+    let registry = registry();
+    let alone = holding(Folder::new(), records.clone());
+    let asking = holding(Folder::new().with("TAPEWATCH_REGISTRY__URL", &registry), records);
+
+    let said = alone.run(&["tail", "accounts.v1.dlq"]).out;
+    assert!(said.contains("09090909-0909") && said.contains("no registry is configured"), "{said}");
+    assert!(!said.contains("expected Avro single-object"), "{said}");
+    let tailed = objects(&asking.run(&["tail", "accounts.v1.dlq", "--json"]).out);
+    assert_eq!(tailed[0]["value"]["cash"], "12.5", "{}", tailed[0]);
+    let shown = asking.run(&["dlq", "show", "accounts.v1", "1", "0"]).out;
+    assert!(shown.contains("\"equity\": \"12.5\""), "{shown}");
+    let cut = asking.run(&["dlq", "show", "accounts.v1", "1", "1"]).out;
+    assert!(cut.contains("  read up to byte 19:\n") && cut.contains("\"cash\": \"12.5\""), "{cut}");
+    let exported = objects(&asking.run(&["dlq", "export", "accounts.v1"]).out);
+    assert_eq!(exported[0]["value"]["cash"], "12.5", "{}", exported[0]);
+    assert!(exported[1].get("value").is_none(), "{}", exported[1]);
+
+    // What was not touched goes as it was: its bytes, and the header that says what they are.
+    asking.write("back.jsonl", &exported[0].to_string());
+    let sent = asking.run(&["dlq", "import", "back.jsonl", "--who", "ann", "--why", "as it was"]);
+    assert_eq!(sent.out, "1 repaired record sent to accounts.v1.redrive\n", "{}", sent.err);
+    let url = format!("sqlite:{}", asking.path("tapewatch.db").display());
+    let log = open(&url, &OpenOptions::default()).expect("it is there");
+    let mut scanner = Scanner::new(log).expect("it reads");
+    let mut back = Vec::new();
+    for partition in 0..2 {
+        let at = TopicPartition::new("accounts.v1.redrive", partition);
+        let each = |record: &RecordRef<'_>| {
+            let schema = record.headers.get(GUID_HEADER).map(<[u8]>::to_vec);
+            back.push((record.value.unwrap_or_default().to_vec(), schema));
+            Ok::<(), LogError>(())
+        };
+        scanner.scan(&at, 0, each).expect("it is read");
+    }
+    assert_eq!(back, [(framed[FRAME..].to_vec(), Some(header))]);
+}
+
+/// A registry that knows one GUID and takes what is registered, and answers until the test ends.
+fn registry() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it has one"));
+    let codec = Codec::new(&[]).expect("the shipped schemas are good");
+    let text = codec.schemas().find(|(topic, ..)| *topic == "accounts.v1").expect("it is there").2;
+    let body = json!({ "schema": text }).to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let Ok(reader) = stream.try_clone() else { continue };
+            let mut reader = BufReader::new(reader);
+            let (mut head, mut length) = (String::new(), 0);
+            while reader.read_line(&mut head).is_ok_and(|read| read > 2) {
+                let line = head.lines().last().unwrap_or_default().to_ascii_lowercase();
+                let given = line.strip_prefix("content-length: ").and_then(|text| text.parse().ok());
+                length = given.unwrap_or(length);
+            }
+            if reader.read_exact(&mut vec![0; length]).is_err() {
+                continue;
+            }
+            let (status, body) = match head.lines().next().unwrap_or_default() {
+                first if first.contains("/schemas/guids/09090909-0909-0909-0909-090909090909 ") => {
+                    (200, &*body)
+                }
+                first if first.starts_with("POST /subjects/") => (200, r#"{"id":5,"version":1}"#),
+                _ => (404, r#"{"error_code":40403}"#),
+            };
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    url
 }

@@ -224,6 +224,51 @@ fn what_was_cut_off_at_the_end_is_named() {
     assert_eq!(findings, [json!(["cut_off", "alerting", 1, 0, end])]);
 }
 
+/// It is one thing: what the key signed is not there any more. That no checkpoint covers it would be another.
+#[test]
+fn what_was_cut_off_is_not_called_unsigned() {
+    let (folder, public) = exported();
+    let mut lines = lines(&folder);
+    let end = last(&lines, "risk", 2);
+    lines.remove(place(&lines, "risk", 2, end));
+    write(&folder, "cut.jsonl", &lines);
+    let done = folder.run(&["verify-journal", "cut.jsonl", "--key", &public]);
+    assert_eq!(done.code, 1, "{}{}", done.out, done.err);
+    let of = |start: &str| done.out.lines().filter(|line| line.starts_with(start)).collect::<Vec<_>>();
+    let [journal] = of("risk/2: ")[..] else { panic!("{}", done.out) };
+    assert!(journal.contains(&format!("; not what was signed up to {end} at ")), "{journal}");
+    let [wrong] = of("wrong: ")[..] else { panic!("{}", done.out) };
+    assert!(wrong.contains(&format!("risk/2 sequence {end}: cut off: ")), "{wrong}");
+    assert!(!done.out.contains("not verifiable") && !done.out.contains("no checkpoint"), "{}", done.out);
+
+    let json = folder.run(&["verify-journal", "cut.jsonl", "--key", &public, "--json"]).out;
+    let journals = json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let cut = journals.filter_map(|mut line| line.get_mut("journal").map(Value::take));
+    let [cut] = &cut.filter(|one| one["worker"] == "risk" && one["partition"] == 2).collect::<Vec<_>>()[..]
+    else {
+        panic!("{json}")
+    };
+    assert_eq!(
+        (&cut["covered"], &cut["signed"], &cut["named"][0]),
+        (&json!(true), &Value::Null, &json!(end))
+    );
+}
+
+#[test]
+fn a_file_that_ends_within_a_line_says_so() {
+    let (folder, public) = exported();
+    let text = fs::read_to_string(folder.path("journals.jsonl")).unwrap();
+    folder.write("half.jsonl", &text[..text.len() - 40]);
+    let done = folder.run(&["verify-journal", "half.jsonl", "--key", &public]);
+    assert_eq!((done.code, &*done.out), (5, ""), "{}", done.err);
+    let lines = text.lines().count();
+    assert!(
+        done.err.contains(&format!("half.jsonl: the file ends within line {lines}: it was cut off")),
+        "{}",
+        done.err
+    );
+}
+
 #[test]
 fn a_forged_checkpoint_and_another_key_are_named() {
     let mut end = 0;

@@ -132,7 +132,7 @@ fn what_is_held_behind_a_letter_is_sent_with_it_or_nothing_is() {
     );
     let refused = folder.run(&IMPORT);
     assert_eq!((refused.code, &*refused.out), (5, ""), "{}", refused.err);
-    assert!(refused.err.contains("1 lines of repaired.jsonl are held behind a letter"), "{}", refused.err);
+    assert!(refused.err.contains("1 line of repaired.jsonl is held behind a letter"), "{}", refused.err);
     assert_eq!(exported(&folder).len(), 3, "nothing was sent");
     file(&folder, &lines);
     let sent = folder.run(&IMPORT);

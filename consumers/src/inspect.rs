@@ -153,7 +153,7 @@ impl Inspector {
         let value = record.value.unwrap_or_default();
         // Only a registry knows the schema that a header may name.
         let decoded = match &self.registry {
-            None => self.codec.decode(topic, value),
+            None => self.codec.decode_unasked(topic, value, || record.headers.get(GUID_HEADER)),
             Some(_) => self.codec.decode_with(topic, value, record.headers.get(GUID_HEADER)),
         };
         let event = match decoded {

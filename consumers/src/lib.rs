@@ -10,6 +10,7 @@ pub mod breaker;
 pub mod cloud_event;
 pub mod committer;
 pub mod core;
+pub mod count;
 pub mod exit;
 pub mod feed;
 pub mod hold;

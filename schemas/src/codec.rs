@@ -20,6 +20,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use error::{DecodeError, EncodeError, FieldError, SchemaError, SchemaId};
+pub use read::partial::Partial;
 pub use registered::{GUID_HEADER, RegistryId, registry_id};
 
 use crate::events::{Event, EventKind};
@@ -197,6 +198,47 @@ impl Codec {
             Some(id @ RegistryId::Guid(_)) => self.registered(self.topic(topic)?.kind, id, value, 0),
             _ => self.decode(topic, value),
         }
+    }
+
+    /// Decodes a record that may name its schema in a header, where there is no registry to ask: what is framed or
+    /// JSON is read, and of the rest the schema is not known.
+    ///
+    /// # Errors
+    /// As [`Codec::decode`].
+    pub fn decode_unasked<'h>(
+        &self,
+        topic: &str,
+        value: &[u8],
+        header: impl FnOnce() -> Option<&'h [u8]>,
+    ) -> Result<Event, DecodeError> {
+        self.decode(topic, value).map_err(|error| match value {
+            [0xC3, 0x01, ..] | [b'{', ..] => error,
+            _ => match registry_id(value, header()) {
+                Some(id) => DecodeError::UnknownSchema { id: SchemaId::Registry(id) },
+                None => error,
+            },
+        })
+    }
+
+    /// What of a record can be read, of which decoding gave `error`; `header` as in [`Codec::decode_with`]. None if
+    /// its schema is not known, or it is no Avro.
+    pub fn decode_partly(
+        &self,
+        topic: &str,
+        value: &[u8],
+        header: Option<&[u8]>,
+        error: &DecodeError,
+    ) -> Option<Partial> {
+        let entry = self.topic(topic).ok()?;
+        let wrong = error.position();
+        let named = registry_id(value, header);
+        if let Some(Known::Schema(readings)) = named.and_then(|id| self.ids.get(id)) {
+            let (_, plan) = readings.plans.iter().find(|(of, _)| *of == entry.kind)?;
+            let frame = if matches!(named, Some(RegistryId::Guid(_))) { 0 } else { 5 };
+            return Partial::read(plan, &entry.shape, value, frame, wrong);
+        }
+        let (fingerprint, _) = split_frame(value)?;
+        Partial::read(entry.plan(fingerprint)?, &entry.shape, value, FRAME, wrong)
     }
 
     fn registered(

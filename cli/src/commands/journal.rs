@@ -34,6 +34,8 @@ Examples:
   tapewatch verify-journal journals.jsonl --key PUBLIC
 
 The file is JSON lines: a journal record each, its bytes as they stand in the log in hex, and signed checkpoints.
+The hashes are of those bytes, which the worker sealed before it wrote them. The offset and the publication time
+beside them came after, from the log: they say where to look, no result rests on them, and no check vouches for them.
 A checkpoint names the last record of every journal of a worker: what is cut off later, is seen by it. So keep
 checkpoints (and the public key) where whoever can change the log cannot reach them.";
 

@@ -213,10 +213,11 @@ impl Checker {
         Ok(Ready { line: number, partition: partition as i32, key, value: value.into() })
     }
 
-    /// True if these bytes are of the same event as the others.
-    pub(crate) fn gives(&self, bytes: &[u8], others: &[u8]) -> bool {
-        let event = |bytes| self.decoder.event(&self.topic, bytes).ok();
-        event(bytes).is_some_and(|one| event(others) == Some(one))
+    /// True if these bytes are of the same event as the others, which were written here. `header` may name the schema of
+    /// the first.
+    pub(crate) fn gives(&self, bytes: &[u8], header: Option<&[u8]>, written: &[u8]) -> bool {
+        let event = |bytes, header| self.decoder.event(&self.topic, bytes, header).ok();
+        event(bytes, header).is_some_and(|one| event(written, None) == Some(one))
     }
 
     /// A record that is published now.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::json;
+use tapewatch_consumers::count::{are, counted};
 use tapewatch_consumers::seek::{Request, Sought, Target, seek, seek_in_any_epoch};
 use tapewatch_consumers::workers::{self, NAMES};
 use tapewatch_eventlog::TopicPartition;
@@ -94,9 +95,12 @@ fn print(sought: &Sought) -> io::Result<()> {
     if from == to {
         writeln!(out, "{topic}/{partition}: {worker} stands at offset {to}, as before")?;
     } else {
+        let skipped = skipped.unsigned_abs();
         writeln!(
             out,
-            "{topic}/{partition}: {worker} goes on at offset {to} instead of {from}; {skipped} records are skipped on purpose"
+            "{topic}/{partition}: {worker} goes on at offset {to} instead of {from}; {} {} skipped on purpose",
+            counted(skipped, "record"),
+            are(skipped)
         )?;
     }
     if topic.as_str() == EXEC_REPORTS && from < to {

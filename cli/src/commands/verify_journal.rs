@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
+use tapewatch_consumers::count::counted;
 use tapewatch_schemas::journal::{JournalError, JournalRecord};
 
 use super::journal::{chosen, sentence};
@@ -169,9 +170,25 @@ impl Export {
         let Self { name, file } = self;
         let wrong = |why: String| CliError::Input(format!("{name}: {why}"));
         file.rewind().map_err(|error| wrong(error.to_string()))?;
-        for (number, text) in (1..).zip(BufReader::new(file).lines()) {
-            let text = text.map_err(|error| wrong(format!("line {number}: {error}")))?;
-            let line = Line::read(&text).map_err(|why| wrong(format!("line {number}: {why}")))?;
+        let mut lines = BufReader::new(file);
+        let mut text = String::new();
+        for number in 1.. {
+            text.clear();
+            let read =
+                lines.read_line(&mut text).map_err(|error| wrong(format!("line {number}: {error}")))?;
+            if read == 0 {
+                break;
+            }
+            let line = Line::read(text.trim_end()).map_err(|why| {
+                wrong(if text.ends_with('\n') {
+                    format!("line {number}: {why}")
+                } else {
+                    format!(
+                        "the file ends within line {number}: it was cut off there, or is still being written. \
+                         Nothing of it was checked: export it again, or remove that line to check what is before it"
+                    )
+                })
+            })?;
             show(format!("{name} line {number}"), line);
         }
         Ok(())
@@ -181,9 +198,8 @@ impl Export {
 fn print_json(checked: &Checked) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     for journal in &checked.journals {
-        let uncovered = checked.uncovered.contains(&(journal.worker.clone(), journal.partition));
         let mut line = json!({"journal": journal});
-        line["journal"]["covered"] = json!(!uncovered && journal.signed.is_some());
+        line["journal"]["covered"] = json!(journal.named.is_some());
         writeln!(out, "{line}")?;
     }
     for (worker, partition) in &checked.left_out {
@@ -198,16 +214,20 @@ fn print_json(checked: &Checked) -> Result<(), CliError> {
 fn print(checked: &Checked, named: bool, context: &Context) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     for journal in &checked.journals {
-        let Journal { worker, partition, records, first, last, signed, .. } = journal;
+        let Journal { worker, partition, records, first, last, signed, named, .. } = journal;
         let range = match (first, last) {
             (Some(first), Some(last)) => format!("sequence {first} to {last}"),
             _ => "none that can be placed".to_owned(),
         };
-        let signed = match signed {
-            Some((sequence, time)) => format!("signed up to {sequence} at {time}"),
-            None => "no checkpoint covers it".to_owned(),
+        let signed = match (named, signed) {
+            (Some((sequence, time)), signed) if named == signed => {
+                format!("signed up to {sequence} at {time}")
+            }
+            (Some((sequence, time)), _) => format!("not what was signed up to {sequence} at {time}"),
+            (None, _) => "no checkpoint covers it".to_owned(),
         };
-        writeln!(out, "{worker}/{partition}: {records} records, {range}; {signed}")?;
+        let records = counted(*records, "record");
+        writeln!(out, "{worker}/{partition}: {records}, {range}; {signed}")?;
     }
     for finding in &checked.findings {
         writeln!(out, "{} {}", context.paint.red("wrong:"), sentence(finding))?;

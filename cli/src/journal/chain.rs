@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tapewatch_schemas::journal::{JournalError, JournalRecord};
 use tapewatch_schemas::{Digest, Time};
 
-use super::checkpoint::{Checkpoint, Statement};
+use super::checkpoint::{Checkpoint, Head, Statement};
 use super::finding::{Checked, Finding, Journal, Kind, Place, Selection};
 use super::key::Public;
 
@@ -127,11 +127,9 @@ impl Checker {
             self.compare(statement, &mut told);
         }
         told.into_iter().for_each(|finding| self.tell(finding));
-        let signed = |place: &Place| self.signed(place);
         let journals = self.chains.iter().filter(|(_, chain)| chain.records > 0);
-        let journals: Vec<Journal> =
-            journals.map(|(place, chain)| chain.summary(place, signed(place))).collect();
-        let open = journals.iter().filter(|one| !self.keys.is_empty() && one.signed.is_none());
+        let journals: Vec<Journal> = journals.map(|(place, chain)| self.summary(place, chain)).collect();
+        let open = journals.iter().filter(|one| !self.keys.is_empty() && one.named.is_none());
         let uncovered = open.map(|one| (one.worker.clone(), one.partition)).collect();
         let left_out = self.chains.iter().filter(|(place, chain)| self.leaves_out(place, chain));
         let left_out = left_out.map(|(place, _)| place.clone()).collect();
@@ -145,15 +143,26 @@ impl Checker {
         }
     }
 
-    /// The last head that a checkpoint vouches for and that is there.
-    fn signed(&self, place: &Place) -> Option<(i64, Time)> {
-        let chain = self.chains.get(place)?;
+    /// What is there of a journal, and which of the checkpoints' heads: the last, and the last that is there.
+    fn summary(&self, place: &Place, chain: &Chain) -> Journal {
         let of = self.statements.iter().filter(|statement| statement.worker == place.0);
         let heads = of.flat_map(|statement| statement.heads.iter().map(|head| (head, statement.time)));
-        let ours = heads.filter(|(head, _)| head.partition == place.1);
-        ours.filter(|(head, _)| chain.found(head.sequence).is_some_and(|hash| hash.to_string() == head.hash))
-            .map(|(head, time)| (head.sequence, time))
-            .max()
+        let ours: Vec<(&Head, Time)> = heads.filter(|(head, _)| head.partition == place.1).collect();
+        let last = |heads: &mut dyn Iterator<Item = &(&Head, Time)>| {
+            heads.map(|(head, time)| (head.sequence, *time)).max()
+        };
+        let there =
+            |head: &Head| chain.found(head.sequence).is_some_and(|hash| hash.to_string() == head.hash);
+        Journal {
+            worker: place.0.clone(),
+            partition: place.1,
+            records: chain.records,
+            first: chain.first.map(|(first, _)| first),
+            last: chain.first.map(|_| chain.next - 1),
+            hash: chain.hash.unwrap_or_default().to_string(),
+            signed: last(&mut ours.iter().filter(|(head, _)| there(head))),
+            named: last(&mut ours.iter()),
+        }
     }
 
     fn compare(&self, statement: &Statement, told: &mut Vec<Finding>) {
@@ -292,18 +301,6 @@ impl Chain {
                 None => "they are not there".to_owned(),
             };
             told.push(finding(Kind::Removed, place, (*first, *last), what));
-        }
-    }
-
-    fn summary(&self, place: &Place, signed: Option<(i64, Time)>) -> Journal {
-        Journal {
-            worker: place.0.clone(),
-            partition: place.1,
-            records: self.records,
-            first: self.first.map(|(first, _)| first),
-            last: self.first.map(|_| self.next - 1),
-            hash: self.hash.unwrap_or_default().to_string(),
-            signed,
         }
     }
 }

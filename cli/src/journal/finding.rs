@@ -69,6 +69,9 @@ pub(crate) struct Journal {
     pub(crate) hash: String,
     /// Up to here a checkpoint vouches for it, and when that was signed.
     pub(crate) signed: Option<(i64, Time)>,
+    /// Up to here a checkpoint says that it went, and when that was signed: farther than `signed` if what is there is
+    /// not what was signed.
+    pub(crate) named: Option<(i64, Time)>,
 }
 
 /// What a check came to.

@@ -31,6 +31,8 @@ pub(crate) struct Record {
     pub(crate) partition: i32,
     /// As the record says; none if it could not be read. For people, and to name what was changed.
     pub(crate) sequence: Option<i64>,
+    /// Where the log has it, and since when. For people, and not checked: a record is hashed before the log says
+    /// either, and nothing that replay makes rests on them. A copy of a log may have others.
     pub(crate) offset: i64,
     pub(crate) published: Time,
     /// Its bytes, hex.

@@ -3,6 +3,8 @@
 use tapewatch_eventlog::{CommitError, LogError, TopicPartition};
 use tapewatch_schemas::TopicName;
 
+use crate::count::counted;
+
 /// Why a run ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RedriveError {
@@ -46,8 +48,9 @@ pub enum RedriveError {
     },
     /// The worker has not taken what was sent back before.
     #[error(
-        "{worker} has not taken {records} records of {at} yet, and what they lead to is not known: run this again \
-         once it has (`tapewatch status` shows where it stands)"
+        "{worker} has not taken {} of {at} yet, and what they lead to is not known: run this again \
+         once it has (`tapewatch status` shows where it stands)",
+        counted(*records, "record")
     )]
     UnderWay {
         /// Where they wait.
@@ -59,7 +62,8 @@ pub enum RedriveError {
     },
     /// A transaction was not acknowledged.
     #[error(
-        "{records} records for {topic}.redrive/{partition}: {source}. What was sent before stands; run the same again"
+        "{} for {topic}.redrive/{partition}: {source}. What was sent before stands; run the same again",
+        counted(*records as u64, "record")
     )]
     Commit {
         /// The source topic.

@@ -9,6 +9,7 @@ use tapewatch_schemas::catalogue::{dlq_topic, source_of};
 use tapewatch_schemas::journal::{Excluded, OffsetRun};
 use tapewatch_schemas::{Digest, Reason};
 
+use crate::count::counted;
 use crate::feed::{Feed, FeedError};
 use crate::inspect::{Inspected, Verdict};
 use crate::letters::Letters;
@@ -174,8 +175,8 @@ impl LetterBook {
             };
             for range in shelf.ranges.iter().filter(ended) {
                 left.push(format!(
-                    "{at}/{} offset {}: the range letter is about {} records, the journal dead-lettered or passed over {} of them",
-                    source.partition, range.offset, range.body.count, range.seen
+                    "{at}/{} offset {}: the range letter is about {}, the journal dead-lettered or passed over {}",
+                    source.partition, range.offset, counted(range.body.count, "record"), range.seen
                 ));
             }
         }

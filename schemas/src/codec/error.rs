@@ -81,6 +81,16 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// Where in the value the wrong thing begins, if the error says.
+    pub const fn position(&self) -> Option<usize> {
+        match self {
+            Self::Truncated { position, .. }
+            | Self::TrailingBytes { position, .. }
+            | Self::BadValue { position, .. } => Some(*position),
+            _ => None,
+        }
+    }
+
     /// The dead letter's reason.
     pub const fn reason(&self) -> Reason {
         match self {

@@ -4,6 +4,7 @@
 //! announced count is at most the number of bytes that are left.
 
 mod input;
+pub(super) mod partial;
 
 use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,

@@ -7,6 +7,7 @@ mod checks;
 mod evolution;
 mod hostile;
 mod json;
+mod partly;
 mod released;
 mod round_trip;
 mod sample;

@@ -10,11 +10,12 @@ use tapewatch_config::Settings;
 use tapewatch_consumers::redrive::{Exported, Request, export};
 use tapewatch_eventlog::Log;
 use tapewatch_schemas::TopicName;
+use tapewatch_schemas::codec::GUID_HEADER;
 
 use super::filter::FilterArgs;
 use super::{letters_of, redrive};
 use crate::CliError;
-use crate::decoded::Decoder;
+use crate::decoded::{Decoder, is_text};
 use crate::interrupt::Interrupt;
 
 const EXAMPLES: &str = "\
@@ -84,23 +85,29 @@ fn line(shown: &Exported<'_>, topic: &TopicName, decoder: &Decoder) -> Value {
     if let Some(offset) = behind {
         line["behind"] = (*offset).into();
     }
-    match record.key.map(std::str::from_utf8) {
-        None => {}
-        Some(Ok(text)) => line["key"] = text.into(),
-        Some(Err(_)) => line["key_base64"] = BASE64_STANDARD.encode(record.key.unwrap_or_default()).into(),
-    }
+    put_key(&mut line, record.key);
     if let Some(value) = record.value {
         line["value_base64"] = BASE64_STANDARD.encode(value).into();
-        if let Ok(event) = decoder.event(topic.as_str(), value) {
+        if let Ok(event) = decoder.event(topic.as_str(), value, record.headers.get(GUID_HEADER)) {
             line["value"] = event;
         }
     }
     line
 }
 
-fn header(name: &str, value: &[u8]) -> Value {
+/// Puts a record's key into its object: as text, if it is one.
+pub(super) fn put_key(object: &mut Value, key: Option<&[u8]>) {
+    match key.map(|key| (key, std::str::from_utf8(key))) {
+        None => {}
+        Some((_, Ok(text))) => object["key"] = text.into(),
+        Some((key, Err(_))) => object["key_base64"] = BASE64_STANDARD.encode(key).into(),
+    }
+}
+
+/// A header as an object: its value as text, if it is one that can be shown.
+pub(super) fn header(name: &str, value: &[u8]) -> Value {
     match std::str::from_utf8(value) {
-        Ok(text) if !text.chars().any(char::is_control) => json!({"name": name, "value": text}),
+        Ok(text) if is_text(text) => json!({"name": name, "value": text}),
         _ => json!({"name": name, "base64": BASE64_STANDARD.encode(value)}),
     }
 }

@@ -10,10 +10,12 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tapewatch_config::Settings;
+use tapewatch_consumers::count::{are, counted, were};
 use tapewatch_consumers::redrive::{LetterId, Repair, Repairs, Request, redrive, survey, unknown};
 use tapewatch_eventlog::Log;
 use tapewatch_schemas::TopicName;
 use tapewatch_schemas::catalogue::{Pattern, redrive_topic};
+use tapewatch_schemas::codec::GUID_HEADER;
 
 use super::redrive::{everything, reasons};
 use super::who::WhoArgs;
@@ -77,16 +79,20 @@ pub(super) fn run(args: Args, log: &Arc<dyn Log>, settings: &Settings) -> Result
     }
     if bad > 0 {
         return Err(CliError::Input(format!(
-            "{bad} lines of {name} are wrong, and nothing was sent. Correct them, or take them out"
+            "{} of {name} {} wrong, and nothing was sent: correct what is wrong, or take it out",
+            counted(bad, "line"),
+            are(bad)
         )));
     }
     for request in &requests {
         let held = survey(log, request)?.left.held_behind;
         if held > 0 {
             return Err(CliError::Input(format!(
-                "{held} lines of {name} are held behind a letter of their key that is not in it, and nothing was \
-                 sent: a key's records go in order. Put those letters in too (`tapewatch dlq export {}` names \
-                 them), or send them first",
+                "{} of {name} {} held behind a letter of the key that is not in it, and nothing was sent: a key's \
+                 records go in order. Put those letters in too (`tapewatch dlq export {}` names them), or send them \
+                 first",
+                counted(held, "line"),
+                are(held),
                 request.topic
             )));
         }
@@ -114,13 +120,17 @@ fn send(
         if as_json {
             all.push(json!({"topic": request.topic, "records": sent, "left": outcome.left}));
         } else {
-            writeln!(out, "{sent} repaired records sent to {target}")?;
+            writeln!(out, "{} sent to {target}", counted(sent, "repaired record"))?;
             for line in reasons(&outcome.left, request) {
                 writeln!(out, "{line}")?;
             }
         }
         if outcome.interrupted {
-            let text = format!("{sent} records were sent to {target}; the same command sends the rest");
+            let text = format!(
+                "{} {} sent to {target}; the same command sends the rest",
+                counted(sent, "record"),
+                were(sent)
+            );
             return Err(CliError::Interrupted(text));
         }
     }
@@ -234,9 +244,20 @@ fn repaired(
         problems.into_iter().map(|problem| format!("`value`: {problem}")).collect::<Vec<_>>()
     })?;
     // What was not touched goes as it was.
-    let same = bytes.filter(|bytes| checker.gives(bytes, &ready.value));
+    let schema = header(object, GUID_HEADER);
+    let same = bytes.filter(|bytes| checker.gives(bytes, schema.as_deref(), &ready.value));
     let value = same.map_or(ready.value, Bytes::from);
     Ok(Repair { line, target: ready.partition, key: Some(ready.key), value: Some(value) })
+}
+
+/// A header of the letter, if the line still has it.
+fn header(object: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
+    let headers = object.get("headers")?.as_array()?;
+    let header = headers.iter().find(|header| header["name"] == name)?;
+    match header.get("base64") {
+        Some(given) => BASE64_STANDARD.decode(given.as_str()?).ok(),
+        None => Some(header.get("value")?.as_str()?.as_bytes().to_vec()),
+    }
 }
 
 /// The fields that say which letter it is.

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use serde_json::json;
+use tapewatch_consumers::count::counted;
 use tapewatch_eventlog::dead_letter::{Letter, RangeBody};
 use tapewatch_eventlog::{Log, RecordRef};
 use tapewatch_schemas::Time;
@@ -139,7 +140,7 @@ fn print_table(all: &BTreeMap<Group, Found>, context: &Context) -> Result<(), Cl
         }
         let (partition, offset) = found.sample;
         let range = if found.records > found.letters {
-            format!(" in {} letters", found.letters)
+            format!(" in {}", counted(found.letters, "letter"))
         } else {
             String::new()
         };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tapewatch_config::Settings;
+use tapewatch_consumers::count::{are, counted, were};
 use tapewatch_consumers::redrive::{Filter, Histogram, Left, Outcome, Request, redrive, survey};
 use tapewatch_eventlog::Log;
 use tapewatch_schemas::TopicName;
@@ -88,7 +89,8 @@ pub(super) fn run(
         told.print(&mut out, context)?;
     }
     if outcome.interrupted {
-        let text = format!("{} records were sent; the same command sends the rest", outcome.sent);
+        let (sent, were) = (counted(outcome.sent, "record"), were(outcome.sent));
+        let text = format!("{sent} {were} sent; the same command sends the rest");
         return Err(CliError::Interrupted(text));
     }
     Ok(ExitCode::SUCCESS)
@@ -149,15 +151,16 @@ impl Told<'_> {
     }
 
     fn print(&self, out: &mut dyn Write, context: &Context) -> Result<(), CliError> {
-        let Outcome { sent, transactions, left, histogram, .. } = self.outcome;
+        let Outcome { left, histogram, .. } = self.outcome;
+        let sent = counted(self.outcome.sent, "record");
         let redrive = redrive_topic(self.request.topic.as_str());
         let what = if self.request.discard { " as given up" } else { "" };
         if self.dry {
-            writeln!(out, "{sent} records would be sent to {redrive}{what}; nothing is written")?;
+            writeln!(out, "{sent} would be sent to {redrive}{what}; nothing is written")?;
             print_histogram(histogram, out, context)?;
         } else {
-            let plural = if *transactions == 1 { "" } else { "s" };
-            writeln!(out, "{sent} records sent to {redrive}{what} in {transactions} transaction{plural}")?;
+            let transactions = counted(self.outcome.transactions, "transaction");
+            writeln!(out, "{sent} sent to {redrive}{what} in {transactions}")?;
         }
         for line in reasons(left, self.request) {
             writeln!(out, "{line}")?;
@@ -169,31 +172,36 @@ impl Told<'_> {
 /// What was not sent, and what to do about it.
 pub(super) fn reasons(left: &Left, request: &Request) -> Vec<String> {
     let topic = &request.topic;
-    let most = request.max_attempts;
+    let times = counted(request.max_attempts.into(), "time");
     let lines = [
-        (left.before, "were sent back before".to_owned()),
+        (left.before, format!("{} sent back before", were(left.before))),
         (
             left.too_often,
             format!(
-                "were tried {most} times or more and are not sent again: repair them (`tapewatch dlq export`, then \
-                 `import`), give them up with --discard, or allow more with --max-attempts"
+                "{} tried {times} or more and {} not sent again: repair with `tapewatch dlq export` and `import`, give \
+                 up with --discard, or allow more with --max-attempts",
+                were(left.too_often),
+                are(left.too_often)
             ),
         ),
         (
             left.held_behind,
-            "are held behind a letter of their key that is not sent: choose that one too".to_owned(),
+            format!(
+                "{} held behind a letter of the key that is not sent: choose that one too",
+                are(left.held_behind)
+            ),
         ),
         (
             left.under_way,
-            "are yet to be read again by their worker, or come after a record of their key that is: run it again later"
-                .to_owned(),
+            format!(
+                "{} to wait until the worker has read again what was sent back before, of this letter or of its key: \
+                 run it again later",
+                if left.under_way == 1 { "has" } else { "have" }
+            ),
         ),
-        (
-            left.gone,
-            format!("are gone: their bytes were kept in {topic} alone, and its retention has passed them"),
-        ),
-        (left.foreign, "have no headers of tapewatch's: nobody can say which worker they are for".to_owned()),
-        (left.beyond, "are more than one run sends: run it again".to_owned()),
+        (left.gone, format!("{} gone: kept in {topic} alone, whose retention has passed", are(left.gone))),
+        (left.foreign, "without headers of tapewatch's: nobody can say which worker to send to".to_owned()),
+        (left.beyond, format!("{} more than one run sends: run it again", are(left.beyond))),
     ];
     let told = lines.into_iter().filter(|(count, _)| *count > 0);
     told.map(|(count, text)| format!("not sent: {count} {text}")).collect()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 use tapewatch_config::Settings;
+use tapewatch_consumers::count::{are, counted};
 use tapewatch_consumers::plan::group_of;
 use tapewatch_consumers::redrive::{Release, release};
 use tapewatch_consumers::workers::{self, NAMES};
@@ -77,11 +78,13 @@ pub(super) fn run(args: Args, log: &Arc<dyn Log>, settings: &Settings) -> Result
         )?,
         None => writeln!(out, "nothing is given up: every letter of the key can still be there")?,
     }
-    if done.left > 0 {
+    let left = done.left as u64;
+    if left > 0 {
         writeln!(
             out,
-            "{} letters of it are still there: `tapewatch dlq redrive {topic} --key …`",
-            done.left
+            "{} of it {} still there: `tapewatch dlq redrive {topic} --key …`",
+            counted(left, "letter"),
+            are(left)
         )?;
     }
     Ok(ExitCode::SUCCESS)

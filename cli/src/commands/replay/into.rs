@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tapewatch_config::Settings;
+use tapewatch_consumers::count::{are, counted};
 use tapewatch_consumers::replay::Verdict;
 use tapewatch_consumers::replay::rebuild::{Extent, check_empty, rebuild};
 use tapewatch_consumers::workers;
@@ -74,7 +75,12 @@ pub(super) fn run(args: &Args, url: &str, context: &Context) -> Result<ExitCode,
     if args.json {
         writeln!(out, "{}", json!({"rebuilt": url, "records": records}))?;
     } else {
-        writeln!(out, "{records} records are in {url}; verified again, from there alone:")?;
+        writeln!(
+            out,
+            "{} {} in {url}; verified again, from there alone:",
+            counted(records, "record"),
+            are(records)
+        )?;
     }
     drop(out);
     Ok(verify::code(verify::all(args, context, &there, &target)?))

@@ -7,6 +7,7 @@ use std::thread::available_parallelism;
 
 use serde_json::json;
 use tapewatch_config::Settings;
+use tapewatch_consumers::count::counted;
 use tapewatch_consumers::replay::{Range, Report, Verdict, Verifier, verify_on_threads};
 use tapewatch_consumers::workers::{self, NAMES};
 use tapewatch_eventlog::Log;
@@ -115,10 +116,18 @@ fn print(report: &Report, context: &Context) -> Result<(), CliError> {
         (Some(first), Some(last)) => format!("journal {first} to {last}"),
         _ => "no journal record".to_owned(),
     };
+    let states = match report.states {
+        1 => "1 snapshot or anchor".to_owned(),
+        many => format!("{many} snapshots and anchors"),
+    };
     writeln!(
         out,
-        "{}/{}: {verdict}: {range}: {} inputs, {} outputs, {} dead letters, {} snapshots and anchors",
-        report.worker, report.partition, report.inputs, report.outputs, report.letters, report.states
+        "{}/{}: {verdict}: {range}: {}, {}, {}, {states}",
+        report.worker,
+        report.partition,
+        counted(report.inputs, "input"),
+        counted(report.outputs, "output"),
+        counted(report.letters, "dead letter")
     )?;
     for finding in &report.differs {
         let place = finding.sequence.map_or_else(String::new, |sequence| format!("sequence {sequence}: "));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tapewatch_config::{Clock, Settings};
+use tapewatch_consumers::count::counted;
 use tapewatch_consumers::last_epoch::LastEpoch;
 use tapewatch_consumers::plan::WorkerPlan;
 use tapewatch_consumers::replay::Range;
@@ -76,7 +77,7 @@ fn clock(mode: Clock) -> &'static str {
     }
 }
 
-fn counted(answer: &Answer, change: Change) -> usize {
+fn number(answer: &Answer, change: Change) -> usize {
     answer.moved.iter().filter(|moved| moved.change == change).count()
 }
 
@@ -85,7 +86,7 @@ fn print_json(answer: &Answer) -> Result<(), CliError> {
     for moved in &answer.moved {
         writeln!(out, "{}", json!(moved))?;
     }
-    let count = |change| counted(answer, change);
+    let count = |change| number(answer, change);
     let summary = json!({
         "recorded": answer.recorded,
         "then": answer.then,
@@ -101,7 +102,11 @@ fn print_json(answer: &Answer) -> Result<(), CliError> {
 fn print(answer: &Answer, context: &Context) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     if answer.moved.is_empty() {
-        writeln!(out, "no difference: {} alerts fired, and the same would have", answer.recorded)?;
+        writeln!(
+            out,
+            "no difference: {} fired, and the same would have",
+            counted(answer.recorded as u64, "alert")
+        )?;
         return Ok(());
     }
     let head = format!(
@@ -122,11 +127,11 @@ fn print(answer: &Answer, context: &Context) -> Result<(), CliError> {
         );
         writeln!(out, "{}", line.trim_end())?;
     }
-    let count = |change| counted(answer, change);
+    let count = |change| number(answer, change);
     writeln!(
         out,
-        "{} alerts fired, {} would have: {} appear, {} disappear, {} move, {} have another severity",
-        answer.recorded,
+        "{} fired, {} would have: {} appear, {} disappear, {} move, {} have another severity",
+        counted(answer.recorded as u64, "alert"),
         answer.then,
         count(Change::Appears),
         count(Change::Disappears),
