@@ -7,11 +7,12 @@ mod drive;
 
 use drive::{Driver, fill, mark};
 use tapewatch_monitors::kernels::{
-    EwmaSeed, Filtered, Moments, Sample, ShortfallConvention, Tail, TailRisk, cornish_fisher,
-    ewma_volatilities, expected_shortfall, gaussian_tail, value_at_risk,
+    EwmaSeed, Filtered, Moments, Sample, ShortfallConvention, Tail, TailRisk, acerbi_szekely, christoffersen,
+    cornish_fisher, ewma_volatilities, expected_shortfall, gaussian_tail, traffic_light, value_at_risk,
 };
 use tapewatch_monitors::risk::{Basis, Bounded, LimitParameters, Sampling, TailModel};
 use tapewatch_monitors::{RiskParameters, TaskContext};
+use tapewatch_schemas::Event;
 use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
 
 const WINDOW: usize = 40;
@@ -175,4 +176,74 @@ fn a_book_that_does_not_move_has_no_risk_and_one_that_begins_to_is_warming_up() 
     }
     assert_eq!(level.limit("tail").status, LimitStatus::Unknown);
     assert!(level.value("var_95_gaussian").is_some_and(|var| var > 0.0));
+}
+
+/// Each change that was forecast, and the forecast, from scratch.
+fn forecast(model: TailModel, changes: &[f64], alpha: f64) -> (Vec<f64>, Vec<TailRisk>) {
+    // What begins with the first change that is not zero counts from there.
+    let begins = match model {
+        TailModel::Ewma | TailModel::Filtered => changes.iter().position(|change| *change != 0.0).unwrap(),
+        _ => 0,
+    };
+    let one = |at: usize| scratch(model, &changes[at.saturating_sub(WINDOW)..at], alpha);
+    let known = begins + MINIMUM..changes.len();
+    (changes[known.clone()].to_vec(), known.map(one).collect())
+}
+
+#[test]
+fn each_forecast_is_held_against_the_change_that_came() {
+    let mut d = driver();
+    let changes = play(&mut d, 0, &ticks(5 * WINDOW));
+    let changes = &changes[1..];
+    let level = d.level("p");
+    for model in TailModel::ALL {
+        for (var, es, alpha) in names(model) {
+            let tail = Tail::new(alpha).unwrap();
+            let (came, forecasts) = forecast(model, changes, alpha);
+            let pairs = came.iter().zip(&forecasts);
+            let hits: Vec<bool> = pairs.map(|(change, forecast)| *change < forecast.var).collect();
+            let expected = christoffersen(&hits, tail).unwrap();
+            let said = |name: &str| level.value(&format!("{var}_{name}"));
+            assert_eq!(said("observations"), Some(hits.len() as f64), "{var}");
+            assert_eq!(said("exceptions"), Some(expected.exceptions.exceptions() as f64), "{var}");
+            assert_eq!(said("kupiec_p"), Some(expected.coverage.p_value), "{var}");
+            assert_eq!(said("independence_p"), Some(expected.independence.p_value), "{var}");
+            assert_eq!(said("conditional_p"), Some(expected.conditional.p_value), "{var}");
+            let zone = traffic_light(expected.exceptions, tail).zone as usize as f64;
+            assert_eq!(said("light"), Some(zone), "{var}");
+            let z2 = acerbi_szekely(Sample::new(&came).unwrap(), &forecasts, tail).unwrap().z2;
+            let found = level.value(&format!("{es}_acerbi_z2")).unwrap();
+            assert!((found - z2).abs() <= 1e-9 * z2.abs().max(1.0), "{es}: {found} {z2}");
+        }
+    }
+}
+
+/// A quiet market becomes a wild one: the model is wrong, and the light says so when it turns, as a limit's transition.
+#[test]
+fn a_light_that_turns_is_a_transition_of_its_limit() {
+    let mut parameters = parameters();
+    let light: Bounded = "var_95_light".parse().unwrap();
+    parameters.limits = vec![LimitParameters::new("model", light, Some(0.0), Some(1.0))];
+    let driver = || Driver::risk(parameters.clone(), TaskContext { partition: 0, opened_from_zero: true });
+    let quiet = |count: usize| (0..count).map(|n| if n % 2 == 0 { 1 } else { -1 }).collect::<Vec<_>>();
+    let mut d = driver();
+    play(&mut d, 0, &quiet(MINIMUM + 2));
+    assert_eq!(d.level("p").limit("model").unknown, Some(Unknown::WarmingUp));
+    let mut d = driver();
+    play(&mut d, 0, &quiet(2 * MINIMUM + 2));
+    assert_eq!(d.level("p").limit("model").status, LimitStatus::Ok);
+    let mut stood = vec![];
+    for n in 0..8 {
+        // Each loss is larger than any before it.
+        let price = (100 - (n + 1) * (n + 2)).to_string();
+        d.see(2_000 + 2 * n, mark("A", &price, &price));
+        let side = if n % 2 == 0 { Side::Sell } else { Side::Buy };
+        for output in d.see(2_001 + 2 * n, fill("p", "A", side, "1", &price, "0")) {
+            let Event::RiskMetrics(metrics) = output.event else { continue };
+            stood.extend(metrics.limits.iter().filter(|limit| limit.previous.is_some()).map(|l| l.status));
+        }
+    }
+    assert_eq!(stood, [LimitStatus::Warning, LimitStatus::Breached]);
+    d.restart();
+    assert_eq!(d.level("p").limit("model").status, LimitStatus::Breached);
 }
