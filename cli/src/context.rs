@@ -1,6 +1,8 @@
 //! What every command has at hand: settings, the log, and how to write to people.
 
+use std::collections::BTreeSet;
 use std::env;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,6 +65,34 @@ impl Context {
     pub fn file(&self) -> Option<PathBuf> {
         let here = || Path::new(FILE).is_file().then(|| PathBuf::from(FILE));
         self.global.config.clone().or_else(here)
+    }
+
+    /// The environments of the settings' file and beside it.
+    pub fn environments(&self) -> BTreeSet<String> {
+        let Some(file) = self.file() else { return BTreeSet::new() };
+        let mut names: BTreeSet<String> =
+            Settings::environments(&fs::read_to_string(&file).unwrap_or_default()).into_iter().collect();
+        let folder = file.parent().map(|folder| folder.join("environments"));
+        for entry in folder.into_iter().flat_map(fs::read_dir).flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "toml")
+                && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+            {
+                names.insert(name.to_owned());
+            }
+        }
+        names
+    }
+
+    /// The environment, of those that are known here, whose settings have this configuration version; the inner one
+    /// is none for the settings without any.
+    pub fn environment_of(&self, configuration: &str) -> Option<Option<String>> {
+        let built_in = Settings::built_in_environments().map(str::to_owned);
+        let named = self.environments().into_iter().chain(built_in).map(Some);
+        std::iter::once(None).chain(named).find(|name| {
+            let settings = self.settings_in(name.as_deref());
+            settings.is_ok_and(|settings| settings.version().to_string() == configuration)
+        })
     }
 
     /// How the settings want a log to be opened.

@@ -27,7 +27,7 @@ fn demo() -> (Folder, Arc<dyn Log>) {
 
 #[test]
 fn a_replay_says_verified_differs_or_not_verifiable_by_its_exit_code() {
-    let (folder, log) = demo();
+    let (folder, _) = demo();
     let verify = ["replay", "--verify", "--env", "demo"];
     let clean = folder.run(&verify);
     assert_eq!(clean.code, 0, "{}", clean.out);
@@ -35,6 +35,33 @@ fn a_replay_says_verified_differs_or_not_verifiable_by_its_exit_code() {
     let elsewhere = folder.run(&["replay", "--verify"]);
     assert_eq!(elsewhere.code, 7, "{}", elsewhere.out);
     assert!(elsewhere.out.contains("written under configuration") && elsewhere.out.contains("--env NAME"));
+    let advice = "the workers of this log had other settings than these: they ran with `--env demo`: run the same with `--env demo`\n";
+    assert!(elsewhere.out.ends_with(advice), "{}", elsewhere.out);
+    assert!(
+        elsewhere.out.contains("risk/0: not verifiable: nothing of its journal was run again: "),
+        "{}",
+        elsewhere.out
+    );
+    assert!(!elsewhere.out.contains("no journal record"), "{}", elsewhere.out);
+    let objects = folder.run(&["replay", "--verify", "--json"]);
+    assert!(
+        objects.err.ends_with(advice) && objects.out.lines().all(|line| line.starts_with('{')),
+        "{}",
+        objects.err
+    );
+    // Settings that nobody here knows by name.
+    let unknown = folder.with("TAPEWATCH_RISK__PUBLISH_EVERY", "7h").run(&["replay", "--verify"]);
+    assert!(
+        unknown.code == 7 && unknown.out.contains("that of no environment known here"),
+        "{}",
+        unknown.out
+    );
+}
+
+#[test]
+fn what_was_forged_differs() {
+    let (folder, log) = demo();
+    let verify = ["replay", "--verify", "--env", "demo"];
 
     let forged = OutRecord {
         target: TopicPartition::new("risk.metrics.v1", 0),

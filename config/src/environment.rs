@@ -12,6 +12,11 @@ const BUILT_IN: [(&str, &str); 2] = [
     ("kafka", include_str!("../environments/kafka.toml")),
 ];
 
+/// The names of those that are built in.
+pub(crate) fn built_in() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name)
+}
+
 /// The key of the file under which environments stand.
 pub(crate) const KEY: &str = "environments";
 

@@ -141,6 +141,11 @@ impl Settings {
         }
     }
 
+    /// The names of the environments that need no file.
+    pub fn built_in_environments() -> impl Iterator<Item = &'static str> {
+        environment::built_in()
+    }
+
     /// The text of the built-in defaults: a file to begin with.
     pub const fn default_file() -> &'static str {
         DEFAULTS

@@ -1,7 +1,5 @@
 //! `tapewatch config check|show|version|schema`.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -50,7 +48,7 @@ fn check(context: &Context, out: &mut impl Write) -> Result<(), CliError> {
     let source = context.file().map_or_else(|| "the defaults".into(), |file| file.display().to_string());
     writeln!(out, "{source}: no fault found, configuration version {}", settings.version().short())?;
     if context.global.environment.is_none() {
-        for name in environments(context) {
+        for name in context.environments() {
             let settings = context.settings_in(Some(&name))?;
             writeln!(
                 out,
@@ -60,21 +58,4 @@ fn check(context: &Context, out: &mut impl Write) -> Result<(), CliError> {
         }
     }
     Ok(())
-}
-
-/// The environments of the file and beside it.
-fn environments(context: &Context) -> BTreeSet<String> {
-    let Some(file) = context.file() else { return BTreeSet::new() };
-    let mut names: BTreeSet<String> =
-        Settings::environments(&fs::read_to_string(&file).unwrap_or_default()).into_iter().collect();
-    let folder = file.parent().map(|folder| folder.join("environments"));
-    for entry in folder.into_iter().flat_map(fs::read_dir).flatten().flatten() {
-        let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == "toml")
-            && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
-        {
-            names.insert(name.to_owned());
-        }
-    }
-    names
 }

@@ -8,6 +8,7 @@ use std::thread::available_parallelism;
 use serde_json::json;
 use tapewatch_config::Settings;
 use tapewatch_consumers::count::counted;
+use tapewatch_consumers::last_epoch::LastEpoch;
 use tapewatch_consumers::replay::{Range, Report, Verdict, Verifier, verify_on_threads};
 use tapewatch_consumers::workers::{self, NAMES};
 use tapewatch_eventlog::Log;
@@ -15,7 +16,7 @@ use tapewatch_schemas::catalogue::{RISK, journal_topic};
 
 use super::Args;
 use super::progress::Progress;
-use crate::{Access, CliError, Context, exit};
+use crate::{Access, CliError, Context, exit, topic_name};
 
 /// Runs it.
 pub(super) fn run(args: &Args, context: &Context) -> Result<ExitCode, CliError> {
@@ -64,6 +65,7 @@ pub(super) fn all(
     if !args.json {
         print_gaps(&reports)?;
     }
+    advise(args, context, settings, log, &reports)?;
     let nothing =
         reports.iter().all(|report| report.first.is_none() && report.verdict() == Verdict::Verified);
     if nothing {
@@ -114,7 +116,8 @@ fn print(report: &Report, context: &Context) -> Result<(), CliError> {
     };
     let range = match (report.first, report.last) {
         (Some(first), Some(last)) => format!("journal {first} to {last}"),
-        _ => "no journal record".to_owned(),
+        _ if report.unverifiable.is_empty() => "no journal record".to_owned(),
+        _ => "nothing of its journal was run again".to_owned(),
     };
     let states = match report.states {
         1 => "1 snapshot or anchor".to_owned(),
@@ -132,6 +135,43 @@ fn print(report: &Report, context: &Context) -> Result<(), CliError> {
     for finding in &report.differs {
         let place = finding.sequence.map_or_else(String::new, |sequence| format!("sequence {sequence}: "));
         writeln!(out, "  {} {place}{}", context.paint.red("differs:"), finding.what)?;
+    }
+    Ok(())
+}
+
+/// Says which settings the log's workers had, where it is for them that something could not be verified: beside the
+/// objects, not among them.
+fn advise(
+    args: &Args,
+    context: &Context,
+    settings: &Settings,
+    log: &Arc<dyn Log>,
+    reports: &[Report],
+) -> Result<(), CliError> {
+    let own = settings.version().to_string();
+    let Some(report) = reports.iter().find(|report| !report.unverifiable.is_empty()) else { return Ok(()) };
+    let worker = report.worker.as_str();
+    let plan = workers::replay_plan(worker, settings, log.as_ref())?;
+    let tasks = topic_name::partitions(log.as_ref(), journal_topic(worker).as_str())?;
+    let last = LastEpoch::newest(log, worker, tasks, &plan.epoch)?.and_then(|last| last.epoch);
+    let Some(theirs) = last.map(|epoch| epoch.configuration).filter(|theirs| *theirs != own) else {
+        return Ok(());
+    };
+    let advice = match context.environment_of(&theirs) {
+        Some(Some(name)) => format!("they ran with `--env {name}`: run the same with `--env {name}`"),
+        Some(None) => {
+            "they ran without an environment: run the same without `--env` and TAPEWATCH_ENV".to_owned()
+        }
+        None => format!(
+            "they ran under configuration {theirs}, which is that of no environment known here: name the file that \
+             they had (--config FILE; `tapewatch config version` tells)"
+        ),
+    };
+    let line = format!("the workers of this log had other settings than these: {advice}");
+    if args.json {
+        writeln!(io::stderr(), "{line}")?;
+    } else {
+        writeln!(io::stdout().lock(), "{line}")?;
     }
     Ok(())
 }
