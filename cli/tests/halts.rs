@@ -1,4 +1,5 @@
-//! A halt under `tapewatch up`: a drawdown raises it, it outlives kill -9 and starts, and a named person ends it.
+//! A halt under `tapewatch up`: a drawdown raises it, it outlives kill -9 and starts, and a named person ends it; and
+//! what is traded all the same is told.
 
 #![allow(clippy::unwrap_used, reason = "a failing test panics, its helpers too")]
 
@@ -21,10 +22,14 @@ fn folder() -> Folder {
     folder
 }
 
+fn now() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Time(since.as_micros() as i64)
+}
+
 fn equity(folder: &Folder, sequence: i64, equity: &str) {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let account = json!({
-        "source": "oms", "sequence": sequence, "event_time": Time(now.as_micros() as i64), "portfolio": "P0",
+        "source": "oms", "sequence": sequence, "event_time": now(), "portfolio": "P0",
         "currency": "USD", "cash": equity, "equity": equity, "deposits": "0", "withdrawals": "0",
     });
     let done = folder.run_with_input(&["produce", "accounts.v1"], &format!("{account}\n"));
@@ -129,4 +134,76 @@ fn a_drawdown_halts_until_a_person_with_the_role_resumes() {
     assert_eq!(replayed.code, 0, "{}", replayed.out);
     let status = folder.run(&["status"]);
     assert_eq!(status.code, 0, "{}", status.out);
+}
+
+fn fill(folder: &Folder, number: i64, side: &str, quantity: &str) {
+    let report = json!({
+        "source": "oms", "sequence": number, "event_time": now(), "portfolio": "P0", "strategy": "s",
+        "symbol": "BTC-USD", "order_id": format!("o{number}"), "execution_id": format!("e{number}"),
+        "exec_type": "fill", "order_status": "filled", "side": side, "order_type": "limit",
+        "order_quantity": quantity, "last_quantity": quantity, "last_price": "100", "cumulative_quantity": quantity,
+        "leaves_quantity": "0", "currency": "USD", "liquidity": "taker",
+    });
+    let done = folder.run_with_input(&["produce", "exec.reports.v1"], &format!("{report}\n"));
+    assert_eq!(done.code, 0, "{}", done.err);
+}
+
+/// Asks for a level of P0, and acknowledges it: the halt's id.
+fn restrict(folder: &Folder, level: &str) -> String {
+    let raise = ["halt", "raise", "P0", "--who", "bob", "--why", "fat finger", "--level", level];
+    let done = folder.run(&raise);
+    assert_eq!(done.code, 0, "{}", done.err);
+    let halt = in_force(folder).unwrap()["halt"].as_str().unwrap().to_owned();
+    let done = folder.run(&["halt", "acknowledge", "P0", "--halt", &halt, "--who", "oms", "--why", "heard"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    halt
+}
+
+/// What was said of trades that break a halt: whether it fires, the message.
+fn broken(folder: &Folder) -> Vec<(bool, String)> {
+    let done = folder.run(&["tail", "alerts.v1", "-n", "1000"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    let alerts = done.out.lines().filter_map(|line| line.find('{').map(|at| &line[at..]));
+    let alerts = alerts.map(|text| serde_json::from_str::<Value>(text).unwrap());
+    let broken = alerts.filter(|alert| alert["rule"] == "halt_broken");
+    broken.map(|a| (a["state"] == "firing", a["message"].as_str().unwrap().to_owned())).collect()
+}
+
+#[test]
+fn what_is_traded_all_the_same_is_told() {
+    let folder = folder();
+    let up = Up::ready(&folder);
+    fill(&folder, 0, "buy", "3");
+    until("the book", || folder.run(&["tail", "holdings.v1"]).out.contains("BTC-USD"));
+    let reduced = restrict(&folder, "reduce-only");
+    fill(&folder, 1, "sell", "2");
+    fill(&folder, 2, "buy", "1");
+    until("the purchase to be told", || !broken(&folder).is_empty());
+    let told = broken(&folder);
+    assert_eq!(told.len(), 1, "{told:?}");
+    for words in ["P0: trading may only reduce", "BTC-USD was traded all the same, from 1 to 2", &reduced] {
+        assert!(told[0].0 && told[0].1.contains(words), "{words}: {told:?}");
+    }
+
+    // kill -9: what is held, and since when it may not be, is known.
+    drop(up);
+    let up = Up::ready(&folder);
+    let halted = restrict(&folder, "halt");
+    drop(up);
+    let up = Up::ready(&folder);
+    fill(&folder, 3, "sell", "1");
+    until("the sale to be told", || broken(&folder).len() == 2);
+    let told = broken(&folder);
+    for words in ["P0: trading is halted", "BTC-USD was traded all the same, from 2 to 1", &halted] {
+        assert!(told[1].0 && told[1].1.contains(words), "{words}: {told:?}");
+    }
+    let (code, said) = resume(&folder, "ada", &[]);
+    assert_eq!(code, 0, "{said}");
+    until("it to be over", || broken(&folder).len() == 3);
+    assert!(!broken(&folder)[2].0);
+    fill(&folder, 4, "buy", "5");
+    assert_eq!(up.interrupt(&folder), Some(0));
+    let replayed = folder.run(&["replay", "--verify"]);
+    assert_eq!(replayed.code, 0, "{}", replayed.out);
+    assert_eq!(broken(&folder).len(), 3);
 }

@@ -1,4 +1,4 @@
-//! When a rule's alert stands: `on = "measure" | "limit" | "health" | "silence" | "halt"` and what goes with it.
+//! When a rule's alert stands: `on = "measure" | "limit" | "health" | "silence" | "halt" | "containment"` and what goes with it.
 
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ choice! {
         Silence = "silence",
         /// What trading is allowed to do.
         Halt = "halt",
+        /// What is traded although it may not be.
+        Containment = "containment",
     }
 }
 
@@ -135,6 +137,11 @@ pub enum Condition {
         /// True if it is an alert only until a trading system acknowledges it.
         unacknowledged: bool,
     },
+    /// A portfolio trades what its restriction does not allow.
+    Containment {
+        /// It is restricted at least so much.
+        at_least: Restriction,
+    },
 }
 
 impl Condition {
@@ -146,13 +153,14 @@ impl Condition {
             Self::Health { .. } => On::Health,
             Self::Silence { .. } => On::Silence,
             Self::Halt { .. } => On::Halt,
+            Self::Containment { .. } => On::Containment,
         }
     }
 
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
         let on = section.get("on");
         if section.is_described() {
-            for kind in [On::Measure, On::Limit, On::Health, On::Silence, On::Halt] {
+            for kind in [On::Measure, On::Limit, On::Health, On::Silence, On::Halt, On::Containment] {
                 Self::of(kind, section);
             }
         }
@@ -175,6 +183,9 @@ impl Condition {
                 at_least: section.optional("at_least").unwrap_or_default(),
                 unacknowledged: section.optional("unacknowledged").unwrap_or_default(),
             },
+            On::Containment => {
+                Self::Containment { at_least: section.optional("at_least").unwrap_or_default() }
+            }
         }
     }
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::section::Section;
 use crate::value::{Size, choice};
 
-/// The topics whose keys can be held: those that are cut by key, so that one task sees all of a key.
+/// The topics whose keys can be held: those that are cut by key, so that one task sees all of a key. Not
+/// books, each of which is whole, nor requests of control: nothing may keep a halt from being read.
 pub const HOLDABLE: [&str; 5] =
     ["accounts.v1", "exec.reports.v1", "positions.v1", "risk.metrics.v1", "system.health.v1"];
 /// The same, as the name of a variable can say them.

@@ -68,7 +68,10 @@ fn every_branch_of_a_rule_is_there_and_a_choice_lists_its_words() {
     {
         assert!(rule[key].is_object(), "{key}");
     }
-    assert_eq!(rule["on"]["enum"], serde_json::json!(["measure", "limit", "health", "silence", "halt"]));
+    assert_eq!(
+        rule["on"]["enum"],
+        serde_json::json!(["measure", "limit", "health", "silence", "halt", "containment"])
+    );
     let sasl = &schema["properties"]["log"]["properties"]["kafka"]["properties"]["sasl"]["properties"];
     assert!(sasl["password"]["anyOf"].is_array() && sasl["password_file"].is_object());
     assert!(schema["properties"]["environments"]["additionalProperties"]["properties"]["risk"].is_object());

@@ -24,7 +24,8 @@ fn parameters(day: DayParameters, basis: Basis) -> RiskParameters {
         &mut parameters.freshness.executions,
         &mut parameters.freshness.accounts,
     ] {
-        *bound = Duration::from_secs(30 * DAY as u64);
+        // Longer than all that can happen below.
+        *bound = Duration::from_secs(60 * DAY as u64);
     }
     parameters.limits = vec![
         LimitParameters::new("loss", Bounded::DailyLoss, Some(50.0), Some(100.0)),

@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use tapewatch_monitors::risk::{Freshness, RiskParameters};
-use tapewatch_monitors::{Monitor, Output, RiskMonitor, Seen, SourceChange, TaskContext};
+use tapewatch_monitors::{
+    AlertingMonitor, AlertingParameters, Monitor, Output, RiskMonitor, Seen, SourceChange, TaskContext,
+};
 use tapewatch_producers::{
     Body, Found, FoundAlert, Kind, Layout, Player, PlayerOptions, SliceRecord, Tape, Verdict,
 };
@@ -21,6 +23,8 @@ const GRACE: i64 = 2 * 86_400_000_000;
 struct Task {
     partition: i32,
     monitor: RiskMonitor,
+    /// Takes its figures and books.
+    alerting: AlertingMonitor,
     clock: Time,
     start: Time,
     bad: usize,
@@ -37,7 +41,8 @@ impl Task {
         let parameters = RiskParameters { freshness, ..RiskParameters::default() };
         let monitor = RiskMonitor::new(parameters, TaskContext { partition, opened_from_zero: true });
         let (clock, held, alerts) = (Time::MIN, Vec::new(), Vec::new());
-        Self { partition, monitor, clock, start, bad: 0, good: 0, held, down: false, alerts }
+        let alerting = AlertingMonitor::new(AlertingParameters::default());
+        Self { partition, monitor, alerting, clock, start, bad: 0, good: 0, held, down: false, alerts }
     }
 
     fn take(&mut self, record: &SliceRecord) {
@@ -115,6 +120,7 @@ impl Task {
         let of_the_book =
             |limit: &&LimitState| limit.previous.is_some() && !limit.measure.ends_with("_light");
         for output in out {
+            self.contained(&output.event);
             let Event::RiskMetrics(metrics) = &output.event else { continue };
             for limit in metrics.limits.iter().filter(of_the_book) {
                 let status = match limit.status {
@@ -127,6 +133,21 @@ impl Task {
                 if !(filling && metrics.event_time.since(self.start) < GRACE) {
                     self.alert(metrics.event_time, metrics.scope.to_string(), &limit.measure, status);
                 }
+            }
+        }
+    }
+
+    /// Whether what is restricted trades.
+    fn contained(&mut self, event: &Event) {
+        let (topic, cause) =
+            (TopicName::from(event.topic()), Cause::Injected { kind: "test", time: self.clock });
+        let seen = Seen { event, topic: &topic, partition: self.partition, cause: &cause, clock: self.clock };
+        let mut out = Vec::new();
+        self.alerting.observe(&seen, &mut out).unwrap();
+        for output in out {
+            let Event::Alert(alert) = output.event else { continue };
+            if alert.rule == "halt_broken" {
+                self.alert(alert.event_time, alert.scope, &alert.rule, Found::Health);
             }
         }
     }

@@ -142,7 +142,7 @@ impl Retention {
 pub enum Group {
     /// What trading systems write per portfolio.
     Trading,
-    /// What alerting reads: figures and states per scope, health per component, requests per scope.
+    /// What alerting reads: figures and states per scope, books per portfolio, health per component, requests per scope.
     Alerting,
 }
 
@@ -189,11 +189,7 @@ pub const TOPICS: [Topic; 16] = [
         ..input(HEARTBEATS, "alive, and how far each partition is written")
     },
     derived(RISK_METRICS, Key::Scope, RISK, "VaR, ES, exposure, leverage, drawdown, limit states", true),
-    Topic {
-        // Read whole by a second stage, not by alerting.
-        group: None,
-        ..derived(HOLDINGS, Key::Portfolio, RISK, "the whole book at each change and once a day", true)
-    },
+    derived(HOLDINGS, Key::Portfolio, RISK, "the whole book at each change and once a day", true),
     derived(
         STRATEGY_PERFORMANCE,
         Key::Portfolio,
@@ -291,7 +287,7 @@ pub const WORKERS: [Worker; 2] = [
     },
     Worker {
         name: ALERTING,
-        inputs: &[RISK_METRICS, SYSTEM_HEALTH, CONTROL_REQUESTS],
+        inputs: &[RISK_METRICS, HOLDINGS, SYSTEM_HEALTH, CONTROL_REQUESTS],
         broadcast: &[HEARTBEATS],
         outputs: &[ALERTS, CONTROL, SYSTEM_HEALTH, HEARTBEATS],
     },

@@ -33,12 +33,16 @@ pub fn parameters(settings: &Settings) -> AlertingParameters {
     }
 }
 
-/// The rules of the settings, and the one on halts that nobody acknowledges if none of them is on that: law 6.
+/// The rules of the settings, and of those on halts that nobody acknowledges and on halts that are not kept the default
+/// ones if none of the settings' is on that: law 6.
 fn rules(alerting: &config::Alerting) -> Vec<Rule> {
     let mut rules: Vec<Rule> = alerting.rules.iter().map(rule).collect();
     let missed = |rule: &Rule| matches!(rule.condition, Condition::Halt { unacknowledged: true, .. });
-    if !rules.iter().any(missed) {
-        rules.extend(default_rules().into_iter().filter(missed));
+    let broken = |rule: &Rule| matches!(rule.condition, Condition::Containment { .. });
+    for needed in [missed as fn(&Rule) -> bool, broken] {
+        if !rules.iter().any(needed) {
+            rules.extend(default_rules().into_iter().filter(needed));
+        }
     }
     rules
 }
@@ -93,13 +97,17 @@ fn condition(condition: &config::Condition) -> Condition {
             },
         },
         config::Condition::Silence { longest } => Condition::Silence { longest: *longest },
-        config::Condition::Halt { at_least, unacknowledged } => Condition::Halt {
-            at_least: match at_least {
-                config::Restriction::ReduceOnly => TradingLevel::ReduceOnly,
-                config::Restriction::Halt => TradingLevel::Halt,
-            },
-            unacknowledged: *unacknowledged,
-        },
+        config::Condition::Halt { at_least, unacknowledged } => {
+            Condition::Halt { at_least: level(*at_least), unacknowledged: *unacknowledged }
+        }
+        config::Condition::Containment { at_least } => Condition::Containment { at_least: level(*at_least) },
+    }
+}
+
+fn level(restriction: config::Restriction) -> TradingLevel {
+    match restriction {
+        config::Restriction::ReduceOnly => TradingLevel::ReduceOnly,
+        config::Restriction::Halt => TradingLevel::Halt,
     }
 }
 

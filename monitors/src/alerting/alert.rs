@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tapewatch_schemas::catalogue::HOLDINGS;
 use tapewatch_schemas::events::{
     Alert, AlertState, Cause, LimitState, LimitStatus, Measure, Provenance, Severity, Unknown,
 };
@@ -27,6 +28,7 @@ impl AlertingMonitor {
             AlertState::Firing => track.detail.clone(),
             AlertState::Resolved => format!("resolved: {}", track.detail),
         };
+        let labelled = if track.subject == HOLDINGS { "symbol" } else { "limit" };
         let alert = Alert {
             provenance: Provenance::default(),
             id: RecordId::of_alert(&track.rule, fingerprint, &cause.to_string()),
@@ -42,7 +44,7 @@ impl AlertingMonitor {
             unknown: track.unknown,
             since: track.since,
             message,
-            labels: track.label.iter().map(|l| ("limit".to_owned(), l.clone())).collect::<BTreeMap<_, _>>(),
+            labels: track.label.iter().map(|l| (labelled.to_owned(), l.clone())).collect::<BTreeMap<_, _>>(),
         };
         out.push(Output { event: Event::Alert(alert), ages: Ages { freshest: age, stalest: age } });
     }

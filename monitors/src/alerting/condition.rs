@@ -41,7 +41,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    fn new(rule: &Rule, scope: &str, label: Option<&str>, event_time: Time, clock: Time) -> Self {
+    pub(super) fn new(rule: &Rule, scope: &str, label: Option<&str>, event_time: Time, clock: Time) -> Self {
         Self {
             rule: rule.name.clone(),
             scope: scope.to_owned(),
@@ -109,7 +109,10 @@ impl AlertingMonitor {
                     }
                     self.in_dropped_limits(rule, metrics, clock, &mut findings);
                 }
-                Condition::Health { .. } | Condition::Silence { .. } | Condition::Halt { .. } => {}
+                Condition::Health { .. }
+                | Condition::Silence { .. }
+                | Condition::Halt { .. }
+                | Condition::Containment { .. } => {}
             }
         }
         findings

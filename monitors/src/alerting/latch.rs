@@ -16,6 +16,7 @@ use tapewatch_schemas::{Event, RecordId, Scope, Time};
 
 use super::AlertingMonitor;
 use super::condition::Finding;
+use super::containment::{Guard, MOST_SYMBOLS};
 use super::parameters::Condition;
 use crate::monitor::{Ages, Output};
 
@@ -31,7 +32,7 @@ pub(super) struct Latch {
     pub(super) level: TradingLevel,
     /// What acknowledgements and resumes name; none at the level `Normal`.
     halt: Option<RecordId>,
-    since: Time,
+    pub(super) since: Time,
     who: Option<String>,
     limit: Option<String>,
     reason: String,
@@ -40,6 +41,8 @@ pub(super) struct Latch {
     event_time: Time,
     /// What each limit called for when it was last known; those that call for nothing are not here.
     calls: BTreeMap<SmolStr, TradingLevel>,
+    /// What is expected of trades under it.
+    pub(super) guard: Guard,
     /// Limits that do not raise it while they call for no more than this: a person left it despite them.
     excused: BTreeMap<SmolStr, TradingLevel>,
 }
@@ -56,6 +59,7 @@ impl Latch {
             acknowledged_by: None,
             event_time: clock,
             calls: BTreeMap::new(),
+            guard: Guard::default(),
             excused: BTreeMap::new(),
         }
     }
@@ -128,6 +132,11 @@ impl Latch {
         };
         format!("{scope}: {} since {}, {by}", words(self.level), self.since)
     }
+
+    /// The halt's name, behind other words.
+    pub(super) fn named(&self) -> String {
+        self.halt.map_or_else(String::new, |halt| format!("; halt {halt}"))
+    }
 }
 
 /// A level for people.
@@ -167,6 +176,7 @@ impl AlertingMonitor {
             latch.acknowledged_by = None;
             let action = ControlAction::Raised;
             let (scope, event_time) = (&metrics.scope, metrics.event_time);
+            self.guard(scope.as_str(), &mut latch, action, previous, event_time);
             self.say(&latch, &Moved { scope, action, previous, event_time, cause }, out);
         }
         self.keep(scope, latch);
@@ -185,7 +195,10 @@ impl AlertingMonitor {
             self.meet(&mut latch, request, cause)
         };
         match met {
-            Ok(action) => self.say(&latch, &Moved { scope, action, previous, event_time, cause }, out),
+            Ok(action) => {
+                self.guard(scope.as_str(), &mut latch, action, previous, event_time);
+                self.say(&latch, &Moved { scope, action, previous, event_time, cause }, out);
+            }
             Err(why) => {
                 let refused = Control {
                     refused: Some(beginning(&request.who)),
@@ -287,10 +300,13 @@ impl AlertingMonitor {
             }
             self.take(finding, cause, out);
         }
+        if action == ControlAction::Lowered {
+            self.forgive(scope.as_str(), latch, cause, out);
+        }
     }
 
     /// Of more than there was is told anew, and there is the whole time again to acknowledge it.
-    fn forget(&mut self, finding: &Finding, cause: &Cause, out: &mut Vec<Output>) {
+    pub(super) fn forget(&mut self, finding: &Finding, cause: &Cause, out: &mut Vec<Output>) {
         let Some(track) = self.conditions.remove(&finding.fingerprint) else { return };
         if !track.firing {
             self.pending.remove(&(track.due, finding.fingerprint.clone()));
@@ -321,8 +337,12 @@ impl AlertingMonitor {
     /// The most conditions that latches may have: these do not count against the bound on the others, so that halts
     /// cannot keep limits from being looked at.
     pub(super) fn conditions_of_latches(&self) -> usize {
-        let on_halts = |rule: &&super::Rule| matches!(rule.condition, Condition::Halt { .. });
-        self.latches.len() * self.parameters.rules.iter().filter(on_halts).count()
+        let of_rule = |rule: &super::Rule| match rule.condition {
+            Condition::Halt { .. } => 1,
+            Condition::Containment { .. } => MOST_SYMBOLS + 1,
+            _ => 0,
+        };
+        self.latches.len() * self.parameters.rules.iter().map(of_rule).sum::<usize>()
     }
 }
 

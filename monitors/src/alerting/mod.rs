@@ -1,5 +1,5 @@
 //! The alerting monitor: rules over risk figures, limit states, the pipeline's health and heartbeats; and the latch of
-//! every halt, which alone says what trading is allowed to do.
+//! every halt, which alone says what trading is allowed to do; and what is traded all the same.
 //!
 //! A *condition* is one rule's condition about one scope and, for limits, one limit. Its fingerprint names
 //! these, so the same condition is the same alert when it comes again. It fires once it has held for the
@@ -11,6 +11,7 @@
 
 mod alert;
 mod condition;
+mod containment;
 mod latch;
 mod parameters;
 mod state;
@@ -21,11 +22,13 @@ pub use parameters::{
     AlertingParameters, Comparison, Condition, ControlParameters, Grace, Pattern, Person, Rule, default_rules,
 };
 use smol_str::SmolStr;
+use tapewatch_schemas::catalogue::HOLDINGS;
 use tapewatch_schemas::events::{AlertState, Cause};
 use tapewatch_schemas::{Event, Time};
 
-use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, StateError};
+use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 use condition::Finding;
+use containment::Book;
 use latch::Latch;
 use state::Track;
 
@@ -44,6 +47,10 @@ pub struct AlertingMonitor {
     unshown: bool,
     /// What is in force, by scope; a scope that is not here trades as it likes.
     latches: BTreeMap<SmolStr, Latch>,
+    /// What each portfolio held last.
+    books: BTreeMap<SmolStr, Book>,
+    /// The lines of all of them.
+    lines: usize,
 }
 
 impl AlertingMonitor {
@@ -57,6 +64,8 @@ impl AlertingMonitor {
             orphans: BTreeSet::new(),
             unshown: false,
             latches: BTreeMap::new(),
+            books: BTreeMap::new(),
+            lines: 0,
         }
     }
 
@@ -186,12 +195,12 @@ impl Monitor for AlertingMonitor {
             Event::RiskMetrics(metrics) => self.in_figures(metrics, clock),
             Event::SystemHealth(health) => self.in_health(health, clock),
             Event::Heartbeat(beat) => self.in_heartbeat(beat, clock),
-            Event::ControlRequest(_) => Vec::new(),
+            Event::Holdings(_) | Event::ControlRequest(_) => Vec::new(),
             other => {
                 return Err(Refusal {
                     field: "topic",
                     problem: format!("a record of {}", other.topic()),
-                    expected: "risk metrics, system health, heartbeats or requests of control",
+                    expected: "risk metrics, holdings, system health, heartbeats or requests of control",
                 });
             }
         };
@@ -211,17 +220,28 @@ impl Monitor for AlertingMonitor {
         }
         match seen.event {
             Event::RiskMetrics(metrics) => self.heed_limits(metrics, seen.cause, out),
+            Event::Holdings(holdings) => self.heed_book(holdings, seen.cause, out),
             Event::ControlRequest(request) => self.heed_request(request, seen.cause, out),
             _ => {}
         }
         Ok(())
     }
 
-    /// Nothing here rests on a source that is down: what its breaker says comes as a record of health, and
+    /// Nothing but books rests on a source that is down: what its breaker says comes as a record of health, and
     /// conditions stay as they are.
     fn source(&mut self, change: &SourceChange, out: &mut Vec<Output>) {
         self.clock = self.clock.max(change.clock);
         self.resolve_orphans(&change.cause, out);
+        if change.down && change.topic.as_str() == HOLDINGS {
+            self.lose_books(&change.cause, out);
+        }
+    }
+
+    fn skipped(&mut self, skip: &SourceSkip, out: &mut Vec<Output>) {
+        self.clock = self.clock.max(skip.clock);
+        if skip.topic.as_str() == HOLDINGS {
+            self.lose_books(&Cause::Injected { kind: "seek", time: skip.clock }, out);
+        }
     }
 
     fn tick(&mut self, now: Time, out: &mut Vec<Output>) {

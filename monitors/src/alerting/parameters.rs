@@ -5,6 +5,9 @@ use std::time::Duration;
 use smol_str::SmolStr;
 use tapewatch_schemas::events::{HealthKind, HealthStatus, LimitStatus, Severity, TradingLevel};
 
+/// How long a halt may go unacknowledged by the default rules.
+pub(super) const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(30);
+
 /// Everything that the alerting monitor can be told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertingParameters {
@@ -137,6 +140,12 @@ pub enum Condition {
         /// True if it holds only until a trading system acknowledges it.
         unacknowledged: bool,
     },
+    /// A portfolio trades what its restriction does not allow. It ends when a person lowers the level, and not
+    /// before: what was traded was traded.
+    Containment {
+        /// It is restricted at least so much.
+        at_least: TradingLevel,
+    },
 }
 
 /// On which side of a threshold a condition holds.
@@ -164,7 +173,7 @@ impl Default for AlertingParameters {
 }
 
 /// The rules that apply where the configuration states none: what limits say, open circuit breakers, tasks that
-/// stopped, halts, and halts that nobody acknowledges.
+/// stopped, halts, halts that nobody acknowledges, and halts that are not kept.
 ///
 /// Workers' silence is not among them: it needs a longest silence that fits how often they beat.
 pub fn default_rules() -> Vec<Rule> {
@@ -201,8 +210,13 @@ pub fn default_rules() -> Vec<Rule> {
         ),
         rule("trading_restricted", Severity::Critical, restricted(false)),
         Rule {
-            hold: Duration::from_secs(30),
+            hold: ACKNOWLEDGED_WITHIN,
             ..rule("halt_unacknowledged", Severity::Emergency, restricted(true))
         },
+        rule(
+            "halt_broken",
+            Severity::Emergency,
+            Condition::Containment { at_least: TradingLevel::ReduceOnly },
+        ),
     ]
 }

@@ -9,11 +9,12 @@ use tapewatch_schemas::events::Unknown;
 
 use super::AlertingMonitor;
 use super::condition::Finding;
+use super::containment::Book;
 use super::latch::Latch;
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 
 /// A condition that holds, or a silence that will.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,17 +69,23 @@ impl Track {
 
 /// All that is saved; sorted, so that equal states give equal bytes.
 #[derive(Serialize, Deserialize)]
-struct Saved<C, L> {
+struct Saved<C, L, B> {
     format: u16,
     clock: Time,
     conditions: C,
     latches: L,
+    books: B,
 }
 
 impl AlertingMonitor {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let saved =
-            Saved { format: FORMAT, clock: self.clock, conditions: &self.conditions, latches: &self.latches };
+        let saved = Saved {
+            format: FORMAT,
+            clock: self.clock,
+            conditions: &self.conditions,
+            latches: &self.latches,
+            books: &self.books,
+        };
         postcard::to_allocvec(&saved).expect("the state holds nothing that postcard cannot write")
     }
 
@@ -87,10 +94,12 @@ impl AlertingMonitor {
         if format != FORMAT {
             return Err(StateError(format!("it is of format {format}, this code reads {FORMAT}")));
         }
-        let saved: Saved<BTreeMap<String, Track>, BTreeMap<SmolStr, Latch>> =
+        type Books = BTreeMap<SmolStr, Book>;
+        let saved: Saved<BTreeMap<String, Track>, BTreeMap<SmolStr, Latch>, Books> =
             postcard::from_bytes(state).map_err(unreadable)?;
         let mut back = Self::new(self.parameters.clone());
         (back.clock, back.latches) = (saved.clock, saved.latches);
+        (back.lines, back.books) = (Self::count_lines(&saved.books), saved.books);
         for (fingerprint, track) in saved.conditions {
             if back.rule(&track.rule).is_none() {
                 back.orphans.insert(fingerprint.clone());

@@ -79,8 +79,13 @@ impl RiskMonitor {
         let latest = portfolio.executed.map_or(report.event_time, |(_, at)| at.max(report.event_time));
         portfolio.executed = Some((feed, latest));
         let denominated = portfolio.currency.is_some();
+        let fill = matches!(effect, Effect::Fill(..));
         let booked = self.take_effect(place, report, effect);
         if booked {
+            if fill {
+                let portfolio = &mut self.portfolios[place as usize];
+                portfolio.filled = portfolio.filled.max(Some(report.event_time));
+            }
             if terms.is_some_and(|t| t.foreign_fee) {
                 self.portfolios[place as usize].foreign_fee = Some(report.event_time);
             }

@@ -92,6 +92,8 @@ pub(super) struct Portfolio {
     /// Executions that came again.
     pub(super) duplicates: u64,
     pub(super) executions: Executions,
+    /// The event time of the latest fill since the last whole book.
+    pub(super) filled: Option<Time>,
     /// The feed and event time of the latest execution report.
     pub(super) executed: Option<(FeedId, Time)>,
     pub(super) account: Option<AccountState>,
@@ -159,6 +161,7 @@ impl Portfolio {
             foreign_fee: None,
             duplicates: 0,
             executions: Executions::default(),
+            filled: None,
             executed: None,
             account: None,
             drawdown: Drawdown::default(),

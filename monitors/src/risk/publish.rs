@@ -116,8 +116,8 @@ fn ratio(name: &str, value: Result<f64, Unknown>) -> Measure {
     Measure { name: name.to_owned(), value: value.ok(), amount: None, unknown: value.err() }
 }
 
-/// The portfolio's whole book, by symbol.
-pub(super) fn holdings(portfolio: &Portfolio, around: &Around<'_>) -> Output {
+/// The portfolio's whole book, by symbol; the next one's fills are those after it.
+pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output {
     let mut lines: Vec<Holding> = portfolio
         .holdings
         .iter()
@@ -138,6 +138,7 @@ pub(super) fn holdings(portfolio: &Portfolio, around: &Around<'_>) -> Output {
             event_time: around.clock,
             portfolio: portfolio.id.clone(),
             opened: portfolio.opened,
+            filled_at: portfolio.filled.take(),
             holdings: lines,
         }),
     }

@@ -13,7 +13,7 @@ use crate::kernels::SortedWindow;
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 5;
+const FORMAT: u16 = 6;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.

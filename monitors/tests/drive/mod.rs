@@ -406,7 +406,8 @@ pub(crate) fn stamped(mut event: Event, time: Time) -> Event {
         Event::RiskMetrics(e) => e.event_time = time,
         Event::SystemHealth(e) => e.event_time = time,
         Event::ControlRequest(e) => e.event_time = time,
-        Event::Holdings(_) | Event::Alert(_) | Event::Control(_) => {}
+        Event::Holdings(e) => e.event_time = time,
+        Event::Alert(_) | Event::Control(_) => {}
     }
     event
 }
@@ -427,7 +428,8 @@ fn numbered(mut event: Event, sequence: i64) -> Event {
         Event::RiskMetrics(e) => e.id = id,
         Event::SystemHealth(e) => e.id = id,
         Event::ControlRequest(e) => e.sequence = sequence,
-        Event::Holdings(_) | Event::Alert(_) | Event::Control(_) => {}
+        Event::Holdings(e) => e.id = id,
+        Event::Alert(_) | Event::Control(_) => {}
     }
     event
 }

@@ -29,7 +29,7 @@ pub enum Found {
     Breached,
     /// Unknown, with the reason.
     Unknown(Unknown),
-    /// A health event that is not well.
+    /// A health event that is not well, or a restriction that is not kept.
     Health,
 }
 

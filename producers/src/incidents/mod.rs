@@ -92,6 +92,7 @@ pub enum Says {
     Breached(&'static str),
     /// Any limit or measure is unknown, for this reason.
     Unknown(Unknown),
-    /// This kind of health event: `dead_letters`, `breaker_opened`, `late`.
+    /// This kind of health event: `dead_letters`, `breaker_opened`, `late`; or that trading which is restricted goes
+    /// on, `halt_broken`.
     Health(&'static str),
 }

@@ -74,7 +74,11 @@ impl Scene<'_, '_> {
     fn drawdown(&mut self) -> Incident {
         self.script(0, Script::Churn(LOST));
         let mut incident = self.incident(EXEC_REPORTS, 1);
-        incident.expected = vec![self.of_portfolio(Says::Warning("drawdown"), 2)];
+        // Half of the way it may only reduce, and the loop reads no control.
+        incident.expected = vec![
+            self.of_portfolio(Says::Warning("drawdown"), 2),
+            self.of_portfolio(Says::Health("halt_broken"), 2),
+        ];
         // The loss stays: whoever bounds the largest loss so far is told of it too.
         incident.also_expected = vec![
             self.of_portfolio(Says::Warning("max_drawdown"), 2),
@@ -215,7 +219,7 @@ impl Scene<'_, '_> {
                 format!(
                     "a loop buys {symbol} high and sells it low until {portfolio} has lost 16.5 % of its peak"
                 ),
-                "the limit `drawdown` over its soft bound of 15 %",
+                "the limit `drawdown` over its soft bound of 15 %, and a portfolio that buys although it may only reduce",
             ),
             Kind::StoppedFeed => (
                 format!(

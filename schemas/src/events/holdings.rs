@@ -18,6 +18,9 @@ pub struct Holdings {
     pub portfolio: PortfolioId,
     /// False until the book's opening is known: then the lines are changes only.
     pub opened: bool,
+    /// The event time of the latest fill since the book before this one; none if there was no fill: what changed, if
+    /// anything did, is a fill undone or corrected, or what positions say.
+    pub filled_at: Option<Time>,
     /// Every symbol held, by symbol; flat ones are left out.
     pub holdings: Vec<Holding>,
 }
