@@ -194,16 +194,21 @@ class Portfolio:
 
     def _backtests(self, known, var):
         """The tests of the last forecasts, each of a change from the window before it."""
-        last = range(max(len(known) - var["backtest"], var["minimum"]), len(known))
-        if len(last) < min(var["minimum"], var["backtest"]):
-            raise Beyond(f"{self.name}: too few forecasts yet; choose a later day")
-        for at in last:
-            if at not in self._forecasts:
-                self._forecasts[at] = measures(known[max(at - var["window"], 0) : at], var)
         found = {}
         for name, _, alpha in names(var):
-            of = lambda kind: np.array([self._forecasts[at][f"{kind}_{name}"] for at in last])
-            said, found[f"es_{name}_acerbi_z2"] = tests(-known[last.start :], of("var"), of("es"), alpha)
+            rows = []
+            for at in range(len(known) - 1, var["minimum"] - 1, -1):
+                if at not in self._forecasts:
+                    self._forecasts[at] = measures(known[max(at - var["window"], 0) : at], var)
+                forecast = self._forecasts[at][f"var_{name}"], self._forecasts[at][f"es_{name}"]
+                # Where nothing moved nothing was forecast.
+                if any(forecast):
+                    rows.append((-known[at], *forecast))
+                if len(rows) == var["backtest"]:
+                    break
+            if len(rows) < 20:
+                raise Beyond(f"{self.name}: too few forecasts yet; choose a later day")
+            said, found[f"es_{name}_acerbi_z2"] = tests(*np.array(rows[::-1]).T, alpha)
             found |= {f"var_{name}_{test}": value for test, value in said.items()}
         return found
 

@@ -250,8 +250,8 @@ impl ValueAtRisk {
             ),
             backtest: section.get_if(
                 "backtest",
-                |n| *n == 0 || (2..=100_000).contains(n),
-                "a whole number from 2 to 100000, or 0 for none",
+                |n| *n == 0 || (20..=10_000).contains(n),
+                "a whole number from 20 to 10000, or 0 for none",
             ),
             window,
             minimum: section.get_if(

@@ -69,7 +69,7 @@ pub enum RestoreError {
     },
     /// An input was cut differently since.
     #[error(
-        "{worker}/{partition}: the journal knows {known} input partitions, the log has {found}: partition counts cannot change under a journal"
+        "{worker}/{partition}: the journal knows {known} input partitions, the worker now reads {found}: neither partition counts nor a worker's inputs can change under a journal. Begin on a new log, or run the version that wrote it"
     )]
     Cut {
         /// The worker.

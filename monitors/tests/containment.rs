@@ -415,3 +415,21 @@ proptest! {
         }
     }
 }
+
+/// The halt still gave it time: less than a halt does not take that away.
+#[test]
+fn what_a_halt_left_on_its_way_may_come_after_it_was_lowered() {
+    let mut d = Desk::new();
+    d.fill(1, &[("A", "10")]);
+    let halt = halt_of(&d.ask(10, Halt, None));
+    d.ask(12, ResumeReduceOnly, Some(halt));
+    assert_eq!(d.fill(13, &[("A", "12")]), []);
+    assert_eq!(d.fill(41, &[("A", "13")]), fires("A"));
+
+    // Once it was answered nothing is on its way.
+    let mut d = Desk::new();
+    d.fill(1, &[("A", "10")]);
+    let halt = d.keep_to(10, Halt);
+    d.ask(12, ResumeReduceOnly, Some(halt));
+    assert_eq!(d.fill(13, &[("A", "12")]), fires("A"));
+}

@@ -5,7 +5,7 @@
 
 mod drive;
 
-use drive::{Driver, fill, mark};
+use drive::{Driver, account, fill, mark};
 use tapewatch_monitors::kernels::{
     EwmaSeed, Filtered, Moments, Sample, ShortfallConvention, Tail, TailRisk, acerbi_szekely, christoffersen,
     cornish_fisher, ewma_volatilities, expected_shortfall, gaussian_tail, traffic_light, value_at_risk,
@@ -230,7 +230,7 @@ fn a_light_that_turns_is_a_transition_of_its_limit() {
     play(&mut d, 0, &quiet(MINIMUM + 2));
     assert_eq!(d.level("p").limit("model").unknown, Some(Unknown::WarmingUp));
     let mut d = driver();
-    play(&mut d, 0, &quiet(2 * MINIMUM + 2));
+    play(&mut d, 0, &quiet(MINIMUM + 22));
     assert_eq!(d.level("p").limit("model").status, LimitStatus::Ok);
     let mut stood = vec![];
     for n in 0..8 {
@@ -246,4 +246,28 @@ fn a_light_that_turns_is_a_transition_of_its_limit() {
     assert_eq!(stood, [LimitStatus::Warning, LimitStatus::Breached]);
     d.restart();
     assert_eq!(d.level("p").limit("model").status, LimitStatus::Breached);
+}
+
+/// After a restart under another basis nothing is compared with what was taken under the one before.
+#[test]
+fn another_basis_begins_anew() {
+    let mut d = driver();
+    play(&mut d, 0, &ticks(2 * WINDOW));
+    assert!(d.level("p").value("var_95_observations").is_some());
+    let state = d.save();
+    let mut parameters = parameters();
+    parameters.window.basis = Basis::Equity;
+    let mut other = Driver::risk(parameters, TaskContext { partition: 0, opened_from_zero: true });
+    other.restore(&state);
+    other.see(1_000, account("p", "1000000", "1000000"));
+    for n in 0..3 {
+        other.see(1_001 + 2 * n, mark("A", "100", "100"));
+        other.see(1_002 + 2 * n, fill("p", "A", Side::Buy, "1", "100", "0"));
+    }
+    let level = other.level("p");
+    // The first fill begins the series.
+    assert_eq!(level.value("samples"), Some(2.0));
+    // Of the account alone, not the millions between it and the book.
+    assert!(level.value("daily_pnl").is_some_and(|profit| profit.abs() < 1_000.0));
+    assert_eq!(level.unknown("var_95_observations"), Some(Unknown::WarmingUp));
 }

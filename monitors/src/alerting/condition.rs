@@ -234,7 +234,10 @@ fn in_limit(
     };
     finding.not_before = match state.unknown {
         Some(Unknown::Missing) => first_record(state, metrics) + parameters.grace.missing,
-        Some(Unknown::WarmingUp) => first_record(state, metrics) + parameters.grace.warming_up,
+        // What a new configuration measures begins to warm up when it is first measured.
+        Some(Unknown::WarmingUp) => {
+            first_record(state, metrics).max(state.since) + parameters.grace.warming_up
+        }
         _ => Time::MIN,
     };
     finding.subject.clone_from(&state.limit);

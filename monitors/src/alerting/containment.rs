@@ -227,7 +227,10 @@ impl AlertingMonitor {
             }
             ControlAction::Lowered if latch.level == TradingLevel::Normal => latch.guard = Guard::default(),
             ControlAction::Lowered => {
-                latch.guard = Guard { reduce_only: Some(latch.since), halt: None, bounds: held() };
+                // What a halt still allowed to be on its way is no break of less, unless less was kept to already.
+                let on_its_way = latch.guard.halt.map_or(latch.since, |until| until.max(latch.since));
+                let from = latch.guard.reduce_only.map_or(on_its_way, |from| from.min(on_its_way));
+                latch.guard = Guard { reduce_only: Some(from), halt: None, bounds: held() };
             }
             ControlAction::Raised => {
                 if previous == TradingLevel::Normal {

@@ -10,6 +10,9 @@ use super::parameters::WindowParameters;
 use super::portfolio::Portfolio;
 use crate::kernels::{Christoffersen, Exceptions, Tail, TailRisk, Zone, christoffersen, traffic_light};
 
+/// Before so many observations a backtest says nothing: one exception would turn its light.
+const LEAST: usize = 20;
+
 /// The forecasts of one model at one level that were followed by a change, the latest of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Backtest {
@@ -31,7 +34,8 @@ pub(super) struct Verdict {
     pub(super) coverage: Christoffersen,
     /// The Basel Committee's zone.
     pub(super) zone: Zone,
-    /// Acerbi and Székely's second statistic of the expected shortfall; none if one of the forecasts was no loss.
+    /// Acerbi and Székely's second statistic of the expected shortfall; none if a forecast was no loss and an exception
+    /// followed it, or the depths are beyond what a double holds.
     pub(super) z2: Option<f64>,
 }
 
@@ -78,6 +82,7 @@ impl Backtest {
         let coverage = christoffersen(self.hits.make_contiguous(), tail).ok()?;
         let depth: Option<f64> = self.depths.iter().copied().sum();
         let z2 = depth.map(|depth| 1.0 - depth / (self.hits.len() as f64 * tail.alpha()));
+        let z2 = z2.filter(|z2| z2.is_finite());
         Some(Verdict { coverage, zone, z2 })
     }
 }
@@ -97,8 +102,9 @@ impl Portfolio {
             self.backtests = fresh(parameters);
         }
         for (backtest, forecast) in self.backtests.iter_mut().zip(&self.tails) {
-            if let Some(forecast) = forecast {
-                backtest.observe(change, *forecast, parameters.backtest);
+            // Of a window in which nothing moved nothing was forecast: the first loss after it says nothing of a model.
+            if let Some(forecast) = forecast.filter(|forecast| forecast.var != 0.0 || forecast.es != 0.0) {
+                backtest.observe(change, forecast, parameters.backtest);
             }
         }
     }
@@ -155,7 +161,7 @@ impl Portfolio {
         parameters: &WindowParameters,
     ) -> Result<usize, Unknown> {
         let of = key(model, level);
-        let enough = parameters.minimum.min(parameters.backtest).max(1);
+        let enough = LEAST.min(parameters.backtest);
         let tried = |one: &Backtest| one.of == of && one.hits.len() >= enough;
         self.backtests.iter().position(tried).ok_or(Unknown::WarmingUp)
     }

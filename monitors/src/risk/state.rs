@@ -1,19 +1,23 @@
 //! Saving and putting back the whole state, as canonical bytes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::Time;
 
+use super::day::Day;
 use super::feeds::{Feeds, SavedFeeds};
 use super::limits::{limits_of, limits_restored};
 use super::lots::Costing;
 use super::marks::{Entry, Marks};
+use super::parameters::{Basis, Sampling, WindowParameters};
 use super::portfolio::Portfolio;
 use super::{RiskMonitor, TaskContext};
-use crate::kernels::SortedWindow;
+use crate::kernels::{ShortfallConvention, SortedWindow};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 6;
+const FORMAT: u16 = 7;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -24,6 +28,7 @@ struct Saved<P, M> {
     open_from: Time,
     clock: Time,
     costing: Costing,
+    terms: Terms,
     feeds: SavedFeeds,
     marks: M,
     portfolios: P,
@@ -31,6 +36,34 @@ struct Saved<P, M> {
     sample_due: Option<Time>,
     book_due: Option<Time>,
     day_due: Option<Time>,
+}
+
+/// What changes of profit and loss are taken of, and what is made of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Terms {
+    of_the_book: bool,
+    /// None at each fill.
+    every: Option<Duration>,
+    samples: usize,
+    minimum: usize,
+    shortfall: u8,
+    lambda: f64,
+}
+
+impl Terms {
+    fn of(window: &WindowParameters) -> Self {
+        let every = match window.sampling {
+            Sampling::Every(interval) => Some(interval),
+            Sampling::EachFill => None,
+        };
+        let shortfall = match window.shortfall {
+            ShortfallConvention::MeanBelowQuantile => 0,
+            ShortfallConvention::AcerbiTasche => 1,
+            ShortfallConvention::Empyrical => 2,
+        };
+        let (samples, minimum, lambda) = (window.samples, window.minimum, window.lambda);
+        Self { of_the_book: window.basis == Basis::Book, every, samples, minimum, shortfall, lambda }
+    }
 }
 
 impl RiskMonitor {
@@ -41,6 +74,7 @@ impl RiskMonitor {
             open_from: self.open_from,
             clock: self.clock,
             costing: self.costing(),
+            terms: Terms::of(&self.parameters.window),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             portfolios: &self.portfolios,
@@ -72,9 +106,11 @@ impl RiskMonitor {
         let still = |due: &Time| day.next(Time(due.0.saturating_sub(1))) == *due;
         back.day_due =
             saved.day_due.map(|due| Some(due).filter(still).unwrap_or_else(|| day.next(back.clock)));
+        let terms = Terms::of(&back.parameters.window);
         let adapt = (saved.costing != back.costing()).then(|| back.costing());
         for (place, mut portfolio) in (0_u32..).zip(saved.portfolios) {
             adapt.inspect(|costing| portfolio.adapt(*costing));
+            portfolio.begin_anew(&saved.terms, &terms);
             back.put_portfolio(place, portfolio)?;
         }
         *self = back;
@@ -106,6 +142,24 @@ impl RiskMonitor {
         self.by_id.insert(portfolio.id.clone(), place);
         self.portfolios.push(portfolio);
         Ok(())
+    }
+}
+
+impl Portfolio {
+    /// What was taken under other terms is not compared with what is taken under these.
+    fn begin_anew(&mut self, saved: &Terms, now: &Terms) {
+        if saved == now {
+            return;
+        }
+        self.backtests.clear();
+        if saved.of_the_book != now.of_the_book {
+            self.day = Day::begun(self.realised, self.realised_unknown);
+        }
+        if (saved.of_the_book, saved.every) != (now.of_the_book, now.every) {
+            // A change from equity to the book's profit is no change of either, and one of an hour none of a day.
+            self.sampled = None;
+            self.window = SortedWindow::new(now.samples);
+        }
     }
 }
 
