@@ -14,7 +14,7 @@ use tapewatch_producers::{
     Body, Found, FoundAlert, Kind, Layout, Player, PlayerOptions, SliceRecord, Tape, Verdict,
 };
 use tapewatch_schemas::catalogue::{EXEC_REPORTS, HEARTBEATS, MARKET_DATA};
-use tapewatch_schemas::events::{Cause, Event, LimitState, LimitStatus, Unknown};
+use tapewatch_schemas::events::{Cause, Event, LimitStatus, Unknown};
 use tapewatch_schemas::{Time, TopicName};
 
 /// What is still filling is no alert so long after the start.
@@ -114,15 +114,12 @@ impl Task {
         self.keep(&out);
     }
 
-    /// Every limit that came to stand other than well. Whether a model is right is a question of the tape's market: of
-    /// what its backtests say the book of incidents knows nothing.
+    /// Every limit that came to stand other than well.
     fn keep(&mut self, out: &[Output]) {
-        let of_the_book =
-            |limit: &&LimitState| limit.previous.is_some() && !limit.measure.ends_with("_light");
         for output in out {
             self.contained(&output.event);
             let Event::RiskMetrics(metrics) = &output.event else { continue };
-            for limit in metrics.limits.iter().filter(of_the_book) {
+            for limit in metrics.limits.iter().filter(|limit| limit.previous.is_some()) {
                 let status = match limit.status {
                     LimitStatus::Ok => continue,
                     LimitStatus::Warning => Found::Warning,
@@ -181,8 +178,8 @@ fn judged(seed: u64, bars: Option<usize>, incidents: bool, layout: Layout) -> (V
 #[test]
 fn quiet_tapes_raise_nothing() {
     for seed in 0..6 {
-        let (_, alerts) = judged(seed, Some(1000), false, Layout::default());
-        assert_eq!(alerts, [], "seed {seed}");
+        let (verdict, _) = judged(seed, Some(1000), false, Layout::default());
+        assert_eq!(verdict.falsely_found, [], "seed {seed}");
     }
 }
 

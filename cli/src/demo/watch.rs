@@ -25,9 +25,6 @@ pub(super) struct Watch {
     resolved: u64,
 }
 
-/// How the names of limits on the zone of a model's backtest end.
-const LIGHT: &str = "_light";
-
 impl Watch {
     /// From the beginning of the log.
     pub(super) fn new(log: Arc<dyn Log>, codec: Arc<Codec>) -> Result<Self, LogError> {
@@ -83,9 +80,8 @@ impl Watch {
             }
             Event::Alert(alert) => {
                 self.fired += 1;
-                // What restricts trading is found already: by the alert of the limit that called for it. Whether a
-                // model is right is a question of the tape's market, not of the book of incidents.
-                if alert.subject != CONTROL && !alert.subject.ends_with(LIGHT) {
+                // What restricts trading is found already: by the alert of the limit that called for it.
+                if alert.subject != CONTROL {
                     self.found.push(found(&alert));
                 }
                 self.open.insert(alert.fingerprint.clone(), alert);
