@@ -4,7 +4,7 @@ use tapewatch_schemas::events::Unknown;
 
 use super::{About, Expectation, IncidentBook, Says};
 
-/// How the measures of a model's backtest end, and the limits on them, that may turn at any time.
+/// How the measures of a model's backtest end, and the limits on them.
 const LIGHT: &str = "_light";
 
 /// An alert that fired, as the judge sees it.
@@ -20,6 +20,12 @@ pub struct FoundAlert {
     pub subject: String,
     /// What it says of it.
     pub status: Found,
+}
+
+impl FoundAlert {
+    fn is_a_turned_light(&self) -> bool {
+        self.subject.ends_with(LIGHT) && matches!(self.status, Found::Warning | Found::Breached)
+    }
 }
 
 /// What an alert said.
@@ -58,8 +64,8 @@ impl Verdict {
 
 impl IncidentBook {
     /// Judges the alerts that fired (not those that resolved) against the book. An empty book makes every
-    /// alert a false one, but those on a model's backtest: whether a model is right is a question of the tape's market,
-    /// of which the book says nothing.
+    /// alert a false one, but that a model's light has turned: whether a model is right is a question of the tape's
+    /// market, of which the book says nothing. A light that cannot be told is judged as all others are.
     pub fn judge(&self, alerts: &[FoundAlert]) -> Verdict {
         let mut verdict = Verdict::default();
         for incident in &self.incidents {
@@ -77,8 +83,8 @@ impl IncidentBook {
                 incident.expected.iter().chain(&incident.also_expected).any(|one| one.is_met_by(alert))
             })
         };
-        let of_a_model = |alert: &&FoundAlert| alert.subject.ends_with(LIGHT);
-        verdict.falsely_found = alerts.iter().filter(accounted).filter(|a| !of_a_model(a)).cloned().collect();
+        verdict.falsely_found =
+            alerts.iter().filter(accounted).filter(|a| !a.is_a_turned_light()).cloned().collect();
         verdict
     }
 }
@@ -213,6 +219,10 @@ mod tests {
 
     #[test]
     fn an_empty_book_makes_every_alert_false() {
+        let turned = alert(1, "alpha", "var_99_light", Found::Breached);
+        assert!(IncidentBook::default().judge(&[turned]).is_clean());
+        let untold = alert(1, "alpha", "var_99_light", Found::Unknown(Unknown::WarmingUp));
+        assert!(!IncidentBook::default().judge(&[untold]).is_clean());
         let verdict = IncidentBook::default().judge(&[alert(1, "alpha", "position", Found::Warning)]);
         assert_eq!(verdict.falsely_found.len(), 1);
         assert!(IncidentBook::default().judge(&[]).is_clean());
