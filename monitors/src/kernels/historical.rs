@@ -1,10 +1,12 @@
 //! Historical value at risk and expected shortfall of a sorted sample.
 
+use serde::{Deserialize, Serialize};
+
 use super::quantile::{QuantileType, quantile, quantile_type7};
 use super::sample::{Sample, SampleError, Tail, TailRisk, finite};
 
 /// How the mean of the tail beyond the quantile is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShortfallConvention {
     /// The mean of all values at or below the type 7 quantile.
     MeanBelowQuantile,

@@ -16,8 +16,8 @@ const LEAST: usize = 20;
 /// The forecasts of one model at one level that were followed by a change, the latest of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Backtest {
-    /// The model's place in [`TailModel::ALL`], and the level in basis points.
-    of: (u8, u16),
+    model: TailModel,
+    level: Confidence,
     /// Oldest first: whether the loss was larger than the value at risk.
     hits: VecDeque<bool>,
     /// Of those that were, oldest first: the loss over the expected shortfall; none if that was no loss.
@@ -41,7 +41,11 @@ pub(super) struct Verdict {
 
 impl Backtest {
     fn new(model: TailModel, level: Confidence) -> Self {
-        Self { of: key(model, level), hits: VecDeque::new(), depths: VecDeque::new(), zone: None }
+        Self { model, level, hits: VecDeque::new(), depths: VecDeque::new(), zone: None }
+    }
+
+    fn is_of(&self, model: TailModel, level: Confidence) -> bool {
+        (self.model, self.level) == (model, level)
     }
 
     /// A change came after a forecast, whose losses are positive. At most `most` are kept.
@@ -69,7 +73,7 @@ impl Backtest {
     }
 
     fn tail(&self) -> Option<Tail> {
-        Tail::new(Confidence(self.of.1).tail()).ok()
+        Tail::new(self.level.tail()).ok()
     }
 
     fn light(&mut self) {
@@ -85,11 +89,6 @@ impl Backtest {
         let z2 = z2.filter(|z2| z2.is_finite());
         Some(Verdict { coverage, zone, z2 })
     }
-}
-
-fn key(model: TailModel, level: Confidence) -> (u8, u16) {
-    let place = TailModel::ALL.iter().position(|one| *one == model).unwrap_or(TailModel::ALL.len());
-    (place as u8, level.0)
 }
 
 impl Portfolio {
@@ -118,7 +117,7 @@ impl Portfolio {
         }
         self.backtests = fresh(parameters);
         for backtest in &mut self.backtests {
-            if let Some(at) = saved.iter().position(|one| one.of == backtest.of) {
+            if let Some(at) = saved.iter().position(|one| one.is_of(backtest.model, backtest.level)) {
                 *backtest = saved.swap_remove(at);
                 backtest.trim(parameters.backtest);
                 backtest.light();
@@ -160,9 +159,8 @@ impl Portfolio {
         level: Confidence,
         parameters: &WindowParameters,
     ) -> Result<usize, Unknown> {
-        let of = key(model, level);
         let enough = LEAST.min(parameters.backtest);
-        let tried = |one: &Backtest| one.of == of && one.hits.len() >= enough;
+        let tried = |one: &Backtest| one.is_of(model, level) && one.hits.len() >= enough;
         self.backtests.iter().position(tried).ok_or(Unknown::WarmingUp)
     }
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A confidence level in basis points: 9500 is 95 %.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Confidence(pub u16);
 
 impl Confidence {
@@ -28,7 +30,7 @@ impl fmt::Display for Confidence {
 
 /// How value at risk and expected shortfall are taken of the window of n changes. Each is a function of the
 /// window alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TailModel {
     /// The type 7 quantile of the changes, and the mean beyond it. A change more costs O(log n).
     Historical,

@@ -84,7 +84,7 @@ pub struct WindowParameters {
 }
 
 /// When a change of profit and loss enters the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sampling {
     /// At each boundary of the interval (counted from the epoch) since whose predecessor the portfolio had
     /// a mark, a fill or an account record. A quiet interval is no observation of zero.
@@ -94,7 +94,7 @@ pub enum Sampling {
 }
 
 /// What the changes in the window are taken of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Basis {
     /// Equity less deposits and plus withdrawals: needs an account.
     Equity,

@@ -1,7 +1,5 @@
 //! Saving and putting back the whole state, as canonical bytes.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::Time;
 
@@ -41,28 +39,18 @@ struct Saved<P, M> {
 /// What changes of profit and loss are taken of, and what is made of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Terms {
-    of_the_book: bool,
-    /// None at each fill.
-    every: Option<Duration>,
+    basis: Basis,
+    sampling: Sampling,
     samples: usize,
     minimum: usize,
-    shortfall: u8,
+    shortfall: ShortfallConvention,
     lambda: f64,
 }
 
 impl Terms {
     fn of(window: &WindowParameters) -> Self {
-        let every = match window.sampling {
-            Sampling::Every(interval) => Some(interval),
-            Sampling::EachFill => None,
-        };
-        let shortfall = match window.shortfall {
-            ShortfallConvention::MeanBelowQuantile => 0,
-            ShortfallConvention::AcerbiTasche => 1,
-            ShortfallConvention::Empyrical => 2,
-        };
-        let (samples, minimum, lambda) = (window.samples, window.minimum, window.lambda);
-        Self { of_the_book: window.basis == Basis::Book, every, samples, minimum, shortfall, lambda }
+        let WindowParameters { basis, sampling, samples, minimum, shortfall, lambda, .. } = *window;
+        Self { basis, sampling, samples, minimum, shortfall, lambda }
     }
 }
 
@@ -103,9 +91,8 @@ impl RiskMonitor {
         // The configuration may have another day than the one the state was saved under. What is due and was not done
         // yet stays due.
         let day = &back.parameters.day;
-        let still = |due: &Time| day.next(Time(due.0.saturating_sub(1))) == *due;
-        back.day_due =
-            saved.day_due.map(|due| Some(due).filter(still).unwrap_or_else(|| day.next(back.clock)));
+        let ends_a_day = |due: Time| day.next(Time(due.0.saturating_sub(1))) == due;
+        back.day_due = saved.day_due.map(|due| if ends_a_day(due) { due } else { day.next(back.clock) });
         let terms = Terms::of(&back.parameters.window);
         let adapt = (saved.costing != back.costing()).then(|| back.costing());
         for (place, mut portfolio) in (0_u32..).zip(saved.portfolios) {
@@ -152,10 +139,10 @@ impl Portfolio {
             return;
         }
         self.backtests.clear();
-        if saved.of_the_book != now.of_the_book {
+        if saved.basis != now.basis {
             self.day = Day::begun(self.realised, self.realised_unknown);
         }
-        if (saved.of_the_book, saved.every) != (now.of_the_book, now.every) {
+        if (saved.basis, saved.sampling) != (now.basis, now.sampling) {
             // A change from equity to the book's profit is no change of either, and one of an hour none of a day.
             self.sampled = None;
             self.window = SortedWindow::new(now.samples);
