@@ -192,6 +192,16 @@ impl Risk {
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
         let var = section.group("var", ValueAtRisk::read);
         let limits = section.groups("limits", |limit| Limit::read(limit, &var.measures()));
+        for (at, limit) in limits.iter().enumerate() {
+            if var.backtest == 0 && limit.measure.ends_with(LIGHT) {
+                let problem = format!("{} is the light of a backtest, and there are none", limit.measure);
+                section.fail(
+                    &format!("limits[{at}].measure"),
+                    &problem,
+                    "risk.var.backtest of at least 20, or no such limit",
+                );
+            }
+        }
         refuse_doubles(section, "limits", "name", limits.iter().map(|limit| limit.name.as_str()));
         Self {
             currency: section.get_if("currency", |c: &String| !c.is_empty(), "a currency's code"),
@@ -219,6 +229,9 @@ impl Risk {
         }
     }
 }
+
+/// How the names of the lights of backtests end.
+const LIGHT: &str = "_light";
 
 impl ValueAtRisk {
     fn read(section: &mut Section<'_>) -> Self {
@@ -273,10 +286,8 @@ impl ValueAtRisk {
                 let name = measure_at(kind, level);
                 names.push(if model == TailModel::Historical { name } else { format!("{name}_{model}") });
             }
-            if self.backtest > 0 {
-                let var = names[names.len() - 2].clone();
-                names.push(format!("{var}_light"));
-            }
+            let light = format!("{}{LIGHT}", names[names.len() - 2]);
+            names.push(light);
         }
         names
     }

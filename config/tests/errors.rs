@@ -89,6 +89,11 @@ fn bounds_between_settings_are_checked() {
     let text = "[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nsoft = 3\nhard = 2";
     assert!(one(text).starts_with("risk.limits[0].soft (t.toml:4): 3 is over hard, which is 2"));
     assert!(one("[[risk.limits]]\nname = \"a\"\nmeasure = \"var_97\"\nhard = 2").contains("no measure"));
+    let typo = one("[[risk.limits]]\nname = \"a\"\nmeasure = \"var_99_ligth\"\nhard = 1");
+    assert!(typo.ends_with("expected \"var_99_light\""), "{typo}");
+    // The default limit on a light is one too many.
+    let dark = one("[risk.var]\nbacktest = 0");
+    assert!(dark.contains("var_99_light is the light of a backtest, and there are none"), "{dark}");
     assert!(one("[log.kafka]\nsecurity = \"sasl_ssl\"").contains("no login"));
     assert!(one("[log.kafka.properties]\n\"group.id\" = \"x\"").contains("workers name their groups"));
     assert!(one("[dead_letters]\non_dead_letter = \"hold\"").contains("hold_key"));
