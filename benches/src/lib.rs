@@ -1,10 +1,12 @@
 //! What the load harness and the micro-benchmarks share: workloads, hosted workers, readings, tables.
 
+pub mod figures;
 pub mod hosted;
 pub mod journals;
 pub mod load;
 pub mod open_transaction;
 pub mod pace;
+pub mod peer;
 pub mod programs;
 pub mod progress;
 pub mod readings;

@@ -1,4 +1,4 @@
-//! tapewatch's own programs, run as processes beside the harness.
+//! Programs that run as processes beside the harness: tapewatch's own, and the peers it is compared with.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::Failure;
 
-/// A program of the release; killed when it is dropped.
+/// A program; killed when it is dropped.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
@@ -28,21 +28,25 @@ impl Program {
             let build = "cargo build --release --workspace --bins";
             return Err(format!("{} is not there: `{build}` builds it", path.display()).into());
         }
-        let words = tempfile::tempfile()?;
         let level = std::env::var_os("TAPEWATCH_TELEMETRY__LEVEL").unwrap_or_else(|| "warn".into());
         let mut command = Command::new(path);
         command.args(arguments).args(["--log", &absolute(url)?]);
         if url.starts_with("kafka:") {
             command.args(["--env", "kafka"]);
         }
-        let child = command
-            // No settings' file of the folder we are in is read: the harness reads none either.
-            .current_dir(std::env::temp_dir())
-            .env("TAPEWATCH_TELEMETRY__LEVEL", level)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(words.try_clone()?)
-            .spawn()?;
+        // No settings' file of the folder we are in is read: the harness reads none either.
+        command.current_dir(std::env::temp_dir()).env("TAPEWATCH_TELEMETRY__LEVEL", level);
+        Self::spawn(name, command)
+    }
+
+    /// Starts any program; what it says is shown if it fails.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn spawn(name: &str, mut command: Command) -> Result<Self, Failure> {
+        let words = tempfile::tempfile()?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(words.try_clone()?);
+        let child = command.spawn().map_err(|error| format!("{name} does not start: {error}"))?;
         Ok(Self { child, name: name.to_owned(), words })
     }
 

@@ -5,7 +5,12 @@ use std::time::Duration;
 
 /// CPU seconds of this process so far, user and system, all threads (Linux: 10 ms steps).
 pub fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    cpu_seconds_of(std::process::id())
+}
+
+/// The same of a process.
+pub fn cpu_seconds_of(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // The second field, the command's name, may hold spaces: what follows its bracket is counted.
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let ticks: Vec<f64> = rest.split_whitespace().skip(11).take(2).filter_map(|t| t.parse().ok()).collect();

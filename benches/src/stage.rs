@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tapewatch_config::Settings;
 use tapewatch_consumers::workers;
-use tapewatch_eventlog::{Log, OpenOptions, Polled, TopicPartition, open};
+use tapewatch_eventlog::{Batch, Log, OpenOptions, Polled, TopicPartition, open};
 use tapewatch_producers::EventPublisher;
 use tapewatch_schemas::{Codec, TopicName};
 
@@ -78,16 +78,29 @@ impl Stage {
 
     /// Readable records and bytes (keys, values, headers) of a topic, counted by an independent reader.
     pub fn volume(&self, topic: &str) -> Result<(u64, u64), Failure> {
-        let mut reader = self.log.reader()?;
         let (mut records, mut bytes) = (0, 0);
+        self.read(topic, |batch| {
+            records += batch.len() as u64;
+            bytes += batch.bytes() as u64;
+            Ok(())
+        })?;
+        Ok((records, bytes))
+    }
+
+    /// Shows every readable record of a topic, partition by partition.
+    pub fn read(
+        &self,
+        topic: &str,
+        mut show: impl FnMut(&Batch) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut reader = self.log.reader()?;
         for (at, end) in self.ends(topic)? {
             let mut position = self.log.bounds(&at)?.earliest;
             reader.assign(&[(at.clone(), position)])?;
             while position < end {
                 match reader.poll(std::time::Duration::from_secs(5))? {
                     Polled::Batch(batch) if *batch.source() == at => {
-                        records += batch.len() as u64;
-                        bytes += batch.bytes() as u64;
+                        show(&batch)?;
                         position = batch.iter().last().map_or(position, |record| record.offset + 1);
                     }
                     Polled::End { at: of, position: to } if of == at => position = to,
@@ -97,6 +110,6 @@ impl Stage {
             }
             reader.unassign(std::slice::from_ref(&at))?;
         }
-        Ok((records, bytes))
+        Ok(())
     }
 }

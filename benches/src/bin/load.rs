@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use tapewatch_benches::Failure;
 use tapewatch_benches::load::{job_e, latency, memory, r, replay, restart, start, transaction};
+use tapewatch_benches::peer::Peer;
 
 /// Measures tapewatch on this machine.
 #[derive(Parser)]
@@ -37,7 +38,7 @@ enum What {
         #[arg(long, default_value_t = 2_000_000)]
         events: u64,
     },
-    /// Execution reports alone, against raw consumption.
+    /// Execution reports alone, against raw consumption and peers.
     JobE {
         /// Reports in each repetition.
         #[arg(long, default_value_t = 1_000_000)]
@@ -45,6 +46,9 @@ enum What {
         /// How often.
         #[arg(long, default_value_t = 5)]
         repetitions: u32,
+        /// NAME=PROGRAM ARGUMENT…: another system to do the same, on Kafka.
+        #[arg(long = "peer")]
+        peers: Vec<Peer>,
     },
     /// Fill to alert.
     Latency {
@@ -120,7 +124,7 @@ fn main() -> Result<(), Failure> {
             r::run(&url, r::Extent { events, rate })?
         }
         What::Replay { events } => replay::run(&url, events)?,
-        What::JobE { records, repetitions } => job_e::run(&url, records, repetitions)?,
+        What::JobE { records, repetitions, peers } => job_e::run(&url, records, repetitions, &peers)?,
         What::Latency { rate, seconds } => latency::run(&url, rate, seconds)?,
         What::Start { repetitions } => start::run(&url, repetitions)?,
         What::Restart(kills) => restart::run(&url, kills.load())?,

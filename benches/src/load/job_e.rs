@@ -1,4 +1,4 @@
-//! Job E: the risk worker over execution reports, against raw consumption of the same records.
+//! Job E: the risk worker over execution reports, against raw consumption of the same records and against peers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +13,10 @@ use tapewatch_schemas::Time;
 use tapewatch_schemas::catalogue as c;
 
 use crate::Failure;
+use crate::figures::Figures;
 use crate::hosted::Hosted;
 use crate::load::r::send;
+use crate::peer::Peer;
 use crate::readings::{cpu_seconds, median};
 use crate::report::Report;
 use crate::stage::{Stage, job_e_file, settings};
@@ -34,8 +36,8 @@ impl Runs {
     }
 }
 
-/// Reads `repetitions` times `records` reports by raw consumption, then all of them by the worker.
-pub fn run(url: &str, records: u64, repetitions: u32) -> Result<Report, Failure> {
+/// Reads `repetitions` times `records` reports by raw consumption, then all of them by the worker and by each peer.
+pub fn run(url: &str, records: u64, repetitions: u32, peers: &[Peer]) -> Result<Report, Failure> {
     let stage = Stage::open(settings(Some(&job_e_file()), url)?)?;
     let mut executions = Executions::new(stage.settings.topics.partitions, Arc::clone(&stage.codec));
     let mut publisher = stage.publisher()?;
@@ -67,7 +69,7 @@ pub fn run(url: &str, records: u64, repetitions: u32) -> Result<Report, Failure>
         }
     }
     let risk = Hosted::start(&stage, c::RISK)?;
-    // The first segment fills the windows of 500 and does not count.
+    // The first segment fills the windows of 500 and does not count; of a peer, neither.
     let mut before = None;
     for segment in 1..=segments {
         risk.wait(Duration::from_secs(60), |seen| seen.of(c::EXEC_REPORTS) >= segment * records)?;
@@ -88,7 +90,55 @@ pub fn run(url: &str, records: u64, repetitions: u32) -> Result<Report, Failure>
         report.row("BaseConsumer::poll: CPU (median)", median(&raw.cpu), "CPU-s a million", "");
         report.row("job E, of BaseConsumer::poll", 100.0 * rate / yardstick, "%", "25 (aim 50)");
     }
+    if peers.is_empty() {
+        return Ok(report);
+    }
+    let ours = Figures::read(&stage, c::RISK_METRICS)?;
+    for peer in peers {
+        let name = &peer.name;
+        let (runs, compared) = compare(&stage, peer, &starts, records, &ours)?;
+        report.row(format!("{name}: reports/s (median)"), median(&runs.rates), "records/s", "");
+        report.row(format!("{name}: CPU (median)"), median(&runs.cpu), "CPU-s a million", "");
+        let ratio = median(&runs.cpu) / median(&job.cpu);
+        report.row(format!("job E, reports a CPU-second, of {name}"), ratio, "×", bar(name));
+        report.row(format!("{name}: figures that are the risk worker's"), compared as f64, "", "");
+    }
     Ok(report)
+}
+
+/// What we want to be compared with a peer, per CPU-second.
+fn bar(peer: &str) -> &'static str {
+    match peer {
+        "python" => "15 (aim 30)",
+        "streams" => "1.5 (aim 3)",
+        _ => "",
+    }
+}
+
+/// Lets a peer read all segments; how it did after the first, and how many of its figures are `ours`.
+fn compare(
+    stage: &Stage,
+    peer: &Peer,
+    starts: &[Vec<(TopicPartition, i64)>],
+    records: u64,
+    ours: &Figures,
+) -> Result<(Runs, u64), Failure> {
+    let mut runs = Runs::default();
+    let mut running = peer.start(stage, "job-e")?;
+    let mut before = None;
+    for segment in 1..=starts.len() as u64 {
+        let taken = running.wait(&starts[0], segment * records)?;
+        let now = (Instant::now(), running.cpu_seconds(), taken);
+        if let Some((begun, cpu, taken)) = before.replace(now) {
+            runs.add(now.2 - taken, now.0.duration_since(begun), now.1 - cpu);
+        }
+    }
+    let figures = running.figures.clone();
+    running.stop()?;
+    let compared = ours
+        .confirm(&Figures::read(stage, &figures)?)
+        .map_err(|error| format!("{} does another job: {error}", peer.name))?;
+    Ok((runs, compared))
 }
 
 /// Reads the records from `starts` by [`BaseConsumer::poll`] and touches each value; counted from the first.
