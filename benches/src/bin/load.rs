@@ -55,9 +55,12 @@ enum What {
         /// Events a second beside.
         #[arg(long, default_value_t = 1_000)]
         rate: u64,
-        /// For so long.
+        /// For so long, after ten seconds that do not count.
         #[arg(long, default_value_t = 30)]
         seconds: u64,
+        /// NAME=PROGRAM ARGUMENT…: another system to do the same, on Kafka.
+        #[arg(long = "peer")]
+        peers: Vec<Peer>,
     },
     /// A worker's start to its first round.
     Start {
@@ -125,7 +128,7 @@ fn main() -> Result<(), Failure> {
         }
         What::Replay { events } => replay::run(&url, events)?,
         What::JobE { records, repetitions, peers } => job_e::run(&url, records, repetitions, &peers)?,
-        What::Latency { rate, seconds } => latency::run(&url, rate, seconds)?,
+        What::Latency { rate, seconds, peers } => latency::run(&url, rate, seconds, &peers)?,
         What::Start { repetitions } => start::run(&url, repetitions)?,
         What::Restart(kills) => restart::run(&url, kills.load())?,
         What::Takeover { open_transaction, kills } => {
