@@ -13,7 +13,7 @@ class Marks:
         self.values = np.zeros(0)
 
     def place(self, symbol):
-        """The place of a symbol, a new one if it is new. Its mark is not a number until there is one."""
+        """The place of a symbol, a new one if it is new. Until it has a mark, nothing that rests on it is a number."""
         place = self.places.setdefault(symbol, len(self.places))
         if place == len(self.values):
             self.values = np.append(self.values, np.nan)
@@ -53,8 +53,7 @@ class Portfolio:
         self._book(place, quantity, price)
         self.fees += fee
         held = len(self.quantities)
-        # Nothing held needs no mark.
-        values = np.where(self.quantities == 0.0, 0.0, self.quantities * marks[:held])
+        values = self.quantities * marks[:held]
         sizes = np.abs(values)
         gross, net, largest = float(sizes.sum()), float(values.sum()), float(sizes.max())
         unrealised = net - float(self.costs.sum())

@@ -2,6 +2,7 @@ package tapewatch.peers;
 
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import org.apache.avro.generic.GenericData;
 import org.apache.avro.generic.GenericRecord;
 import org.apache.kafka.streams.processor.api.Processor;
@@ -64,7 +65,7 @@ final class Alerting implements Processor<byte[], byte[], String, byte[]> {
         provenance.put("code", "");
         GenericRecord out = new GenericData.Record(alerts.schema);
         out.put("provenance", provenance);
-        out.put("id", String.format("00000000-0000-8000-8000-%012x", published));
+        out.put("id", new UUID(0x8000, Long.MIN_VALUE + published).toString());
         out.put("event_time", figures.get("event_time"));
         out.put("rule", "limit_breached");
         out.put("fingerprint", fingerprint);

@@ -70,6 +70,8 @@ public final class Main {
         settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, terms.brokers());
         settings.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
         settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, terms.commitEvery());
+        // Stock 100 ms: a hop with little to read would look at its commit interval only after that wait.
+        settings.put(StreamsConfig.POLL_MS_CONFIG, 10);
         settings.put(StreamsConfig.STATE_DIR_CONFIG, Files.createTempDirectory(id).toString());
         return settings;
     }

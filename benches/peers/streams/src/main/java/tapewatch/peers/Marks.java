@@ -1,5 +1,6 @@
 package tapewatch.peers;
 
+import java.util.Arrays;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.avro.generic.GenericRecord;
 import org.apache.avro.util.Utf8;
@@ -12,7 +13,8 @@ import org.apache.kafka.streams.state.KeyValueStore;
 final class Marks {
     static final String STORE = "marks";
     private final ConcurrentHashMap<Utf8, Integer> places = new ConcurrentHashMap<>();
-    private volatile Utf8[] names = new Utf8[0];
+    /** All symbols in the order of their places, each with a line's end. */
+    private volatile byte[] names = new byte[0];
     private volatile double[] values = new double[0];
 
     /** The place of a symbol, a new one if it is new. Its mark is not a number until there is one. */
@@ -26,10 +28,11 @@ final class Marks {
         if (known != null) {
             return known;
         }
-        int place = names.length;
-        Utf8[] moreNames = java.util.Arrays.copyOf(names, place + 1);
-        double[] moreValues = java.util.Arrays.copyOf(values, place + 1);
-        moreNames[place] = symbol;
+        int place = values.length, end = names.length;
+        byte[] moreNames = Arrays.copyOf(names, end + symbol.getByteLength() + 1);
+        System.arraycopy(symbol.getBytes(), 0, moreNames, end, symbol.getByteLength());
+        moreNames[moreNames.length - 1] = '\n';
+        double[] moreValues = Arrays.copyOf(values, place + 1);
         moreValues[place] = Double.NaN;
         names = moreNames;
         values = moreValues;
@@ -37,8 +40,8 @@ final class Marks {
         return place;
     }
 
-    Utf8 name(int place) {
-        return names[place];
+    byte[] names() {
+        return names;
     }
 
     double[] values() {

@@ -1,6 +1,8 @@
 package tapewatch.peers;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.apache.avro.util.Utf8;
 
@@ -171,27 +173,20 @@ final class Portfolio {
         return changed;
     }
 
-    /** All that cannot be computed anew, for the store. */
+    /** All that cannot be computed anew, for the store: a few copies in bulk, since it is put there at each fill. */
     byte[] toBytes(Marks marks) {
-        int size = 8 * 4 + 4 * 3 + standings.length + 8 * samples;
-        for (int i = 0; i < quantities.length; i++) {
-            size += 4 + 16 + marks.name(i).getByteLength();
-        }
-        ByteBuffer out = ByteBuffer.allocate(size);
+        byte[] names = marks.names();
+        int held = quantities.length;
+        int size = 8 * 4 + 4 * 4 + standings.length + names.length + 8 * (samples + 2 * held);
+        ByteBuffer out = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
         out.putDouble(profit).putDouble(realised).putDouble(fees).putLong(due);
-        out.putInt(next).putInt(samples).put(standings).putInt(quantities.length);
-        out.asDoubleBuffer().put(window, 0, samples);
-        out.position(out.position() + 8 * samples);
-        for (int i = 0; i < quantities.length; i++) {
-            Utf8 name = marks.name(i);
-            out.putInt(name.getByteLength()).put(name.getBytes(), 0, name.getByteLength());
-            out.putDouble(quantities[i]).putDouble(costs[i]);
-        }
+        out.putInt(next).putInt(samples).putInt(held).putInt(names.length).put(standings).put(names);
+        out.asDoubleBuffer().put(quantities).put(costs).put(window, 0, samples);
         return out.array();
     }
 
     static Portfolio fromBytes(byte[] bytes, Terms terms, Marks marks) {
-        ByteBuffer in = ByteBuffer.wrap(bytes);
+        ByteBuffer in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         Portfolio portfolio = new Portfolio(terms);
         portfolio.profit = in.getDouble();
         portfolio.realised = in.getDouble();
@@ -199,26 +194,27 @@ final class Portfolio {
         portfolio.due = in.getLong();
         portfolio.next = in.getInt();
         portfolio.samples = in.getInt();
-        in.get(portfolio.standings);
         int held = in.getInt();
-        for (int i = 0; i < portfolio.samples; i++) {
-            portfolio.window[i] = portfolio.ascending[i] = in.getDouble();
-        }
+        byte[] names = new byte[in.getInt()];
+        in.get(portfolio.standings).get(names);
+        double[] quantities = new double[held], costs = new double[held];
+        in.asDoubleBuffer().get(quantities).get(costs).get(portfolio.window, 0, portfolio.samples);
+        System.arraycopy(portfolio.window, 0, portfolio.ascending, 0, portfolio.samples);
         Arrays.sort(portfolio.ascending, 0, portfolio.samples);
+        // Symbols may have other places in this process.
+        String[] symbols = new String(names, StandardCharsets.UTF_8).split("\n");
+        int[] places = new int[held];
         for (int i = 0; i < held; i++) {
-            byte[] name = new byte[in.getInt()];
-            in.get(name);
-            int place = marks.place(new Utf8(name));
-            int room = Math.max(portfolio.quantities.length, place + 1);
-            portfolio.quantities = Arrays.copyOf(portfolio.quantities, room);
-            portfolio.costs = Arrays.copyOf(portfolio.costs, room);
-            portfolio.quantities[place] = in.getDouble();
-            portfolio.costs[place] = in.getDouble();
+            places[i] = marks.place(new Utf8(symbols[i]));
+        }
+        portfolio.quantities = new double[marks.values().length];
+        portfolio.costs = new double[portfolio.quantities.length];
+        for (int i = 0; i < held; i++) {
+            portfolio.quantities[places[i]] = quantities[i];
+            portfolio.costs[places[i]] = costs[i];
         }
         portfolio.tails();
-        if (held > 0) {
-            portfolio.value(marks.values());
-        }
+        portfolio.value(marks.values());
         return portfolio;
     }
 }

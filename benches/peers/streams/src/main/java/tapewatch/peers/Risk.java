@@ -3,6 +3,7 @@ package tapewatch.peers;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import org.apache.avro.Schema;
 import org.apache.avro.generic.GenericData;
 import org.apache.avro.generic.GenericRecord;
@@ -106,7 +107,7 @@ final class Risk implements Processor<byte[], byte[], byte[], byte[]> {
     private void publish(Record<byte[], byte[]> cause, Portfolio portfolio, long at, Object occasion) {
         GenericRecord out = new GenericData.Record(risk.schema);
         out.put("provenance", provenance());
-        out.put("id", String.format("00000000-0000-8000-8000-%012x", ++published));
+        out.put("id", new UUID(0x8000, Long.MIN_VALUE + ++published).toString());
         out.put("event_time", at);
         out.put("scope", new Utf8(cause.key()));
         out.put("occasion", occasion);
