@@ -1,6 +1,7 @@
 //! Published risk figures, compared: a peer that computes something else is no peer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tapewatch_schemas::Event;
 use tapewatch_schemas::catalogue as c;
@@ -20,24 +21,45 @@ pub struct Figures {
     moments: HashMap<Moment, Said>,
 }
 
-/// Measures and limits' values by name, and where limits stood.
-#[derive(Default)]
+/// A name that many moments share.
+type Name = Arc<str>;
+
+/// Measures, and limits' values and states, by name.
 struct Said {
-    values: HashMap<String, Option<f64>>,
-    standings: HashMap<String, LimitStatus>,
+    measures: Vec<(Name, Option<f64>)>,
+    limits: Vec<(Name, Option<f64>, LimitStatus)>,
 }
 
 impl Said {
-    fn of(record: RiskMetrics) -> Self {
-        let mut said = Self::default();
-        for measure in record.measures {
-            said.values.insert(measure.name, measure.value);
+    fn of(record: &RiskMetrics, names: &mut HashSet<Name>) -> Self {
+        let mut name = |text: &str| {
+            names.get(text).cloned().unwrap_or_else(|| {
+                let fresh = Name::from(text);
+                names.insert(Arc::clone(&fresh));
+                fresh
+            })
+        };
+        Self {
+            measures: record.measures.iter().map(|m| (name(&m.name), m.value)).collect(),
+            limits: record.limits.iter().map(|l| (name(&l.limit), l.value, l.status)).collect(),
         }
-        for limit in record.limits {
-            said.values.insert(format!("limit {}", limit.limit), limit.value);
-            said.standings.insert(limit.limit, limit.status);
+    }
+
+    /// That a peer says the same of every measure that it knows, and of every limit; how many figures that were.
+    fn confirm(&self, peer: &Self) -> Result<u64, String> {
+        for (name, their) in &peer.measures {
+            let our = self.measures.iter().find(|(ours, _)| ours == name).map(|(_, our)| *our);
+            if !our.is_some_and(|our| near(our, *their)) {
+                return Err(format!("{name}: {:?}, by the peer {their:?}", our.flatten()));
+            }
         }
-        said
+        let same = |(ours, theirs): (&(Name, _, _), &(Name, _, _))| {
+            ours.0 == theirs.0 && near(ours.1, theirs.1) && ours.2 == theirs.2
+        };
+        if self.limits.len() != peer.limits.len() || !self.limits.iter().zip(&peer.limits).all(same) {
+            return Err(format!("limits: {:?}, by the peer {:?}", self.limits, peer.limits));
+        }
+        Ok((peer.measures.len() + peer.limits.len()) as u64)
     }
 }
 
@@ -47,7 +69,7 @@ impl Figures {
     /// # Errors
     /// If a record is something else, or says another thing of a moment than one before it.
     pub fn read(stage: &Stage, topic: &str) -> Result<Self, Failure> {
-        let mut moments = HashMap::new();
+        let (mut moments, mut names) = (HashMap::new(), HashSet::new());
         stage.read(topic, |batch| {
             for record in batch.iter() {
                 let value = record.value.unwrap_or_default();
@@ -55,7 +77,7 @@ impl Figures {
                     return Err(format!("{topic} has a record that is not of risk figures").into());
                 };
                 let moment = (record.scope.0.to_string(), record.event_time.0, record.occasion);
-                if moments.insert(moment, Said::of(record)).is_some() {
+                if moments.insert(moment, Said::of(&record, &mut names)).is_some() {
                     return Err(format!("{topic} says something twice").into());
                 }
             }
@@ -83,17 +105,7 @@ impl Figures {
         let mut compared = 0;
         for (moment, theirs) in &peer.moments {
             let ours = self.moments.get(moment).ok_or_else(|| format!("{moment:?} is the peer's alone"))?;
-            for (name, their) in &theirs.values {
-                let our = ours.values.get(name).copied().flatten();
-                if !near(our, *their) {
-                    return Err(format!("{name} of {moment:?}: {our:?}, by the peer {their:?}").into());
-                }
-                compared += 1;
-            }
-            if ours.standings != theirs.standings {
-                let (ours, theirs) = (&ours.standings, &theirs.standings);
-                return Err(format!("limits of {moment:?}: {ours:?}, by the peer {theirs:?}").into());
-            }
+            compared += ours.confirm(theirs).map_err(|error| format!("{moment:?}: {error}"))?;
         }
         if peer.len() * 100 < self.len() * 99 {
             return Err(format!("the peer published {} moments of {}", peer.len(), self.len()).into());
@@ -115,8 +127,8 @@ mod tests {
 
     fn figures(moments: &[(i64, f64, LimitStatus)]) -> Figures {
         let said = |value, status| Said {
-            values: HashMap::from([("var_95".to_owned(), Some(value))]),
-            standings: HashMap::from([("var_95".to_owned(), status)]),
+            measures: vec![("var_95".into(), Some(value))],
+            limits: vec![("loss".into(), Some(1.0), status)],
         };
         let one = |(at, value, status): &(i64, f64, LimitStatus)| {
             (("p".to_owned(), *at, Occasion::Interval), said(*value, *status))
@@ -127,7 +139,7 @@ mod tests {
     #[test]
     fn a_peer_that_says_the_same_is_confirmed() {
         let ours = figures(&[(1, 5.0, LimitStatus::Ok)]);
-        assert_eq!(ours.confirm(&figures(&[(1, 5.0 + 1e-10, LimitStatus::Ok)])).unwrap(), 1);
+        assert_eq!(ours.confirm(&figures(&[(1, 5.0 + 1e-10, LimitStatus::Ok)])).unwrap(), 2);
     }
 
     #[test]
