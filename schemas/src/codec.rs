@@ -7,6 +7,7 @@
 mod body;
 mod default;
 mod error;
+mod fingerprint;
 mod json;
 mod plan;
 mod read;
@@ -26,6 +27,7 @@ pub use registered::{GUID_HEADER, RegistryId, registry_id};
 use crate::events::{Event, EventKind};
 use crate::released::{RELEASED, Released};
 use body::read;
+use fingerprint::{Fingerprint, rust_fingerprint};
 use plan::{Plan, resolve};
 use registered::{Ids, Known, Readings};
 use shape::Shape;
@@ -57,7 +59,8 @@ pub struct Codec {
 
 /// What a schema's text means for the topics.
 struct Meaning {
-    fingerprint: [u8; 8],
+    /// As other languages give it, and as apache-avro does.
+    fingerprints: [Fingerprint; 2],
     plans: Vec<(EventKind, Plan)>,
     /// Why no topic can read it, if none can.
     problem: Option<String>,
@@ -88,7 +91,9 @@ impl Codec {
             return Err(error(problem));
         }
         for (kind, plan) in meaning.plans {
-            self.topics[kind as usize].add(meaning.fingerprint, plan);
+            for fingerprint in meaning.fingerprints {
+                self.topics[kind as usize].add(fingerprint, plan.clone());
+            }
         }
         Ok(())
     }
@@ -96,6 +101,7 @@ impl Codec {
     /// How a schema's records become events: of the topic whose record has its name, or of any that can read it.
     fn meaning(&self, text: &str) -> Result<Meaning, String> {
         let (shape, fingerprint) = parsed(text)?;
+        let fingerprints = [fingerprint, rust_fingerprint(text)?];
         let Shape::Record(record) = &shape else {
             return Err(format!("a record is expected, this is {}", shape.describe()));
         };
@@ -125,7 +131,7 @@ impl Codec {
                 problems.join("; ")
             )
         });
-        Ok(Meaning { fingerprint, plans, problem })
+        Ok(Meaning { fingerprints, plans, problem })
     }
 
     /// True if a record that names this id can be judged without asking the registry.
