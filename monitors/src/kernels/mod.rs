@@ -24,6 +24,7 @@ mod matrix;
 mod moments;
 mod normal;
 mod quantile;
+mod revaluation;
 mod sample;
 mod sorted_window;
 mod traffic_light;
@@ -41,13 +42,16 @@ pub use ewma::{Ewma, EwmaSeed, ewma_volatilities};
 pub use exposure::Exposure;
 pub use filtered::Filtered;
 pub use gaussian::gaussian_tail;
-pub use historical::{ShortfallConvention, expected_shortfall, historical_tail, sorted_tail, value_at_risk};
+pub use historical::{
+    ShortfallConvention, expected_shortfall, historical_tail, sort_worst, sorted_tail, value_at_risk,
+};
 pub use kupiec::{Exceptions, LikelihoodRatio};
 pub use liquidity::{Touch, Traded, days_to_liquidate};
 pub use matrix::SymmetricMatrix;
 pub use moments::Moments;
 pub use normal::{normal_cdf, normal_density, normal_quantile};
 pub use quantile::{QuantileType, quantile, quantile_type7};
+pub use revaluation::{Exposed, NO_RETURN, revalue};
 pub use sample::{Sample, SampleError, Tail, TailRisk};
 pub use sorted_window::SortedWindow;
 pub use traffic_light::{TrafficLight, Zone, traffic_light};

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 /// Why a figure is not computed. Nothing that is no number, and no figure that is none, gets further.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SampleError {
@@ -161,7 +163,7 @@ impl Tail {
 
 /// Value at risk and expected shortfall of one tail, as returns: losses are negative, so the shortfall is the
 /// lower one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TailRisk {
     /// The quantile of returns.
     pub var: f64,

@@ -72,6 +72,11 @@ impl Marks {
         self.list[id as usize].mark.as_ref()
     }
 
+    /// Every symbol's mark, by place.
+    pub(super) fn all(&self) -> impl Iterator<Item = Option<&Mark>> {
+        self.list.iter().map(|entry| entry.mark.as_ref())
+    }
+
     /// Says whether a portfolio holds the symbol.
     pub(super) fn set_holder(&mut self, id: SymbolId, portfolio: u32, holds: bool) {
         let holders = &mut self.list[id as usize].holders;

@@ -29,6 +29,8 @@ mod day;
 mod executions;
 mod feeds;
 mod fills;
+#[allow(dead_code, reason = "what is published of it comes with its measures")]
+mod history;
 mod limits;
 mod line;
 mod lots;
@@ -51,8 +53,8 @@ pub use day::DayParameters;
 use hashbrown::HashMap;
 pub use measure::{Bounded, Confidence, TailModel};
 pub use parameters::{
-    Basis, Bounds, Freshness, Instrument, LimitParameters, PnlMethod, RiskParameters, Sampling,
-    WindowParameters, default_limits,
+    Basis, Bounds, Freshness, HistoryParameters, Instrument, LimitParameters, PnlMethod, RiskParameters,
+    Sampling, WindowParameters, default_limits,
 };
 use tapewatch_schemas::events::{Heartbeat, Occasion};
 use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, catalogue};

@@ -102,6 +102,19 @@ pub enum Basis {
     Book,
 }
 
+/// The return history of symbols: a window of simple returns of the marks, the same instants for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryParameters {
+    /// The instants are its boundaries, counted from the epoch.
+    pub interval: Duration,
+    /// The most returns of one symbol; the oldest leaves.
+    pub window: usize,
+    /// Fewer instants at which all that is held has a return are `warming_up`.
+    pub minimum: usize,
+    /// The most symbols; those that appear later have no history.
+    pub symbols: usize,
+}
+
 /// How old an input may be before what rests on it is unknown (`stale`). An age is the clock less the
 /// later of the input's event time and that of its source's last heartbeat all of whose records were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,6 +224,12 @@ impl Default for WindowParameters {
             lambda: 0.94,
             backtest: 250,
         }
+    }
+}
+
+impl Default for HistoryParameters {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(15 * 60), window: 500, minimum: 100, symbols: 2_000 }
     }
 }
 

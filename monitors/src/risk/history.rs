@@ -1,0 +1,330 @@
+//! The return history of symbols: a window of simple returns, the same instants for all.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::{Amount, Currency, Time};
+
+use super::around::next_boundary;
+use super::feeds::Feeds;
+use super::marks::{Marks, SymbolId};
+use super::measure::Confidence;
+use super::parameters::HistoryParameters;
+use crate::kernels::{
+    Exposed, NO_RETURN, ShortfallConvention, Tail, TailRisk, revalue, sort_worst, sorted_tail,
+};
+
+/// What is known of a symbol's price at an instant.
+pub(in crate::risk) type Price<'a> = Option<(Amount, &'a Currency)>;
+
+/// The latest returns of every symbol, a column each.
+///
+/// An instant is a boundary of the interval before which a mark came. Over a gap there is none, and the return
+/// after it is over the gap, as a Monday's is. All columns end at the latest instant. At most
+/// [`HistoryParameters::window`] returns of [`HistoryParameters::symbols`] symbols are kept: the oldest leaves; what
+/// has a later place among the symbols has no history, and what rests on it is warming up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::risk) struct History {
+    interval: Duration,
+    #[serde(skip)]
+    window: usize,
+    #[serde(skip)]
+    minimum: usize,
+    #[serde(skip)]
+    symbols: usize,
+    /// The next instant; none while no mark came since the last one.
+    due: Option<Time>,
+    /// By symbol's place.
+    columns: Vec<Column>,
+}
+
+/// One symbol's returns.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Column {
+    /// At the latest instant.
+    price: Option<(Amount, Currency)>,
+    /// Oldest first, [`NO_RETURN`] where there is none; empty, or the first is one.
+    returns: Vec<f64>,
+}
+
+impl Column {
+    fn push(&mut self, now: Price<'_>, window: usize) {
+        let before = self.price.as_ref().filter(|(_, currency)| now.is_some_and(|(_, c)| c == currency));
+        let r = before.zip(now).and_then(|((before, _), (now, _))| simple_return(*before, now));
+        self.returns.push(r.unwrap_or(NO_RETURN));
+        self.trim(window);
+        match (&mut self.price, now) {
+            (Some((price, currency)), Some((now, c))) if currency == c => *price = now,
+            (price, now) => *price = now.map(|(now, currency)| (now, currency.clone())),
+        }
+    }
+
+    /// Drops what is too old, and what came before the first return.
+    fn trim(&mut self, window: usize) {
+        let old = self.returns.len().saturating_sub(window);
+        let gap = self.returns[old..].iter().take_while(|r| r.is_nan()).count();
+        self.returns.drain(..old + gap);
+    }
+}
+
+impl History {
+    /// One without a return.
+    pub(in crate::risk) fn new(parameters: &HistoryParameters) -> Self {
+        let HistoryParameters { interval, window, minimum, symbols } = *parameters;
+        Self { interval, window, minimum, symbols, due: None, columns: Vec::new() }
+    }
+
+    /// Goes on after it was put back from a saved state: the configuration may have another size than the one the
+    /// state was saved under. Returns over another interval are forgotten.
+    pub(in crate::risk) fn restored(self, parameters: &HistoryParameters) -> Self {
+        let mut now = Self::new(parameters);
+        if self.interval == now.interval {
+            (now.due, now.columns) = (self.due, self.columns);
+            now.columns.truncate(now.symbols);
+            now.columns.iter_mut().for_each(|column| column.trim(now.window));
+        }
+        now
+    }
+
+    /// A mark came at `clock`: the next boundary is an instant.
+    pub(in crate::risk) fn touched(&mut self, clock: Time) {
+        let interval = self.interval;
+        self.due.get_or_insert_with(|| next_boundary(clock, interval));
+    }
+
+    /// The next instant.
+    pub(in crate::risk) fn due(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// True, once, if the next instant is here: prices are then to be pushed.
+    pub(in crate::risk) fn take_due(&mut self, clock: Time) -> bool {
+        self.due.take_if(|at| *at <= clock).is_some()
+    }
+
+    /// The prices of all symbols at one instant more, by place, as [`fresh_prices`] gives them. A symbol has a return if
+    /// it has a price at both ends, in one currency, and the first is above zero.
+    pub(in crate::risk) fn push<'p>(&mut self, prices: impl IntoIterator<Item = Price<'p>>) {
+        let mut named = 0;
+        for price in prices.into_iter().take(self.symbols) {
+            if named == self.columns.len() {
+                self.columns.push(Column::default());
+            }
+            self.columns[named].push(price, self.window);
+            named += 1;
+        }
+        self.columns[named..].iter_mut().for_each(|column| column.push(None, self.window));
+    }
+
+    /// A symbol's returns, oldest first, NaN where there is none; they end at the latest instant.
+    pub(in crate::risk) fn returns(&self, symbol: SymbolId) -> &[f64] {
+        self.columns.get(symbol as usize).map_or(&[], |column| &column.returns)
+    }
+
+    /// The profit and loss that these values would have made at each instant at which all of them have a return, oldest
+    /// first. See [`revalue`].
+    ///
+    /// # Errors
+    /// There are fewer such instants than the minimum (`warming_up`), or a figure is no number (`missing`).
+    pub(in crate::risk) fn revalue(
+        &self,
+        held: impl IntoIterator<Item = (SymbolId, f64)>,
+        pnl: &mut Vec<f64>,
+    ) -> Result<(), Unknown> {
+        let exposed = |(symbol, value)| Exposed { value, returns: self.returns(symbol) };
+        let held: Vec<Exposed<'_>> = held.into_iter().map(exposed).collect();
+        revalue(&held, pnl).map_err(|_| Unknown::Missing)?;
+        if pnl.len() < self.minimum.max(1) { Err(Unknown::WarmingUp) } else { Ok(()) }
+    }
+
+    /// Value at risk and expected shortfall of these values at each level, losses positive. Nothing held has none to
+    /// lose. `pnl` is memory to work in.
+    ///
+    /// # Errors
+    /// Those of [`History::revalue`].
+    pub(in crate::risk) fn tails(
+        &self,
+        held: impl IntoIterator<Item = (SymbolId, f64)>,
+        levels: &[Confidence],
+        shortfall: ShortfallConvention,
+        pnl: &mut Vec<f64>,
+    ) -> Result<Vec<TailRisk>, Unknown> {
+        let mut held = held.into_iter().peekable();
+        if held.peek().is_none() {
+            return Ok(vec![TailRisk { var: 0.0, es: 0.0 }; levels.len()]);
+        }
+        self.revalue(held, pnl)?;
+        let tail = |level: &Confidence| Tail::new(level.tail()).map_err(|_| Unknown::Missing);
+        let tails = levels.iter().map(tail).collect::<Result<Vec<_>, _>>()?;
+        if let Some(widest) = tails.iter().copied().reduce(|a, b| if a.alpha() < b.alpha() { b } else { a }) {
+            sort_worst(pnl, widest, shortfall);
+        }
+        let losses = |tail: &Tail| {
+            let risk = sorted_tail(pnl, *tail, shortfall).map_err(|_| Unknown::Missing)?;
+            // Adding zero turns the negative zero of a loss of nothing into zero.
+            Ok(TailRisk { var: 0.0 - risk.var, es: 0.0 - risk.es })
+        };
+        tails.iter().map(losses).collect()
+    }
+}
+
+/// The prices of all symbols at `clock`, by place: none where there is no mark, the mark is older than the bound, or its
+/// source is down.
+pub(in crate::risk) fn fresh_prices<'a>(
+    marks: &'a Marks,
+    feeds: &'a Feeds,
+    clock: Time,
+    bound: Duration,
+) -> impl Iterator<Item = Price<'a>> {
+    marks.all().map(move |mark| {
+        let mark = mark?;
+        let fresh = clock <= feeds.current_at(mark.feed, mark.event_time) + bound;
+        (fresh && !feeds.feed_is_down(mark.feed)).then_some((mark.price, &mark.currency))
+    })
+}
+
+/// now / before − 1; the difference is exact before it is rounded. None from a price that is not above zero.
+fn simple_return(before: Amount, now: Amount) -> Option<f64> {
+    let change = now.unscaled() - before.unscaled();
+    before.is_positive().then(|| change as f64 / before.unscaled() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::Sample;
+
+    const WINDOW: usize = 6;
+
+    fn parameters() -> HistoryParameters {
+        HistoryParameters { interval: Duration::from_secs(900), window: WINDOW, minimum: 2, symbols: 3 }
+    }
+
+    /// Pushes a row for each instant; 0 is no price, and a negative one is in another currency.
+    fn history(rows: &[Vec<i64>]) -> History {
+        let (usd, eur) = (Currency::from("USD"), Currency::from("EUR"));
+        let price = |units: &i64| {
+            let amount = Amount::from_unscaled(i128::from(units.abs()) * 10_i128.pow(12)).unwrap();
+            (*units != 0).then_some((amount, if *units > 0 { &usd } else { &eur }))
+        };
+        let mut history = History::new(&parameters());
+        rows.iter().for_each(|row| history.push(row.iter().map(price)));
+        history
+    }
+
+    #[test]
+    fn a_return_needs_a_price_at_both_ends() {
+        let rows = [vec![100, 0], vec![110, 0], vec![0, 50], vec![121, 40], vec![133, 44]];
+        let history = history(&rows);
+        let first = history.returns(0);
+        assert_eq!((first.len(), first[0], first[3]), (4, 0.1, 12.0 / 121.0));
+        assert!(first[1].is_nan() && first[2].is_nan());
+        assert_eq!(history.returns(1), [-0.2, 0.1], "it begins with its first return");
+        assert!(history.returns(7).is_empty());
+    }
+
+    #[test]
+    fn another_currency_is_no_change_of_price() {
+        let history = history(&[vec![100], vec![-110], vec![-121], vec![100]]);
+        let returns = history.returns(0);
+        assert_eq!((returns.len(), returns[0]), (2, 0.1));
+        assert!(returns[1].is_nan());
+    }
+
+    #[test]
+    fn window_and_symbols_are_bounded() {
+        let rows: Vec<_> = (1..40).map(|n| vec![n, n, n, n]).collect();
+        let history = history(&rows);
+        assert_eq!((history.columns.len(), history.returns(2).len()), (3, WINDOW));
+        assert_eq!(history.returns(2)[WINDOW - 1], 1.0 / 38.0);
+        assert!(history.returns(3).is_empty());
+    }
+
+    #[test]
+    fn a_symbol_that_is_gone_leaves_nothing() {
+        let mut rows = vec![vec![100, 1], vec![110, 2]];
+        rows.extend((0..WINDOW as i64).map(|n| vec![0, 3 + n]));
+        let history = history(&rows);
+        assert_eq!(history.columns[0], Column::default());
+    }
+
+    #[test]
+    fn too_few_instants_are_warming_up_and_nothing_held_is_no_risk() {
+        let history = history(&[vec![100, 0], vec![110, 50], vec![99, 40]]);
+        let levels = [Confidence(9500)];
+        let tails = |held: &[(SymbolId, f64)]| {
+            history.tails(held.to_vec(), &levels, ShortfallConvention::AcerbiTasche, &mut Vec::new())
+        };
+        assert_eq!(tails(&[(0, 1.0), (1, 1.0)]), Err(Unknown::WarmingUp), "they share one instant");
+        assert_eq!(tails(&[(2, 1.0)]), Err(Unknown::WarmingUp), "it was never seen");
+        assert_eq!(tails(&[]), Ok(vec![TailRisk { var: 0.0, es: 0.0 }]));
+        let one = tails(&[(0, 1000.0)]).unwrap()[0];
+        assert!((one.es - 100.0).abs() < 1e-9 && one.var < one.es, "{one:?}");
+    }
+
+    #[test]
+    fn it_is_due_once_at_the_boundary_after_a_mark() {
+        let mut history = History::new(&parameters());
+        assert_eq!(history.due(), None);
+        history.touched(Time(1));
+        history.touched(Time(899_999_999));
+        assert_eq!(history.due(), Some(Time(900_000_000)));
+        assert!(!history.take_due(Time(899_999_999)));
+        assert!(history.take_due(Time(900_000_000)));
+        assert!(!history.take_due(Time(900_000_000)));
+        history.touched(Time(900_000_000));
+        assert_eq!(history.due(), Some(Time(1_800_000_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn saved_and_put_back_at_any_instant_it_goes_on_to_the_byte(
+            rows in prop::collection::vec(prop::collection::vec(-3_i64..20, 0..5), 0..30),
+            at in 0_usize..30,
+        ) {
+            let saved = |rows: &[Vec<i64>]| postcard::to_allocvec(&history(rows)).unwrap();
+            let at = at.min(rows.len());
+            let bytes = saved(&rows[..at]);
+            let back: History = postcard::from_bytes(&bytes).unwrap();
+            let mut back = back.restored(&parameters());
+            prop_assert_eq!(postcard::to_allocvec(&back).unwrap(), bytes);
+            let (usd, eur) = (Currency::from("USD"), Currency::from("EUR"));
+            for row in &rows[at..] {
+                back.push(row.iter().map(|units| {
+                    let amount = Amount::from_unscaled(i128::from(units.abs()) * 10_i128.pow(12)).unwrap();
+                    (*units != 0).then_some((amount, if *units > 0 { &usd } else { &eur }))
+                }));
+            }
+            prop_assert_eq!(postcard::to_allocvec(&back).unwrap(), saved(&rows));
+            let bounded = |c: &Column| c.returns.len() <= WINDOW && c.returns.first().is_none_or(|r| !r.is_nan());
+            prop_assert!(back.columns.iter().all(bounded));
+        }
+
+        #[test]
+        fn tails_are_those_of_all_profits_sorted(
+            rows in prop::collection::vec(prop::collection::vec(50_i64..150, 3), 4..30),
+            values in prop::collection::vec(-1e6..1e6_f64, 3),
+            nth in 0_usize..3,
+        ) {
+            let history = history(&rows);
+            let shortfall = [
+                ShortfallConvention::AcerbiTasche,
+                ShortfallConvention::MeanBelowQuantile,
+                ShortfallConvention::Empyrical,
+            ][nth];
+            let held = || (0..3).zip(values.iter().copied());
+            let mut pnl = Vec::new();
+            history.revalue(held(), &mut pnl).unwrap();
+            let sorted = Sample::new(&pnl).unwrap().sorted();
+            let levels = [Confidence(9500), Confidence(9900), Confidence(6000)];
+            let got = history.tails(held(), &levels, shortfall, &mut Vec::new()).unwrap();
+            for (level, got) in levels.iter().zip(got) {
+                let whole = sorted_tail(&sorted, Tail::new(level.tail()).unwrap(), shortfall).unwrap();
+                prop_assert_eq!((got.var, got.es), (0.0 - whole.var, 0.0 - whole.es));
+            }
+        }
+    }
+}
