@@ -7,7 +7,8 @@ import pandas as pd
 
 from ledger import Position
 from backtests import tests
-from tails import measures, names
+from history import History, NotWarm
+from tails import levels, measures, names, revalued
 from tape import Beyond
 
 ZERO = Decimal(0)
@@ -16,8 +17,8 @@ ZERO = Decimal(0)
 class Portfolio:
     """What the inputs say of one portfolio, under the settings `[risk]`."""
 
-    def __init__(self, name, order, marks, risk):
-        self.name, self.order, self.marks, self.risk = name, order, marks, risk
+    def __init__(self, name, order, marks, history, risk):
+        self.name, self.order, self.marks, self.history, self.risk = name, order, marks, history, risk
         self._read_accounts()
         self._read_fills()
         self._follow()
@@ -148,6 +149,7 @@ class Portfolio:
         figures |= self._of_the_day(place, began, figures)
         figures |= _shares([float(abs(value) / gross) for value in values.values()] if gross else [])
         figures |= self._of_the_window(place, instant)
+        figures |= self._of_the_history(*self._evaluated(place, instant))
         positions = {symbol: (quantity, of_it / quantity) for symbol, (quantity, of_it) in held.items()}
         return positions, figures
 
@@ -189,21 +191,45 @@ class Portfolio:
         window = known[-var["window"] :]
         if len(window) < var["minimum"]:
             raise Beyond(f"{self.name}: the window is not warm yet; choose a later day")
-        tested = self._backtests(known, var) if var["backtest"] else {}
+        tested = self._backtests(taken, var) if var["backtest"] else {}
         return {"samples": float(len(window)), **measures(window, var), **tested}
 
-    def _backtests(self, known, var):
-        """The tests of the last forecasts, each of a change from the window before it."""
+    def _evaluated(self, place, instant):
+        """The last evaluation of what is held by then, after a fill or at an instant of the history: its place, and
+        the instant."""
+        fill, latest = _last(self.fills, place), self.history.latest(instant)
+        if latest is None or fill and self.order.arrivals[fill["place"]] >= latest:
+            return fill["place"], int(self.order.arrivals[fill["place"]])
+        return int(np.searchsorted(self.order.arrivals, latest, side="left")) - 1, latest
+
+    def _of_the_history(self, place, instant):
+        """Value at risk and expected shortfall of what is held at a place, over the returns known at the instant."""
+        fill = _last(self.fills, place)
+        values = {}
+        for symbol, (quantity, _) in (fill["held"] if fill else {}).items():
+            marks = self.marks[symbol]
+            values[symbol] = float(quantity * marks.exact[int(marks.at(place))])
+        if "revalued" not in self.risk["var"]["models"]:
+            return {}
+        return revalued(self.history.profits(values, instant), self.risk["var"])
+
+    def _backtests(self, taken, var):
+        """The tests of the last forecasts, each of the change of profit that came after it."""
+        known = np.flatnonzero(~np.isnan(taken))
         found = {}
-        for name, _, alpha in names(var):
+        ends = [(name, alpha) for name, _, alpha in names(var)]
+        if "revalued" in var["models"] and self._same_interval(var):
+            ends += [(f"{name}_revalued", alpha) for name, alpha in levels(var)]
+        for name, alpha in ends:
             rows = []
-            for at in range(len(known) - 1, var["minimum"] - 1, -1):
-                if at not in self._forecasts:
-                    self._forecasts[at] = measures(known[max(at - var["window"], 0) : at], var)
-                forecast = self._forecasts[at][f"var_{name}"], self._forecasts[at][f"es_{name}"]
+            for nth in range(len(known) - 1, -1, -1):
+                forecasts = self._forecast_of(nth, known, taken, var)
+                if f"var_{name}" not in forecasts:
+                    break
+                forecast = forecasts[f"var_{name}"], forecasts[f"es_{name}"]
                 # Where nothing moved nothing was forecast.
                 if any(forecast):
-                    rows.append((-known[at], *forecast))
+                    rows.append((-taken[known[nth]], *forecast))
                 if len(rows) == var["backtest"]:
                     break
             if len(rows) < 20:
@@ -211,6 +237,26 @@ class Portfolio:
             said, found[f"es_{name}_acerbi_z2"] = tests(*np.array(rows[::-1]).T, alpha)
             found |= {f"var_{name}_{test}": value for test, value in said.items()}
         return found
+
+    def _same_interval(self, var):
+        """Revaluations forecast over the interval of the history."""
+        interval = self.history.settings["interval"]
+        return var["sample"] != "fill" and pd.Timedelta(var["sample"]) == pd.Timedelta(interval)
+
+    def _forecast_of(self, nth, known, taken, var):
+        """What was forecast for the nth known change: from the window before it, and at the sample before it."""
+        if nth not in self._forecasts:
+            window = taken[known[max(nth - var["window"], 0) : nth]]
+            found = measures(window, var) if nth >= var["minimum"] else {}
+            if "revalued" in var["models"] and self._same_interval(var):
+                instant = int(self.sampled_at[known[nth] - 1])
+                place = int(np.searchsorted(self.order.arrivals, instant, side="left")) - 1
+                try:
+                    found |= self._of_the_history(place, instant)
+                except NotWarm:
+                    pass
+            self._forecasts[nth] = found
+        return self._forecasts[nth]
 
 
 def _last(rows, place):
@@ -232,4 +278,5 @@ def portfolios(order, marks, risk):
     if "instruments" in risk:
         raise Beyond("multipliers, which no symbol of the tape has")
     names = {value["portfolio"] for value in order.of("accounts.v1")["value"]}
-    return {name: Portfolio(name, order, marks, risk) for name in sorted(names)}
+    history = History(order, marks, risk)
+    return {name: Portfolio(name, order, marks, history, risk) for name in sorted(names)}

@@ -113,20 +113,36 @@ MODELS = {
 }
 
 
+def levels(var):
+    """How the names of the measures of each level end, with the probability of the tail."""
+    for level in var["levels"]:
+        points = round(level * 10_000)
+        yield f"{points // 100}" + (f"_{points % 100:02}".rstrip("0") if points % 100 else ""), (10_000 - points) / 10_000
+
+
 def names(var):
-    """How the names of the measures of each model and level end, as the settings `[risk.var]` want them: with the model
-    and the probability of the tail."""
+    """How the names of the measures of each model of changes and level end, as the settings `[risk.var]` want them: with
+    the model and the probability of the tail."""
     for model in var["models"]:
-        for level in var["levels"]:
-            points = round(level * 10_000)
-            name = f"{points // 100}" + (f"_{points % 100:02}".rstrip("0") if points % 100 else "")
-            yield name + ("" if model == "historical" else f"_{model}"), model, (10_000 - points) / 10_000
+        for level, alpha in levels(var) if model in MODELS else ():
+            yield level + ("" if model == "historical" else f"_{model}"), model, alpha
+
+
+def _losses(name, quantile, shortfall):
+    return {f"var_{name}": -quantile, f"es_{name}": -shortfall}
 
 
 def measures(changes, var):
     """Each measure's name and value."""
     found = {}
     for name, model, alpha in names(var):
-        quantile, shortfall = MODELS[model](changes, alpha, var)
-        found[f"var_{name}"], found[f"es_{name}"] = -quantile, -shortfall
+        found |= _losses(name, *MODELS[model](changes, alpha, var))
+    return found
+
+
+def revalued(profits, var):
+    """Each measure of what is held now, of the profits that it would have made."""
+    found = {}
+    for name, alpha in levels(var):
+        found |= _losses(f"{name}_revalued", *historical(profits, alpha, var))
     return found

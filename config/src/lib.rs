@@ -16,6 +16,7 @@ mod layer;
 mod librdkafka;
 mod limit;
 mod log;
+mod prices;
 mod producer;
 mod registry;
 mod risk;
@@ -42,9 +43,12 @@ pub use error::{ConfigError, ConfigErrors, Origin};
 pub use instruments::Instrument;
 pub use limit::{Action, Limit};
 pub use log::{Kafka, Log, Mechanism, Sasl, Security};
+pub use prices::Prices;
 pub use producer::{Producer, Spool};
 pub use registry::{Edge, Registry, Subjects};
-pub use risk::{Basis, Bounds, Freshness, PnlMethod, Risk, Sampling, Shortfall, TailModel, ValueAtRisk};
+pub use risk::{
+    Basis, Bounds, Freshness, History, PnlMethod, Risk, Sampling, Shortfall, TailModel, ValueAtRisk,
+};
 pub use rule::{Rule, Severity};
 pub use runtime::{Clock, Runtime, Start};
 pub use schemas::SchemaFile;

@@ -11,6 +11,7 @@ use crate::day::Day;
 use crate::instruments::{self, Instrument, refuse_doubles};
 use crate::layer::Node;
 use crate::limit::{Limit, measure_at};
+use crate::prices::{self, Prices};
 use crate::section::Section;
 use crate::value::{Setting, choice, micros};
 
@@ -33,6 +34,8 @@ pub struct Risk {
     pub day: Day,
     /// Value at risk and expected shortfall.
     pub var: ValueAtRisk,
+    /// The returns of symbols that the model `revalued` is of.
+    pub history: History,
     /// How old inputs may be.
     pub freshness: Freshness,
     /// How much state a task may hold.
@@ -66,6 +69,23 @@ pub struct ValueAtRisk {
     pub lambda: f64,
     /// How many forecasts a backtest is over; 0 for no backtests.
     pub backtest: u32,
+}
+
+/// The returns of symbols.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct History {
+    /// Over what: between its boundaries, of event time.
+    #[serde(serialize_with = "micros")]
+    pub interval: Duration,
+    /// How many are kept of each symbol.
+    pub window: u32,
+    /// With fewer that all that is held shares, what rests on them is unknown (warming up).
+    pub minimum: u32,
+    /// Of how many symbols; those that appear later have none.
+    pub symbols: u32,
+    /// What it begins with. The file's hash stands for it in the configuration version.
+    #[serde(skip)]
+    pub prices: Option<Prices>,
 }
 
 /// When a change of profit and loss enters the window.
@@ -140,6 +160,8 @@ choice! {
         Ewma = "ewma",
         /// Filtered historical simulation.
         Filtered = "filtered",
+        /// What is held now, over the return history of its symbols: `var_95_revalued`, …
+        Revalued = "revalued",
     }
 }
 
@@ -191,6 +213,7 @@ pub struct Bounds {
 impl Risk {
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
         let var = section.group("var", ValueAtRisk::read);
+        let history = section.group("history", History::read);
         let limits = section.groups("limits", |limit| Limit::read(limit, &var.measures()));
         for (at, limit) in limits.iter().enumerate() {
             if var.backtest == 0 && limit.measure.ends_with(LIGHT) {
@@ -199,6 +222,16 @@ impl Risk {
                     &format!("limits[{at}].measure"),
                     &problem,
                     "risk.var.backtest of at least 20, or no such limit",
+                );
+            } else if var.sample != Sampling::Every(history.interval)
+                && limit.measure.ends_with(&format!("_{}{LIGHT}", TailModel::Revalued))
+            {
+                let problem =
+                    format!("{} is of changes over another interval than its forecasts", limit.measure);
+                section.fail(
+                    &format!("limits[{at}].measure"),
+                    &problem,
+                    "risk.var.sample equal to risk.history.interval, or no such limit",
                 );
             }
         }
@@ -224,8 +257,27 @@ impl Risk {
                 lots: count(group, "lots"),
             }),
             instruments: instruments::read_file(section, "instruments"),
+            history,
             var,
             limits,
+        }
+    }
+}
+
+impl History {
+    fn read(section: &mut Section<'_>) -> Self {
+        let window = section.get_if("window", |n| (2..=10_000).contains(n), "a whole number from 2 to 10000");
+        let symbols = count(section, "symbols");
+        Self {
+            interval: above_zero(section, "interval"),
+            window,
+            minimum: section.get_if(
+                "minimum",
+                |n| (2..=window.max(2)).contains(n),
+                "a whole number from 2 to risk.history.window",
+            ),
+            symbols,
+            prices: prices::read_file(section, "prices", symbols),
         }
     }
 }

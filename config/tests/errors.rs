@@ -94,6 +94,9 @@ fn bounds_between_settings_are_checked() {
     // The default limit on a light is one too many.
     let dark = one("[risk.var]\nbacktest = 0");
     assert!(dark.contains("var_99_light is the light of a backtest, and there are none"), "{dark}");
+    let text = "[risk.var]\nsample = \"1h\"\nmodels = [\"revalued\"]\n[[risk.limits]]\nname = \"a\"\n\
+                measure = \"var_99_revalued_light\"\nhard = 1";
+    assert!(one(text).contains("risk.var.sample equal to risk.history.interval"), "{}", one(text));
     assert!(one("[log.kafka]\nsecurity = \"sasl_ssl\"").contains("no login"));
     assert!(one("[log.kafka.properties]\n\"group.id\" = \"x\"").contains("workers name their groups"));
     assert!(one("[dead_letters]\non_dead_letter = \"hold\"").contains("hold_key"));
@@ -108,6 +111,38 @@ fn bounds_between_settings_are_checked() {
     assert!(one("[topics]\nschemas_dir = \"absent\"").contains("absent cannot be read"));
     assert!(one("runtime = 5").contains("[runtime]"));
     assert!(one("[environments]\nprod = 1\n[risk]\ncurrency = 5").contains("risk.currency"));
+}
+
+#[test]
+fn a_file_of_prices_is_checked_cell_by_cell() {
+    let folder = TempDir::new().unwrap();
+    let errors = |text: &str| {
+        fs::write(folder.path().join("closes.csv"), text).unwrap();
+        let settings = "[risk.history]\nsymbols = 3\nprices = \"closes.csv\"\n";
+        fs::write(folder.path().join("t.toml"), settings).unwrap();
+        let loaded = Settings::load(Some(&folder.path().join("t.toml")), None, std::iter::empty());
+        let prefix = format!("{}/", folder.path().display());
+        loaded.map_or_else(|errors| errors.to_string().replace(&prefix, ""), |_| String::new())
+    };
+    assert_eq!(errors("time,A,B\n2026-05-28,1,\n\n2026-05-29,1.5,2e3\n2026-05-30T21:00:00Z,2,2\n"), "");
+    let found = errors("time,A,B,A\n2026-05-29,1,x,\n2026-05-29,1,2,inf\nmonday,1,2,3\n2026-06-01,1\n");
+    let expected = [
+        "risk.history.prices (closes.csv:1): `A` is there already, in column 2; expected each symbol once",
+        "risk.history.prices.B (closes.csv:2): \"x\" does not fit; expected a number, or nothing",
+        "risk.history.prices.time (closes.csv:3): \"2026-05-29\" is not later than the line before; expected rising",
+        "risk.history.prices.A (closes.csv:3): \"inf\" does not fit; expected a number",
+        "risk.history.prices.time (closes.csv:4): \"monday\" does not fit; expected a day such as",
+        "risk.history.prices (closes.csv:5): 2 cells; expected 4, as the header has",
+    ];
+    for (line, wanted) in found.lines().zip(expected) {
+        assert!(line.starts_with(wanted), "{line}, not {wanted}");
+    }
+    assert_eq!(found.lines().count(), expected.len(), "{found}");
+    assert!(errors("time,A,B,C,D\n").contains("4 symbols; expected at most 3"), "{found}");
+    assert!(errors("").contains("a column without a symbol"), "nothing in it");
+    let many = errors(&format!("time,A\n{}", "x,1\n".repeat(50)));
+    assert_eq!(many.lines().count(), 21, "{many}");
+    assert!(many.ends_with("30 more faults in closes.csv; expected a file without"), "{many}");
 }
 
 #[test]

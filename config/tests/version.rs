@@ -57,6 +57,8 @@ fn everything_that_changes_outputs_changes_it() {
     for inside in [
         "[runtime]\nclock = \"tape\"",
         "[runtime]\nmax_skew = \"6s\"",
+        "[risk.history]\ninterval = \"1d\"",
+        "[risk.history]\nwindow = 1000",
         "[topics]\npartitions = 6",
         "[topics]\npartitioner = \"crc32\"",
         "[breaker]\nwindow = 30",
@@ -83,6 +85,11 @@ fn a_reference_file_stands_in_it_by_its_bytes_and_not_by_its_name() {
     };
     assert_eq!(with("a.toml", body), with("b.toml", body));
     assert_ne!(with("a.toml", body), with("a.toml", &body.replace("50", "51")));
+    let with = |body: &str| {
+        load(&[("t.toml", "[risk.history]\nprices = \"a.csv\"\n"), ("a.csv", body)], &[]).version()
+    };
+    assert_eq!(with("time,A\n2026-05-29,1\n"), with("time,A\n2026-05-29,1\n"));
+    assert_ne!(with("time,A\n2026-05-29,1\n"), with("time,A\n2026-05-29,2\n"));
 }
 
 #[test]

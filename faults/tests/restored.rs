@@ -25,9 +25,13 @@ use tapewatch_schemas::journal::JournalRecord;
 const BARS: usize = 864;
 
 fn settings() -> Settings {
-    // Five records and ticks a round at most; all else as it is by default.
-    let few = ("TAPEWATCH_RUNTIME__MAX_RECORDS".to_owned(), "5".to_owned());
-    Settings::load(None, Some("demo"), [few].into_iter()).unwrap()
+    // Five records and ticks a round at most, and what is held is revalued; all else as it is by default.
+    let other = [
+        ("TAPEWATCH_RUNTIME__MAX_RECORDS", "5"),
+        ("TAPEWATCH_RISK__VAR__MODELS", "[\"historical\", \"revalued\"]"),
+    ];
+    let other = other.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Settings::load(None, Some("demo"), other.into_iter()).unwrap()
 }
 
 /// A log in memory with a whole tape, taken by risk and alerting.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use drive::{Driver, at, bust, fill, stamped};
 use proptest::prelude::*;
+use tapewatch_monitors::risk::TailModel;
 use tapewatch_monitors::{Output, RiskParameters, TaskContext};
 use tapewatch_schemas::events::{Holdings, LimitStatus, RiskMetrics, Side};
 use tapewatch_schemas::{Amount, Event};
@@ -73,6 +74,9 @@ fn driver(opened_from_zero: bool) -> Driver {
     parameters.freshness.executions = Duration::from_secs(150);
     parameters.freshness.accounts = Duration::from_secs(200);
     parameters.bounds.executions = 10;
+    parameters.window.models.push(TailModel::Revalued);
+    let history = &mut parameters.history;
+    (history.interval, history.window, history.minimum) = (Duration::from_secs(60), 6, 2);
     parameters.limits[2].hard = Some(20_000.0);
     Driver::risk(parameters, TaskContext { partition: 0, opened_from_zero })
 }

@@ -1,13 +1,15 @@
 //! The risk monitor: what a fill costs in a portfolio of 50 symbols with 1,000 observations, and what a mark
 //! costs by how many hold its symbol.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion};
 use tapewatch_benches::samples::{Trade, account, fill, mark, portfolio, symbol};
 use tapewatch_benches::workload::{Mixed, SYMBOLS};
 use tapewatch_monitors::risk::{
-    Bounded, Confidence, Freshness, LimitParameters, Sampling, TailModel, WindowParameters, default_limits,
+    Bounded, Confidence, Freshness, HistoryParameters, LimitParameters, ReferencePrices, Sampling, TailModel,
+    WindowParameters, default_limits,
 };
 use tapewatch_monitors::{Monitor, Output, RiskMonitor, RiskParameters, Seen, TaskContext};
 use tapewatch_schemas::events::Cause;
@@ -19,10 +21,12 @@ const OBSERVATIONS: usize = 1_000;
 pub(crate) fn run(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("risk");
     let plain = [TailModel::Historical];
+    let of_changes: Vec<_> = TailModel::ALL.into_iter().filter(|model| model.of_changes()).collect();
     for (name, at_change, models) in [
         ("a fill", false, &plain[..]),
         ("a fill, whole book published", true, &plain),
-        ("a fill, tails by all five models", false, &TailModel::ALL),
+        ("a fill, tails by all five models of changes", false, &of_changes),
+        ("a fill, full revaluation beside it", false, &[TailModel::Historical, TailModel::Revalued]),
     ] {
         let mut desk = Desk::new(1, parameters(at_change, models));
         group.bench_function(name, |b| {
@@ -38,6 +42,20 @@ pub(crate) fn run(criterion: &mut Criterion) {
             );
         });
     }
+    let mut desk = Desk::new(1, parameters(false, &plain));
+    let event = desk.tape.mark(SYMBOLS);
+    desk.show(&event);
+    group.bench_function("a fill that opens or closes one symbol more", |b| {
+        let Desk { monitor, tape, out } = &mut desk;
+        b.iter_batched(
+            || tape.out_and_in(0),
+            |event| {
+                show(monitor, &event, out);
+                event
+            },
+            BatchSize::SmallInput,
+        );
+    });
     for holders in [1, 10] {
         let mut desk = Desk::new(holders, parameters(false, &plain));
         group.bench_function(format!("a mark of a symbol with holders: {holders}"), |b| {
@@ -117,8 +135,14 @@ fn parameters(holdings_at_change: bool, models: &[TailModel]) -> RiskParameters 
         far("gross_exposure", Bounded::GrossExposure),
         far("largest_share", Bounded::LargestShare),
     ]);
+    let history = HistoryParameters {
+        window: OBSERVATIONS,
+        reference: Some(Arc::new(reference())),
+        ..HistoryParameters::default()
+    };
     RiskParameters {
         holdings_at_change,
+        history,
         window: WindowParameters {
             sampling: Sampling::EachFill,
             samples: OBSERVATIONS,
@@ -129,6 +153,15 @@ fn parameters(holdings_at_change: bool, models: &[TailModel]) -> RiskParameters 
         limits,
         ..RiskParameters::default()
     }
+}
+
+/// Prices that give every symbol as many returns as there are observations.
+fn reference() -> ReferencePrices {
+    let mut mixed = Mixed::new(9);
+    let instants = (0..=OBSERVATIONS as i64).map(Time).collect();
+    let mut prices = || (0..=OBSERVATIONS).map(|_| Some(5_000.0 + mixed.below(101) as f64)).collect();
+    let columns = (0..=SYMBOLS).map(|at| (symbol(at).as_str().into(), prices())).collect();
+    ReferencePrices::new([0; 32], instants, columns)
 }
 
 /// Makes records, 10 ms apart: a level is due every 6,000th.
@@ -166,15 +199,26 @@ impl Tape {
 
     /// A fill of the symbols in turn, so that all stay in the book.
     fn fill(&mut self, owner: usize) -> Event {
+        let at = (self.number + 1) as usize % SYMBOLS;
+        let (buy, quantity) = (self.mixed.below(2) == 0, 100 + self.mixed.below(50) as i64);
+        self.trade(owner, at, buy, quantity)
+    }
+
+    /// A fill of the one symbol that the book does not hold, and back.
+    fn out_and_in(&mut self, owner: usize) -> Event {
+        let buy = self.number.is_multiple_of(2);
+        self.trade(owner, SYMBOLS, buy, 100)
+    }
+
+    fn trade(&mut self, owner: usize, at: usize, buy: bool, quantity: i64) -> Event {
         let (time, sequence) = self.next();
-        let at = self.number as usize % SYMBOLS;
         let price = self.price(at);
         Event::ExecReport(fill(&Trade {
             portfolio: &portfolio(owner),
             symbol: &symbol(at),
-            buy: self.mixed.below(2) == 0,
+            buy,
             price,
-            quantity: 100 + self.mixed.below(50) as i64,
+            quantity,
             number: self.number,
             sequence,
             time,

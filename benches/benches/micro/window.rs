@@ -1,10 +1,13 @@
-//! Historical value at risk and expected shortfall at 95 and 99 %: one more observation, and from scratch.
+//! Historical value at risk and expected shortfall at 95 and 99 %: one more observation, from scratch, and of a book that
+//! is revalued.
 
 use std::hint::black_box;
 
 use criterion::Criterion;
 use tapewatch_benches::workload::Mixed;
-use tapewatch_monitors::kernels::{ShortfallConvention, SortedWindow, expected_shortfall, value_at_risk};
+use tapewatch_monitors::kernels::{
+    Exposed, ShortfallConvention, SortedWindow, Tail, expected_shortfall, revalue, sort_worst, value_at_risk,
+};
 
 /// Windows of 500 and of 1,000.
 pub(crate) fn run(criterion: &mut Criterion) {
@@ -33,6 +36,25 @@ pub(crate) fn run(criterion: &mut Criterion) {
                 figures(&sorted)
             });
         });
+    }
+    for (symbols, window) in [(10, 500), (50, 250), (50, 500), (50, 1_000)] {
+        let mut mixed = Mixed::new(4);
+        let columns: Vec<Vec<f64>> = (0..symbols)
+            .map(|_| (0..window).map(|_| mixed.below(2_001) as f64 / 1e5 - 0.01).collect())
+            .collect();
+        let held: Vec<_> = columns.iter().map(|returns| Exposed { value: 20_000.0, returns }).collect();
+        let (mut pnl, widest) = (Vec::new(), Tail::new(0.05).expect("it is a probability"));
+        let convention = ShortfallConvention::AcerbiTasche;
+        group.bench_function(
+            format!("{symbols} symbols revalued over {window}, VaR and ES at both levels"),
+            |b| {
+                b.iter(|| {
+                    revalue(black_box(&held), &mut pnl).expect("they are numbers");
+                    sort_worst(&mut pnl, widest, convention);
+                    figures(&pnl)
+                });
+            },
+        );
     }
     group.finish();
 }

@@ -8,8 +8,9 @@ use tapewatch_config::{
 };
 use tapewatch_monitors::kernels::ShortfallConvention;
 use tapewatch_monitors::risk::{
-    Basis, Bounded, Bounds, Confidence, DayParameters, Freshness, Instrument, LimitParameters, PnlMethod,
-    RiskMonitor, RiskParameters, Sampling, TailModel, TaskContext, WindowParameters,
+    Basis, Bounded, Bounds, Confidence, DayParameters, Freshness, HistoryParameters, Instrument,
+    LimitParameters, PnlMethod, ReferencePrices, RiskMonitor, RiskParameters, Sampling, TailModel,
+    TaskContext, WindowParameters,
 };
 use tapewatch_schemas::events::TradingLevel;
 use tapewatch_schemas::{Amount, Time};
@@ -49,6 +50,7 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
                 .collect(),
         },
         window: window(settings),
+        history: history(settings),
         freshness: Freshness {
             marks: risk.freshness.marks,
             executions: risk.freshness.executions,
@@ -99,6 +101,23 @@ fn window(settings: &Settings) -> WindowParameters {
     }
 }
 
+fn history(settings: &Settings) -> HistoryParameters {
+    let history = &settings.risk.history;
+    let reference = history.prices.as_ref().map(|file| {
+        let instants = file.instants.iter().map(|at| Time(*at)).collect();
+        let columns = file.columns.iter();
+        let columns = columns.map(|(symbol, prices)| (symbol.as_str().into(), prices.clone())).collect();
+        Arc::new(ReferencePrices::new(file.hash, instants, columns))
+    });
+    HistoryParameters {
+        interval: history.interval,
+        window: history.window as usize,
+        minimum: history.minimum as usize,
+        symbols: history.symbols as usize,
+        reference,
+    }
+}
+
 fn tail_model(model: ModelSetting) -> TailModel {
     match model {
         ModelSetting::Historical => TailModel::Historical,
@@ -106,6 +125,7 @@ fn tail_model(model: ModelSetting) -> TailModel {
         ModelSetting::CornishFisher => TailModel::CornishFisher,
         ModelSetting::Ewma => TailModel::Ewma,
         ModelSetting::Filtered => TailModel::Filtered,
+        ModelSetting::Revalued => TailModel::Revalued,
     }
 }
 
@@ -137,11 +157,12 @@ mod tests {
     #[test]
     fn a_limit_can_be_on_the_tail_of_every_model_and_level() {
         let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-        let models = "[\"historical\", \"gaussian\", \"cornish_fisher\", \"ewma\", \"filtered\"]";
+        let models =
+            "[\"historical\", \"gaussian\", \"cornish_fisher\", \"ewma\", \"filtered\", \"revalued\"]";
         let mut text = format!("[risk.var]\nmodels = {models}\nlevels = [0.95, 0.975]\nlambda = 0.97\n");
         let mut names = Vec::new();
         for level in ["95", "97_5"] {
-            for model in ["", "_gaussian", "_cornish_fisher", "_ewma", "_filtered"] {
+            for model in ["", "_gaussian", "_cornish_fisher", "_ewma", "_filtered", "_revalued"] {
                 names.extend(["var", "es"].map(|kind| format!("{kind}_{level}{model}")));
                 names.push(format!("var_{level}{model}_light"));
             }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
 
 use super::measure::{Confidence, TailModel};
-use super::parameters::WindowParameters;
+use super::parameters::{RiskParameters, WindowParameters};
 use super::portfolio::Portfolio;
 use crate::kernels::{Christoffersen, Exceptions, Tail, TailRisk, Zone, christoffersen, traffic_light};
 
@@ -42,6 +42,11 @@ pub(super) struct Verdict {
 impl Backtest {
     fn new(model: TailModel, level: Confidence) -> Self {
         Self { model, level, hits: VecDeque::new(), depths: VecDeque::new(), zone: None }
+    }
+
+    /// True if it is of forecasts of this model.
+    pub(super) fn is_of_model(&self, model: TailModel) -> bool {
+        self.model == model
     }
 
     fn is_of(&self, model: TailModel, level: Confidence) -> bool {
@@ -93,33 +98,37 @@ impl Backtest {
 
 impl Portfolio {
     /// What was forecast before this change is compared with it. To be called before the forecasts are made anew.
-    pub(super) fn backtest(&mut self, change: f64, parameters: &WindowParameters) {
-        if parameters.backtest == 0 {
+    pub(super) fn backtest(&mut self, change: f64, parameters: &RiskParameters) {
+        let window = &parameters.window;
+        if window.backtest == 0 {
             return;
         }
         if self.backtests.is_empty() {
             self.backtests = fresh(parameters);
         }
-        for (backtest, forecast) in self.backtests.iter_mut().zip(&self.tails) {
+        let mut backtests = std::mem::take(&mut self.backtests);
+        for backtest in &mut backtests {
+            let forecast = self.forecast(backtest.model, backtest.level, window);
             // Of a window in which nothing moved nothing was forecast: the first loss after it says nothing of a model.
             if let Some(forecast) = forecast.filter(|forecast| forecast.var != 0.0 || forecast.es != 0.0) {
-                backtest.observe(change, forecast, parameters.backtest);
+                backtest.observe(change, forecast, window.backtest);
             }
         }
+        self.backtests = backtests;
     }
 
     /// After the state was put back: the configuration may have other models, levels or lengths than the one it was
     /// saved under.
-    pub(super) fn backtests_restored(&mut self, parameters: &WindowParameters) {
+    pub(super) fn backtests_restored(&mut self, parameters: &RiskParameters) {
         let mut saved = std::mem::take(&mut self.backtests);
-        if saved.is_empty() || parameters.backtest == 0 {
+        if saved.is_empty() || parameters.window.backtest == 0 {
             return;
         }
         self.backtests = fresh(parameters);
         for backtest in &mut self.backtests {
             if let Some(at) = saved.iter().position(|one| one.is_of(backtest.model, backtest.level)) {
                 *backtest = saved.swap_remove(at);
-                backtest.trim(parameters.backtest);
+                backtest.trim(parameters.window.backtest);
                 backtest.light();
             }
         }
@@ -165,12 +174,13 @@ impl Portfolio {
     }
 }
 
-fn fresh(parameters: &WindowParameters) -> Vec<Backtest> {
+fn fresh(parameters: &RiskParameters) -> Vec<Backtest> {
+    let window = &parameters.window;
     let levels = |model: &TailModel| {
         let model = *model;
-        parameters.levels.iter().map(move |level| Backtest::new(model, *level))
+        window.levels.iter().map(move |level| Backtest::new(model, *level))
     };
-    parameters.models.iter().flat_map(levels).collect()
+    window.models.iter().filter(|model| parameters.backtests(**model)).flat_map(levels).collect()
 }
 
 /// A zone as a measure.

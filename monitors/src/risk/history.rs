@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
-use tapewatch_schemas::{Amount, Currency, Time};
+use tapewatch_schemas::{Amount, Currency, Symbol, Time};
 
 use super::around::next_boundary;
 use super::feeds::Feeds;
 use super::marks::{Marks, SymbolId};
 use super::measure::Confidence;
 use super::parameters::HistoryParameters;
+use super::reference::ReferencePrices;
 use crate::kernels::{
     Exposed, NO_RETURN, ShortfallConvention, Tail, TailRisk, revalue, sort_worst, sorted_tail,
 };
@@ -33,6 +34,10 @@ pub(in crate::risk) struct History {
     minimum: usize,
     #[serde(skip)]
     symbols: usize,
+    /// The file that it began with, by its hash.
+    reference: Option<[u8; 32]>,
+    /// True once the first mark came.
+    begun: bool,
     /// The next instant; none while no mark came since the last one.
     due: Option<Time>,
     /// By symbol's place.
@@ -71,20 +76,47 @@ impl Column {
 impl History {
     /// One without a return.
     pub(in crate::risk) fn new(parameters: &HistoryParameters) -> Self {
-        let HistoryParameters { interval, window, minimum, symbols } = *parameters;
-        Self { interval, window, minimum, symbols, due: None, columns: Vec::new() }
+        let HistoryParameters { interval, window, minimum, symbols, ref reference } = *parameters;
+        let reference = reference.as_ref().map(|prices| prices.hash());
+        let (begun, due, columns) = (false, None, Vec::new());
+        Self { interval, window, minimum, symbols, reference, begun, due, columns }
     }
 
     /// Goes on after it was put back from a saved state: the configuration may have another size than the one the
-    /// state was saved under. Returns over another interval are forgotten.
+    /// state was saved under. With another interval or another file it begins anew.
     pub(in crate::risk) fn restored(self, parameters: &HistoryParameters) -> Self {
         let mut now = Self::new(parameters);
-        if self.interval == now.interval {
-            (now.due, now.columns) = (self.due, self.columns);
+        if (self.interval, self.reference) == (now.interval, now.reference) {
+            (now.begun, now.due, now.columns) = (self.begun, self.due, self.columns);
             now.columns.truncate(now.symbols);
             now.columns.iter_mut().for_each(|column| column.trim(now.window));
         }
         now
+    }
+
+    /// True once, before the first mark is taken: [`History::begin`] is then to be called, if there is a file.
+    pub(in crate::risk) fn begins(&mut self) -> bool {
+        !std::mem::replace(&mut self.begun, true)
+    }
+
+    /// Takes what a file knows up to `clock`; later prices would be of the future. `place` is the symbol's. There is no
+    /// return from the file's last price to the first mark: neither source knows the other's.
+    pub(in crate::risk) fn begin(
+        &mut self,
+        reference: &ReferencePrices,
+        clock: Time,
+        mut place: impl FnMut(&Symbol) -> Option<SymbolId>,
+    ) {
+        for (symbol, returns) in reference.returns_until(clock) {
+            let Some(at) = place(symbol).map(|at| at as usize).filter(|at| *at < self.symbols) else {
+                continue;
+            };
+            if at >= self.columns.len() {
+                self.columns.resize_with(at + 1, Column::default);
+            }
+            self.columns[at].returns = returns.to_vec();
+            self.columns[at].trim(self.window);
+        }
     }
 
     /// A mark came at `clock`: the next boundary is an instant.
@@ -200,7 +232,8 @@ mod tests {
     const WINDOW: usize = 6;
 
     fn parameters() -> HistoryParameters {
-        HistoryParameters { interval: Duration::from_secs(900), window: WINDOW, minimum: 2, symbols: 3 }
+        let interval = Duration::from_secs(900);
+        HistoryParameters { interval, window: WINDOW, minimum: 2, symbols: 3, reference: None }
     }
 
     /// Pushes a row for each instant; 0 is no price, and a negative one is in another currency.

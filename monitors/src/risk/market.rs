@@ -63,6 +63,7 @@ impl RiskMonitor {
                 *mark = Some(Mark { price, currency, event_time, feed });
             }
         }
+        self.follow_history();
         for (nth, value) in values.iter().enumerate() {
             let place = self.marks.entry(symbol).holders[nth];
             let portfolio = &mut self.portfolios[place as usize];

@@ -28,8 +28,8 @@ impl fmt::Display for Confidence {
     }
 }
 
-/// How value at risk and expected shortfall are taken of the window of n changes. Each is a function of the
-/// window alone.
+/// How value at risk and expected shortfall are taken. All but the last are functions of the window of n changes
+/// alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TailModel {
     /// The type 7 quantile of the changes, and the mean beyond it. A change more costs O(log n).
@@ -45,12 +45,20 @@ pub enum TailModel {
     /// Filtered historical simulation: the changes, each divided by the deviation that [`TailModel::Ewma`] had
     /// forecast for it, times the one for the next. O(n log n).
     Filtered,
+    /// Not of the window of changes: of what is held now, revalued over the return history of the symbols. The type 7
+    /// quantile, and the mean beyond it. O(n) a symbol held.
+    Revalued,
 }
 
 impl TailModel {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Historical, Self::Gaussian, Self::CornishFisher, Self::Ewma, Self::Filtered];
+    pub const ALL: [Self; 6] =
+        [Self::Historical, Self::Gaussian, Self::CornishFisher, Self::Ewma, Self::Filtered, Self::Revalued];
+
+    /// True if it is of the window of changes of profit and loss.
+    pub const fn of_changes(self) -> bool {
+        !matches!(self, Self::Revalued)
+    }
 
     /// What ends the names of its measures: `var_95_gaussian`. Nothing for the historical one: `var_95`.
     const fn suffix(self) -> &'static str {
@@ -60,6 +68,7 @@ impl TailModel {
             Self::CornishFisher => "_cornish_fisher",
             Self::Ewma => "_ewma",
             Self::Filtered => "_filtered",
+            Self::Revalued => "_revalued",
         }
     }
 }
@@ -176,7 +185,9 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 13] = [
+        const NAMES: [&str; 15] = [
+            "var_95_revalued",
+            "var_95_revalued_light",
             "var_99_light",
             "var_97_5_ewma_light",
             "gross_exposure",

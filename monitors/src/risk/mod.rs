@@ -15,6 +15,7 @@
 //!   profit and loss). A day begins with what was last known before it, or first known in it.
 //! - *VaR and ES*: historical, over the last samples of the change of equity less flows (or of the book's
 //!   profit and loss), in account currency, a loss positive; type 7 quantile, and the configured shortfall.
+//!   Revalued: the same of what is held now, at its marks, over the return history of the symbols.
 //! - A duplicate of a remembered execution (same order and execution id) is counted and not booked.
 //! - Only the account's currency for now: a holding, mark or fee in another makes what rests on it
 //!   `no_rate`.
@@ -29,7 +30,6 @@ mod day;
 mod executions;
 mod feeds;
 mod fills;
-#[allow(dead_code, reason = "what is published of it comes with its measures")]
 mod history;
 mod limits;
 mod line;
@@ -43,6 +43,8 @@ mod parameters;
 mod portfolio;
 mod publish;
 mod redo;
+mod reference;
+mod revalued;
 mod schedule;
 mod state;
 mod tails;
@@ -56,12 +58,14 @@ pub use parameters::{
     Basis, Bounds, Freshness, HistoryParameters, Instrument, LimitParameters, PnlMethod, RiskParameters,
     Sampling, WindowParameters, default_limits,
 };
+pub use reference::ReferencePrices;
 use tapewatch_schemas::events::{Heartbeat, Occasion};
 use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, catalogue};
 
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 use around::Around;
 use feeds::{FeedId, Feeds};
+use history::History;
 use lots::Costing;
 use marks::Marks;
 use money::Money;
@@ -88,6 +92,7 @@ pub struct RiskMonitor {
     open_from: Time,
     feeds: Feeds,
     marks: Marks,
+    history: History,
     portfolios: Vec<Portfolio>,
     by_id: HashMap<PortfolioId, u32>,
     /// When levels, samples, whole books and a new day are due; none while nothing has changed.
@@ -103,12 +108,15 @@ pub struct RiskMonitor {
     revived: bool,
     /// New values of a mark's holders, kept only for its memory.
     values: Vec<Money>,
+    /// Profits of a revaluation, kept only for its memory.
+    pnl: Vec<f64>,
 }
 
 impl RiskMonitor {
     /// A monitor that has seen nothing.
     pub fn new(parameters: RiskParameters, task: TaskContext) -> Self {
         Self {
+            history: History::new(&parameters.history),
             parameters,
             task,
             half: "0.5".parse().expect("a constant that is a decimal number"),
@@ -126,6 +134,7 @@ impl RiskMonitor {
             unwell: BTreeSet::new(),
             revived: false,
             values: Vec::new(),
+            pnl: Vec::new(),
         }
     }
 
@@ -211,6 +220,7 @@ impl RiskMonitor {
             self.reassess(place);
         }
         self.follow_day(place);
+        self.revalue(place);
         let (portfolio, around) = self.with(place);
         if portfolio.equity_unknown().is_none() {
             portfolio.drawdown.push(portfolio.equity().to_f64());
@@ -322,7 +332,9 @@ impl Monitor for RiskMonitor {
 
     fn next_deadline(&self) -> Option<Time> {
         let check = self.checks.first().map(|(at, _)| *at);
-        [check, self.level_due, self.sample_due, self.book_due, self.day_due].into_iter().flatten().min()
+        let history = self.history.due();
+        let due = [check, self.level_due, self.sample_due, self.book_due, self.day_due, history];
+        due.into_iter().flatten().min()
     }
 
     fn save(&self) -> Vec<u8> {

@@ -223,6 +223,7 @@ impl Portfolio {
             self.currency = holdings.first().map(|h| h.currency.clone());
         }
         self.holdings = holdings;
+        self.revalued.due = true;
         self.day = Day::begun(Money::ZERO, 0);
         self.sum_anew();
         let profit = self.profit();

@@ -1,6 +1,7 @@
 //! What the risk monitor is told: windows, freshness bounds, limits, instruments, bounds on its state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use tapewatch_schemas::{Amount, Currency, PortfolioId, Symbol};
 use super::day::DayParameters;
 use super::lots::Costing;
 use super::measure::{Bounded, Confidence, TailModel};
+use super::reference::ReferencePrices;
 use crate::kernels::ShortfallConvention;
 
 /// Everything that the risk monitor can be told.
@@ -30,6 +32,8 @@ pub struct RiskParameters {
     pub day: DayParameters,
     /// Value at risk and expected shortfall.
     pub window: WindowParameters,
+    /// The returns of symbols that [`TailModel::Revalued`] is of.
+    pub history: HistoryParameters,
     /// How old an input may be.
     pub freshness: Freshness,
     /// The limits, checked on every portfolio they apply to, in this order.
@@ -54,6 +58,13 @@ pub enum PnlMethod {
 }
 
 impl RiskParameters {
+    /// True if the forecasts of a model are held against what came after them: a revaluation forecasts over the interval
+    /// of the history, so changes must be over the same.
+    pub(super) fn backtests(&self, model: TailModel) -> bool {
+        let same = self.window.sampling == Sampling::Every(self.history.interval);
+        self.window.backtest > 0 && (model.of_changes() || same)
+    }
+
     /// By which order lots are closed, and how many of them a position may have.
     pub(super) fn costing(&self) -> Costing {
         Costing { method: self.pnl_method, lots: self.bounds.lots }
@@ -103,7 +114,7 @@ pub enum Basis {
 }
 
 /// The return history of symbols: a window of simple returns of the marks, the same instants for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HistoryParameters {
     /// The instants are its boundaries, counted from the epoch.
     pub interval: Duration,
@@ -113,6 +124,8 @@ pub struct HistoryParameters {
     pub minimum: usize,
     /// The most symbols; those that appear later have no history.
     pub symbols: usize,
+    /// What it begins with.
+    pub reference: Option<Arc<ReferencePrices>>,
 }
 
 /// How old an input may be before what rests on it is unknown (`stale`). An age is the clock less the
@@ -203,6 +216,7 @@ impl Default for RiskParameters {
             pnl_method: PnlMethod::AverageCost,
             day: DayParameters::default(),
             window: WindowParameters::default(),
+            history: HistoryParameters::default(),
             freshness: Freshness::default(),
             limits: default_limits(),
             instruments: BTreeMap::new(),
@@ -229,7 +243,13 @@ impl Default for WindowParameters {
 
 impl Default for HistoryParameters {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(15 * 60), window: 500, minimum: 100, symbols: 2_000 }
+        Self {
+            interval: Duration::from_secs(15 * 60),
+            window: 500,
+            minimum: 100,
+            symbols: 2_000,
+            reference: None,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::lots::{Costing, Lots, Position};
 use super::marks::SymbolId;
 use super::money::Money;
 use super::parameters::Basis;
+use super::revalued::Revalued;
 use crate::kernels::{Drawdown, SortedWindow, TailRisk};
 
 /// One symbol held.
@@ -101,6 +102,7 @@ pub(super) struct Portfolio {
     pub(super) window: SortedWindow,
     /// What the next sample is the change from.
     pub(super) sampled: Option<Money>,
+    pub(super) revalued: Revalued,
     /// Per model and level; none before the first change.
     pub(super) backtests: Vec<Backtest>,
     pub(super) day: Day,
@@ -115,8 +117,8 @@ pub(super) struct Portfolio {
     pub(super) book_due: bool,
     #[serde(skip)]
     pub(super) sums: Sums,
-    /// Value at risk and expected shortfall per model and level, losses positive; none where the window has no
-    /// such figure.
+    /// Value at risk and expected shortfall per model of the window and level, losses positive; none where the
+    /// window has no such figure.
     #[serde(skip)]
     pub(super) tails: Vec<Option<TailRisk>>,
 }
@@ -167,6 +169,7 @@ impl Portfolio {
             drawdown: Drawdown::default(),
             window: SortedWindow::new(samples),
             sampled: None,
+            revalued: Revalued::default(),
             backtests: Vec::new(),
             day: Day::default(),
             limits,
@@ -261,6 +264,7 @@ impl Portfolio {
     }
 
     fn put(&mut self, booking: Booking) {
+        self.revalued.due = true;
         let Booking { symbol, line, lots, value, multiplier, currency, .. } = booking;
         let at = self.find(symbol);
         let anchored_unpriced = match at {

@@ -65,7 +65,7 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
         let tail = portfolio.tail(model, level, around.parameters);
         list.push(ratio(&Bounded::ValueAtRisk(model, level).to_string(), tail.map(|t| t.var)));
         list.push(ratio(&Bounded::ExpectedShortfall(model, level).to_string(), tail.map(|t| t.es)));
-        if window.backtest > 0 {
+        if around.parameters.backtests(model) {
             backtested(&mut list, portfolio, model, level, window);
         }
     }

@@ -36,12 +36,18 @@ impl RiskMonitor {
             self.settle(place, true, out);
             debug_assert!(self.checks.first() != Some(&(at, place)), "a check moves the next one out");
         }
-        if take_due(&mut self.sample_due, self.clock) {
-            for place in 0..self.portfolios.len() as u32 {
-                if std::mem::take(&mut self.portfolios[place as usize].sample_due) {
-                    self.sample(place);
-                    self.settle(place, false, out);
-                }
+        // Before the samples, so that what is forecast at an instant knows the returns up to it.
+        let extended = self.extend_history();
+        let sampling = take_due(&mut self.sample_due, self.clock);
+        let looked_at = if extended || sampling { self.portfolios.len() as u32 } else { 0 };
+        for place in 0..looked_at {
+            let portfolio = &mut self.portfolios[place as usize];
+            let sampled = sampling && std::mem::take(&mut portfolio.sample_due);
+            if sampled {
+                self.sample(place);
+            }
+            if sampled || extended {
+                self.settle(place, false, out);
             }
         }
         if take_due(&mut self.book_due, self.clock) {
@@ -98,11 +104,12 @@ impl RiskMonitor {
         let now = portfolio.profit_by(window.basis).ok();
         if let (Some(now), Some(before)) = (now, portfolio.sampled) {
             let change = (now - before).to_f64();
-            portfolio.backtest(change, window);
+            portfolio.backtest(change, &self.parameters);
             portfolio.window.push(change);
             portfolio.measure_tails(window);
         }
         portfolio.sampled = now;
+        self.forecast(place);
     }
 }
 

@@ -1,34 +1,41 @@
 //! Saving and putting back the whole state, as canonical bytes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::Time;
 
 use super::day::Day;
 use super::feeds::{Feeds, SavedFeeds};
+use super::history::History;
 use super::limits::{limits_of, limits_restored};
 use super::lots::Costing;
 use super::marks::{Entry, Marks};
-use super::parameters::{Basis, Sampling, WindowParameters};
+use super::measure::{Confidence, TailModel};
+use super::parameters::{Basis, HistoryParameters, RiskParameters, Sampling, WindowParameters};
 use super::portfolio::Portfolio;
+use super::revalued::Revalued;
 use super::{RiskMonitor, TaskContext};
 use crate::kernels::{ShortfallConvention, SortedWindow};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 7;
+const FORMAT: u16 = 8;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
 #[derive(Serialize, Deserialize)]
-struct Saved<P, M> {
+struct Saved<P, M, H> {
     format: u16,
     opened_from_zero: bool,
     open_from: Time,
     clock: Time,
     costing: Costing,
     terms: Terms,
+    revaluation: RevaluationTerms,
     feeds: SavedFeeds,
     marks: M,
+    history: H,
     portfolios: P,
     level_due: Option<Time>,
     sample_due: Option<Time>,
@@ -54,6 +61,27 @@ impl Terms {
     }
 }
 
+/// What revaluations are over, and what is made of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct RevaluationTerms {
+    interval: Duration,
+    window: usize,
+    minimum: usize,
+    symbols: usize,
+    reference: Option<[u8; 32]>,
+    levels: Vec<Confidence>,
+    shortfall: ShortfallConvention,
+}
+
+impl RevaluationTerms {
+    fn of(parameters: &RiskParameters) -> Self {
+        let HistoryParameters { interval, window, minimum, symbols, ref reference } = parameters.history;
+        let reference = reference.as_ref().map(|prices| prices.hash());
+        let WindowParameters { ref levels, shortfall, .. } = parameters.window;
+        Self { interval, window, minimum, symbols, reference, levels: levels.clone(), shortfall }
+    }
+}
+
 impl RiskMonitor {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let saved = Saved {
@@ -63,8 +91,10 @@ impl RiskMonitor {
             clock: self.clock,
             costing: self.costing(),
             terms: Terms::of(&self.parameters.window),
+            revaluation: RevaluationTerms::of(&self.parameters),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
+            history: &self.history,
             portfolios: &self.portfolios,
             level_due: self.level_due,
             sample_due: self.sample_due,
@@ -79,13 +109,15 @@ impl RiskMonitor {
         if format != FORMAT {
             return Err(StateError(format!("it is of format {format}, this code reads {FORMAT}")));
         }
-        let saved: Saved<Vec<Portfolio>, Vec<Entry>> = postcard::from_bytes(state).map_err(unreadable)?;
+        let saved: Saved<Vec<Portfolio>, Vec<Entry>, History> =
+            postcard::from_bytes(state).map_err(unreadable)?;
         let task = TaskContext { opened_from_zero: saved.opened_from_zero, ..self.task };
         let mut back = Self::new(self.parameters.clone(), task);
         back.clock = saved.clock;
         back.open_from = saved.open_from;
         back.feeds = Feeds::restore(saved.feeds);
         back.marks = Marks::restore(saved.marks);
+        back.history = saved.history.restored(&back.parameters.history);
         (back.level_due, back.sample_due, back.book_due) =
             (saved.level_due, saved.sample_due, saved.book_due);
         // The configuration may have another day than the one the state was saved under. What is due and was not done
@@ -94,10 +126,14 @@ impl RiskMonitor {
         let ends_a_day = |due: Time| day.next(Time(due.0.saturating_sub(1))) == due;
         back.day_due = saved.day_due.map(|due| if ends_a_day(due) { due } else { day.next(back.clock) });
         let terms = Terms::of(&back.parameters.window);
+        let revaluation = RevaluationTerms::of(&back.parameters);
         let adapt = (saved.costing != back.costing()).then(|| back.costing());
         for (place, mut portfolio) in (0_u32..).zip(saved.portfolios) {
             adapt.inspect(|costing| portfolio.adapt(*costing));
             portfolio.begin_anew(&saved.terms, &terms);
+            if saved.revaluation != revaluation {
+                portfolio.revalue_anew();
+            }
             back.put_portfolio(place, portfolio)?;
         }
         *self = back;
@@ -120,7 +156,7 @@ impl RiskMonitor {
         // The configuration may have another size of window than the one the state was saved under.
         portfolio.window = SortedWindow::from_values(window.samples, portfolio.window.arrived());
         portfolio.measure_tails(window);
-        portfolio.backtests_restored(window);
+        portfolio.backtests_restored(&self.parameters);
         portfolio.sum_anew();
         portfolio.check_at.map(|at| self.checks.insert((at, place)));
         if portfolio.unwell() {
@@ -147,6 +183,12 @@ impl Portfolio {
             self.sampled = None;
             self.window = SortedWindow::new(now.samples);
         }
+    }
+
+    /// The same of revaluations.
+    fn revalue_anew(&mut self) {
+        self.revalued = Revalued::default();
+        self.backtests.retain(|backtest| !backtest.is_of_model(TailModel::Revalued));
     }
 }
 

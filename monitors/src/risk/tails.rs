@@ -20,16 +20,45 @@ impl Portfolio {
     ) -> Result<TailRisk, Unknown> {
         let window = &parameters.window;
         let reason = match window.basis {
-            Basis::Equity => self.equity_unknown(),
-            Basis::Book => self.exposure_unknown(),
+            Basis::Equity if model.of_changes() => self.equity_unknown(),
+            _ => self.exposure_unknown(),
         };
         if let Some(reason) = reason {
             return Err(reason);
         }
-        let row = window.models.iter().position(|m| *m == model);
+        if model.of_changes() {
+            return self.tail_of_changes(model, level, window).ok_or(Unknown::WarmingUp);
+        }
         let column = window.levels.iter().position(|l| *l == level);
-        let place = row.zip(column).map(|(row, column)| row * window.levels.len() + column);
-        place.and_then(|at| *self.tails.get(at)?).ok_or(Unknown::WarmingUp)
+        match &self.revalued.tails {
+            Ok(tails) => column.and_then(|at| tails.get(at).copied()).ok_or(Unknown::WarmingUp),
+            Err(unknown) => Err(*unknown),
+        }
+    }
+
+    fn tail_of_changes(
+        &self,
+        model: TailModel,
+        level: Confidence,
+        window: &WindowParameters,
+    ) -> Option<TailRisk> {
+        let row = window.models.iter().filter(|m| m.of_changes()).position(|m| *m == model)?;
+        let column = window.levels.iter().position(|l| *l == level)?;
+        *self.tails.get(row * window.levels.len() + column)?
+    }
+
+    /// What was forecast at the last sample for the next one.
+    pub(super) fn forecast(
+        &self,
+        model: TailModel,
+        level: Confidence,
+        window: &WindowParameters,
+    ) -> Option<TailRisk> {
+        if model.of_changes() {
+            return self.tail_of_changes(model, level, window);
+        }
+        let column = window.levels.iter().position(|l| *l == level)?;
+        self.revalued.forecast.get(column).copied()
     }
 
     /// Takes the tails of the window as it is; there is none while it is warming up.
@@ -38,7 +67,7 @@ impl Portfolio {
         if self.window.len() < parameters.minimum.max(1) {
             return;
         }
-        for model in &parameters.models {
+        for model in parameters.models.iter().filter(|model| model.of_changes()) {
             let estimate = Estimate::of(*model, &mut self.window, parameters);
             self.tails.extend(parameters.levels.iter().map(|level| {
                 let tail = Tail::new(level.tail()).ok()?;
@@ -74,7 +103,7 @@ impl<'a> Estimate<'a> {
         let values = window.in_order();
         let moments = || Sample::new(values).map(Moments::of);
         match model {
-            TailModel::Historical => unreachable!("taken care of above"),
+            TailModel::Historical | TailModel::Revalued => unreachable!("taken care of above"),
             TailModel::Gaussian => {
                 let moments = moments()?;
                 Ok(Self::Normal { mean: moments.mean(), deviation: moments.deviation(1)? })

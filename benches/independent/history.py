@@ -1,0 +1,54 @@
+"""The return history of symbols: simple returns of the marks between the boundaries of an interval, the same for all."""
+
+import numpy as np
+import pandas as pd
+
+from tape import Beyond
+
+
+class NotWarm(Beyond):
+    """There are too few instants yet."""
+
+
+class History:
+    """Every symbol's returns, a column each, a row for each boundary before which a mark came."""
+
+    def __init__(self, order, marks, risk):
+        self.settings = risk["history"]
+        if "prices" in self.settings:
+            raise Beyond("a history that begins with a file of prices")
+        interval = pd.Timedelta(self.settings["interval"]).value // 1000
+        bound = pd.Timedelta(risk["freshness"]["marks"]).value // 1000
+        marked = np.unique(np.concatenate([one.places for one in marks.values()]))
+        self.instants = np.unique(order.arrivals[marked] // interval * interval + interval)
+        # What is due at an instant comes before the records of that instant.
+        places = np.searchsorted(order.arrivals, self.instants, side="left") - 1
+        self.columns = {symbol: self._returns(one, places, bound) for symbol, one in marks.items()}
+
+    def _returns(self, marks, places, bound):
+        """NaN where there was no mark at either end, or it was stale."""
+        at = marks.at(places)
+        fresh = (at >= 0) & (self.instants - marks.times[at] <= bound)
+        prices = np.where(fresh, marks.prices[at], np.nan)
+        return np.diff(prices, prepend=np.nan) / np.concatenate([[np.nan], prices[:-1]])
+
+    def latest(self, instant):
+        """The last boundary by then."""
+        known = np.searchsorted(self.instants, instant, side="right")
+        return int(self.instants[known - 1]) if known else None
+
+    def rows(self, symbols, instant):
+        """The returns of symbols at the instants of the window at which all of them have one."""
+        known = np.searchsorted(self.instants, instant, side="right")
+        window = slice(max(known - self.settings["window"], 0), known)
+        rows = np.column_stack([self.columns[symbol][window] for symbol in symbols])
+        return rows[~np.isnan(rows).any(axis=1)]
+
+    def profits(self, values, instant):
+        """What holdings of these values would have made at each instant; one profit of 0 for nothing held."""
+        if not values:
+            return np.zeros(1)
+        rows = self.rows(list(values), instant)
+        if len(rows) < self.settings["minimum"]:
+            raise NotWarm("the history is not warm yet; choose a later day")
+        return rows @ np.array(list(values.values()))

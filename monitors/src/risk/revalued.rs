@@ -1,0 +1,84 @@
+//! Value at risk and expected shortfall of what is held now, revalued over the return history.
+
+use serde::{Deserialize, Serialize};
+use tapewatch_schemas::events::Unknown;
+
+use super::RiskMonitor;
+use super::measure::TailModel;
+use crate::kernels::TailRisk;
+
+/// A portfolio's figures of [`TailModel::Revalued`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Revalued {
+    /// True if what is held, or the history, changed since they were made.
+    pub(super) due: bool,
+    /// Per level, losses positive.
+    pub(super) tails: Result<Vec<TailRisk>, Unknown>,
+    /// Those of the last sample: what the next one is held against. Empty if there was none.
+    pub(super) forecast: Vec<TailRisk>,
+}
+
+impl Default for Revalued {
+    fn default() -> Self {
+        Self { due: true, tails: Err(Unknown::WarmingUp), forecast: Vec::new() }
+    }
+}
+
+impl RiskMonitor {
+    /// Revalues what a portfolio holds, at its marks now, if it is due, and what is held and its value are known. What
+    /// is not known yet stays due.
+    pub(super) fn revalue(&mut self, place: u32) {
+        let window = &self.parameters.window;
+        let portfolio = &mut self.portfolios[place as usize];
+        let due = portfolio.revalued.due && window.models.contains(&TailModel::Revalued);
+        if !due || portfolio.exposure_unknown().is_some() {
+            return;
+        }
+        portfolio.revalued.due = false;
+        let values = portfolio.holdings.iter().map(|h| (h.symbol, h.value.unwrap_or_default().to_f64()));
+        let tails = self.history.tails(values, &window.levels, window.shortfall, &mut self.pnl);
+        if tails != portfolio.revalued.tails {
+            portfolio.revalued.tails = tails;
+            self.level_is_due(place);
+        }
+    }
+
+    /// Revalues a portfolio for a sample, and keeps what that forecasts for the next one; nothing if the sample is not
+    /// known.
+    pub(super) fn forecast(&mut self, place: u32) {
+        self.portfolios[place as usize].revalued.due = true;
+        self.revalue(place);
+        let portfolio = &mut self.portfolios[place as usize];
+        let known = portfolio.sampled.is_some() && !portfolio.revalued.due;
+        let tails = portfolio.revalued.tails.as_ref().ok().filter(|_| known);
+        portfolio.revalued.forecast = tails.cloned().unwrap_or_default();
+    }
+
+    /// An instant of the history, if it is due; true if it was. All that rests on it is due to be looked at.
+    pub(super) fn extend_history(&mut self) -> bool {
+        if !self.history.take_due(self.clock) {
+            return false;
+        }
+        let bound = self.parameters.freshness.marks;
+        self.history.push(super::history::fresh_prices(&self.marks, &self.feeds, self.clock, bound));
+        for portfolio in &mut self.portfolios {
+            portfolio.revalued.due = true;
+        }
+        true
+    }
+
+    /// A mark was taken: the next boundary is an instant of the history. The first one begins it.
+    pub(super) fn follow_history(&mut self) {
+        if self.history.begins()
+            && let Some(reference) = self.parameters.history.reference.clone()
+        {
+            let most = self.parameters.bounds.symbols;
+            let (history, marks) = (&mut self.history, &mut self.marks);
+            history.begin(&reference, self.clock, |symbol| {
+                let known = marks.find(symbol);
+                known.or_else(|| (marks.len() < most).then(|| marks.add(symbol)))
+            });
+        }
+        self.history.touched(self.clock);
+    }
+}
