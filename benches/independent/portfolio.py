@@ -7,6 +7,7 @@ import pandas as pd
 
 from ledger import Position
 from backtests import tests
+from correlation import correlations
 from history import History, NotWarm
 from tails import levels, measures, names, revalued
 from tape import Beyond
@@ -150,6 +151,7 @@ class Portfolio:
         figures |= _shares([float(abs(value) / gross) for value in values.values()] if gross else [])
         figures |= self._of_the_window(place, instant)
         figures |= self._of_the_history(*self._evaluated(place, instant))
+        figures |= correlations(self.history, sorted(values), instant)
         positions = {symbol: (quantity, of_it / quantity) for symbol, (quantity, of_it) in held.items()}
         return positions, figures
 

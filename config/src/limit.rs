@@ -20,7 +20,7 @@ choice! {
 }
 
 /// Measures that a limit can bound, beside `var_NN` and `es_NN` of the levels and models in `risk.var`.
-const MEASURES: [&str; 11] = [
+const MEASURES: [&str; 12] = [
     "gross_exposure",
     "net_exposure",
     POSITION,
@@ -28,6 +28,7 @@ const MEASURES: [&str; 11] = [
     "largest_share",
     "top5_share",
     "herfindahl",
+    "max_correlation",
     "drawdown",
     "max_drawdown",
     "daily_loss",
@@ -43,8 +44,8 @@ pub struct Limit {
     /// Its name, in alerts and metrics.
     pub name: String,
     /// What it bounds: `gross_exposure`, `net_exposure`, `position` (each symbol's, without its sign),
-    /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `drawdown`, `max_drawdown`, `daily_loss`,
-    /// `daily_loss_share`, `var_95`, `es_99`, …
+    /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `max_correlation`, `drawdown`, `max_drawdown`,
+    /// `daily_loss`, `daily_loss_share`, `var_95`, `es_99`, …
     pub measure: String,
     /// Warn over this: money in the portfolio's currency, shares and ratios as fractions.
     pub soft: Option<f64>,

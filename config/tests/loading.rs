@@ -36,6 +36,7 @@ fn the_defaults_are_valid_and_what_the_documentation_says() {
         ("var_99_light", 1.0),
         ("position", 100_000.0),
         ("leverage", 3.0),
+        ("max_correlation", 0.0),
         ("drawdown", 0.2),
     ];
     assert_eq!(limits, expected);

@@ -2,7 +2,6 @@
 
 use super::ewma::Ewma;
 use super::matrix::SymmetricMatrix;
-use super::moments::Moments;
 use super::sample::{Sample, SampleError, finite, shift};
 
 /// Series of returns side by side: one a holding, equally long.
@@ -105,8 +104,10 @@ impl<'a> Panel<'a> {
     fn standardised(&self) -> Result<Vec<Vec<f64>>, SampleError> {
         let one = |series: &Sample<'_>| {
             let (values, _) = series.scaled();
-            let moments = Moments::of(Sample::new(&values)?);
-            let (mean, deviation) = (moments.mean(), moments.deviation(0)?);
+            let n = values.len() as f64;
+            let rough = sum_of(&values, &values, |value, _| value) / n;
+            let mean = rough + sum_of(&values, &values, |value, _| value - rough) / n;
+            let deviation = libm::sqrt(sum_of(&values, &values, |a, b| (a - mean) * (b - mean)) / n);
             if series.is_constant() || deviation == 0.0 {
                 return Err(SampleError::Constant { figure: "a correlation with a series" });
             }
@@ -143,10 +144,25 @@ fn products(standardised: &[Vec<f64>]) -> SymmetricMatrix {
         if row == column {
             return 1.0;
         }
-        let pairs = standardised[row].iter().zip(&standardised[column]);
-        let sum: f64 = pairs.map(|(left, right)| left * right).sum();
-        (sum / standardised[row].len() as f64).clamp(-1.0, 1.0)
+        let (left, right) = (&standardised[row], &standardised[column]);
+        (sum_of(left, right, |l, r| l * r) / left.len() as f64).clamp(-1.0, 1.0)
     })
+}
+
+/// The sum of a term of each two values, in eight sums side by side that are added at the end: always in this order, and
+/// no addition waits for the one before it.
+fn sum_of(left: &[f64], right: &[f64], term: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut sums = [0.0; 8];
+    let (lefts, rights) = (left.as_chunks::<8>(), right.as_chunks::<8>());
+    for (l, r) in lefts.0.iter().zip(rights.0) {
+        for place in 0..8 {
+            sums[place] += term(l[place], r[place]);
+        }
+    }
+    for ((sum, l), r) in sums.iter_mut().zip(lefts.1).zip(rights.1) {
+        *sum += term(*l, *r);
+    }
+    ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]))
 }
 
 /// The rank of each value, counted from 1; equal ones share the mean of theirs.

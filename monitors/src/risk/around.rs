@@ -5,6 +5,7 @@ use tapewatch_schemas::time::micros_of;
 use tapewatch_schemas::{Time, catalogue};
 
 use super::feeds::{FeedId, Feeds};
+use super::history::History;
 use super::marks::{Marks, SymbolId};
 use super::parameters::RiskParameters;
 use super::portfolio::{Holding, Portfolio, Unknowns, worst};
@@ -14,6 +15,7 @@ use crate::monitor::Ages;
 pub(super) struct Around<'a> {
     pub(super) parameters: &'a RiskParameters,
     pub(super) marks: &'a Marks,
+    pub(super) history: &'a History,
     pub(super) feeds: &'a Feeds,
     pub(super) partition: i32,
     pub(super) clock: Time,

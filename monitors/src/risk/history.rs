@@ -154,6 +154,29 @@ impl History {
         self.columns.get(symbol as usize).map_or(&[], |column| &column.returns)
     }
 
+    /// The returns of symbols at the instants at which all of them have one, a column each, oldest first.
+    ///
+    /// # Errors
+    /// There are fewer such instants than the minimum, or than two (`warming_up`).
+    pub(in crate::risk) fn common_returns(
+        &self,
+        symbols: impl Iterator<Item = SymbolId>,
+    ) -> Result<Vec<Vec<f64>>, Unknown> {
+        let columns: Vec<&[f64]> = symbols.map(|symbol| self.returns(symbol)).collect();
+        let shared = columns.iter().map(|column| column.len()).min().unwrap_or(0);
+        let latest = |column: &&[f64]| column[column.len() - shared..].to_vec();
+        let mut columns: Vec<Vec<f64>> = columns.iter().map(latest).collect();
+        if columns.iter().flatten().any(|r| r.is_nan()) {
+            let whole: Vec<bool> = (0..shared).map(|at| !columns.iter().any(|c| c[at].is_nan())).collect();
+            for column in &mut columns {
+                let mut whole = whole.iter();
+                column.retain(|_| *whole.next().expect("there is one for each instant"));
+            }
+        }
+        let common = columns.first().map_or(0, Vec::len);
+        if common < self.minimum.max(2) { Err(Unknown::WarmingUp) } else { Ok(columns) }
+    }
+
     /// The profit and loss that these values would have made at each instant at which all of them have a return, oldest
     /// first. See [`revalue`].
     ///

@@ -73,7 +73,10 @@ impl Portfolio {
         let mut changed = false;
         for track in &mut limits {
             let limit = &around.parameters.limits[track.place];
-            let (value, symbol) = self.bounded(limit, around);
+            let (value, symbol) = match limit.measure {
+                Bounded::MaxCorrelation => (self.together(around).map(|t| t.largest), None),
+                _ => self.bounded(limit, around),
+            };
             changed |= track.take(limit, value, symbol, around.clock);
         }
         self.limits = limits;
@@ -92,7 +95,7 @@ impl Portfolio {
         let value = match limit.measure {
             Bounded::GrossExposure => known(self.exposure_unknown(), || self.sums.gross.to_f64()),
             Bounded::NetExposure => known(self.exposure_unknown(), || self.sums.net.abs().to_f64()),
-            Bounded::Position => unreachable!("taken care of above"),
+            Bounded::Position | Bounded::MaxCorrelation => unreachable!("taken care of above"),
             Bounded::Leverage => self.leverage(),
             Bounded::LargestShare => self.concentration().map(|c| c.largest),
             Bounded::Top5Share => self.concentration().map(|c| c.top5),

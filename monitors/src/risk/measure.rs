@@ -90,6 +90,8 @@ pub enum Bounded {
     Top5Share,
     /// Herfindahl's index of the shares, 0 to 1.
     Herfindahl,
+    /// Pearson's correlation of the two symbols held for which it is furthest from 0, without its sign: 0 to 1.
+    MaxCorrelation,
     /// Loss from the highest flow-adjusted equity, 0 to 1.
     Drawdown,
     /// The largest drawdown so far, 0 to 1.
@@ -116,6 +118,7 @@ impl fmt::Display for Bounded {
             Self::LargestShare => f.write_str("largest_share"),
             Self::Top5Share => f.write_str("top5_share"),
             Self::Herfindahl => f.write_str("herfindahl"),
+            Self::MaxCorrelation => f.write_str("max_correlation"),
             Self::Drawdown => f.write_str("drawdown"),
             Self::MaxDrawdown => f.write_str("max_drawdown"),
             Self::DailyLoss => f.write_str("daily_loss"),
@@ -132,7 +135,7 @@ impl FromStr for Bounded {
 
     /// Reads the name that [`fmt::Display`] writes.
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [Bounded; 11] = [
+        const PLAIN: [Bounded; 12] = [
             Bounded::GrossExposure,
             Bounded::NetExposure,
             Bounded::Position,
@@ -140,6 +143,7 @@ impl FromStr for Bounded {
             Bounded::LargestShare,
             Bounded::Top5Share,
             Bounded::Herfindahl,
+            Bounded::MaxCorrelation,
             Bounded::Drawdown,
             Bounded::MaxDrawdown,
             Bounded::DailyLoss,
@@ -170,7 +174,8 @@ impl FromStr for Bounded {
         found.ok_or_else(|| {
             format!(
                 "`{name}` is not a measure that a limit can bound: expected gross_exposure, net_exposure, \
-                 position, leverage, largest_share, top5_share, herfindahl, drawdown, max_drawdown, daily_loss, \
+                 position, leverage, largest_share, top5_share, herfindahl, max_correlation, drawdown, max_drawdown, \
+                 daily_loss, \
                  daily_loss_share, var_95, \
                  es_99 or another level, or of another model: var_99_filtered, or the zone of its backtest: \
                  var_99_light"

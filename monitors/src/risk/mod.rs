@@ -26,6 +26,7 @@
 mod account;
 mod around;
 mod backtest;
+mod correlation;
 mod day;
 mod executions;
 mod feeds;
@@ -203,6 +204,7 @@ impl RiskMonitor {
         let around = Around {
             parameters: &self.parameters,
             marks: &self.marks,
+            history: &self.history,
             feeds: &self.feeds,
             partition: self.task.partition,
             clock: self.clock,

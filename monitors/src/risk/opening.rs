@@ -5,6 +5,7 @@ use tapewatch_schemas::catalogue::EXEC_REPORTS;
 use tapewatch_schemas::events::{Position, PositionLine};
 use tapewatch_schemas::{Amount, Time};
 
+use super::correlation::Correlated;
 use super::day::Day;
 use super::executions::Execution;
 use super::line::Line;
@@ -224,6 +225,7 @@ impl Portfolio {
         }
         self.holdings = holdings;
         self.revalued.due = true;
+        self.correlated = Correlated::default();
         self.day = Day::begun(Money::ZERO, 0);
         self.sum_anew();
         let profit = self.profit();

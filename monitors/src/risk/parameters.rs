@@ -295,6 +295,10 @@ pub fn default_limits() -> Vec<LimitParameters> {
         limit("position", Bounded::Position, None, 100_000.0),
         limit("leverage", Bounded::Leverage, None, 3.0),
         LimitParameters {
+            hysteresis: 0.02,
+            ..LimitParameters::new("correlation", Bounded::MaxCorrelation, Some(0.8), None)
+        },
+        LimitParameters {
             on_soft: TradingLevel::ReduceOnly,
             on_hard: TradingLevel::Halt,
             ..limit("drawdown", Bounded::Drawdown, Some(0.15), 0.20)

@@ -5,6 +5,7 @@ use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
 
 use super::backtest::Backtest;
+use super::correlation::Correlated;
 use super::day::Day;
 use super::executions::{Execution, Executions};
 use super::feeds::FeedId;
@@ -103,6 +104,8 @@ pub(super) struct Portfolio {
     /// What the next sample is the change from.
     pub(super) sampled: Option<Money>,
     pub(super) revalued: Revalued,
+    #[serde(skip)]
+    pub(super) correlated: Correlated,
     /// Per model and level; none before the first change.
     pub(super) backtests: Vec<Backtest>,
     pub(super) day: Day,
@@ -170,6 +173,7 @@ impl Portfolio {
             window: SortedWindow::new(samples),
             sampled: None,
             revalued: Revalued::default(),
+            correlated: Correlated::default(),
             backtests: Vec::new(),
             day: Day::default(),
             limits,
@@ -280,6 +284,7 @@ impl Portfolio {
         }
         if line.quantity.is_zero() {
             if let Ok(at) = at {
+                self.correlated = Correlated::default();
                 self.holdings.remove(at);
             }
             return;
@@ -291,7 +296,10 @@ impl Portfolio {
         let holding = Holding { symbol, line, lots, multiplier, currency, value, anchored_unpriced };
         match at {
             Ok(at) => self.holdings[at] = holding,
-            Err(at) => self.holdings.insert(at, holding),
+            Err(at) => {
+                self.correlated = Correlated::default();
+                self.holdings.insert(at, holding);
+            }
         }
     }
 

@@ -42,6 +42,7 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     let window = &around.parameters.window;
     let realised_today = portfolio.day.realised(portfolio.realised, portfolio.realised_unknown);
     let concentration = portfolio.concentration();
+    let (together, bets) = (portfolio.together(around), portfolio.effective_bets(around));
     let mut list = vec![
         money("equity", equity, portfolio.equity()),
         money("cash", book.or(portfolio.unknowns.account), portfolio.cash()),
@@ -51,6 +52,9 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
         ratio("largest_share", concentration.map(|c| c.largest)),
         ratio("top5_share", concentration.map(|c| c.top5)),
         ratio("herfindahl", concentration.map(|c| c.herfindahl)),
+        ratio("max_correlation", together.map(|t| t.largest)),
+        ratio("average_correlation", together.map(|t| t.average)),
+        ratio("effective_bets", bets),
         ratio("drawdown", equity.map_or(Ok(portfolio.drawdown.current()), Err)),
         ratio("max_drawdown", equity.map_or(Ok(portfolio.drawdown.largest()), Err)),
         money("realised_pnl", of_cost(book, portfolio.realised_unknown == 0), portfolio.realised),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
 
 use super::RiskMonitor;
+use super::correlation::Correlated;
 use super::measure::TailModel;
 use crate::kernels::TailRisk;
 
@@ -61,10 +62,16 @@ impl RiskMonitor {
         }
         let bound = self.parameters.freshness.marks;
         self.history.push(super::history::fresh_prices(&self.marks, &self.feeds, self.clock, bound));
+        self.history_changed();
+        true
+    }
+
+    /// What was made of the history is to be made anew.
+    fn history_changed(&mut self) {
         for portfolio in &mut self.portfolios {
             portfolio.revalued.due = true;
+            portfolio.correlated = Correlated::default();
         }
-        true
     }
 
     /// A mark was taken: the next boundary is an instant of the history. The first one begins it.
@@ -78,6 +85,7 @@ impl RiskMonitor {
                 let known = marks.find(symbol);
                 known.or_else(|| (marks.len() < most).then(|| marks.add(symbol)))
             });
+            self.history_changed();
         }
         self.history.touched(self.clock);
     }

@@ -7,6 +7,9 @@ use super::{About, Expectation, IncidentBook, Says};
 /// How the measures of a model's backtest end, and the limits on them.
 const LIGHT: &str = "_light";
 
+/// How the measure of how alike two symbols move ends, and the default limit on it.
+const CORRELATION: &str = "correlation";
+
 /// An alert that fired, as the judge sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FoundAlert {
@@ -23,8 +26,10 @@ pub struct FoundAlert {
 }
 
 impl FoundAlert {
-    fn is_a_turned_light(&self) -> bool {
-        self.subject.ends_with(LIGHT) && matches!(self.status, Found::Warning | Found::Breached)
+    /// True of what a market is like, and not of what went wrong: a model's light has turned, or two symbols move alike.
+    fn is_of_the_market(&self) -> bool {
+        let measured = [LIGHT, CORRELATION].iter().any(|end| self.subject.ends_with(end));
+        measured && matches!(self.status, Found::Warning | Found::Breached)
     }
 }
 
@@ -64,8 +69,8 @@ impl Verdict {
 
 impl IncidentBook {
     /// Judges the alerts that fired (not those that resolved) against the book. An empty book makes every
-    /// alert a false one, but that a model's light has turned: whether a model is right is a question of the tape's
-    /// market, of which the book says nothing. A light that cannot be told is judged as all others are.
+    /// alert a false one, but that a model's light has turned or that two symbols held move alike: these are questions of
+    /// the tape's market, of which the book says nothing. What cannot be told is judged as all others are.
     pub fn judge(&self, alerts: &[FoundAlert]) -> Verdict {
         let mut verdict = Verdict::default();
         for incident in &self.incidents {
@@ -84,7 +89,7 @@ impl IncidentBook {
             })
         };
         verdict.falsely_found =
-            alerts.iter().filter(accounted).filter(|a| !a.is_a_turned_light()).cloned().collect();
+            alerts.iter().filter(accounted).filter(|a| !a.is_of_the_market()).cloned().collect();
         verdict
     }
 }
@@ -219,10 +224,12 @@ mod tests {
 
     #[test]
     fn an_empty_book_makes_every_alert_false() {
-        let turned = alert(1, "alpha", "var_99_light", Found::Breached);
-        assert!(IncidentBook::default().judge(&[turned]).is_clean());
-        let untold = alert(1, "alpha", "var_99_light", Found::Unknown(Unknown::WarmingUp));
-        assert!(!IncidentBook::default().judge(&[untold]).is_clean());
+        for of_the_market in ["var_99_light", "correlation", "max_correlation"] {
+            let told = alert(1, "alpha", of_the_market, Found::Warning);
+            assert!(IncidentBook::default().judge(&[told]).is_clean());
+            let untold = alert(1, "alpha", of_the_market, Found::Unknown(Unknown::WarmingUp));
+            assert!(!IncidentBook::default().judge(&[untold]).is_clean());
+        }
         let verdict = IncidentBook::default().judge(&[alert(1, "alpha", "position", Found::Warning)]);
         assert_eq!(verdict.falsely_found.len(), 1);
         assert!(IncidentBook::default().judge(&[]).is_clean());

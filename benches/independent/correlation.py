@@ -1,0 +1,34 @@
+"""How the symbols held move together: Pearson's pairs, and the effective number of bets of the shrunk matrix."""
+
+import numpy as np
+
+from history import NotWarm
+
+
+def _shrunk(standardised):
+    """Ledoit and Wolf (2004), towards no correlation."""
+    days, size = standardised.shape
+    sample = standardised.T @ standardised / days
+    distance = ((sample - np.eye(size)) ** 2).sum()
+    noise = sum(((np.outer(row, row) - sample) ** 2).sum() for row in standardised) / days**2
+    intensity = min(max(noise / distance, 0.0), 1.0) if distance > 0 else 1.0
+    return (1 - intensity) * sample + intensity * np.eye(size)
+
+
+def correlations(history, symbols, instant):
+    """Of the symbols that moved within the window; one alone is in no pair."""
+    rows = np.empty((0, 0)) if len(symbols) < 2 else history.rows(symbols, instant)
+    if len(symbols) >= 2 and len(rows) < history.settings["minimum"]:
+        raise NotWarm("the history is not warm yet; choose a later day")
+    moving = rows[:, np.ptp(rows, axis=0) > 0] if len(symbols) >= 2 else np.empty((0, len(symbols)))
+    size = moving.shape[1]
+    if size < 2:
+        return {"max_correlation": 0.0, "average_correlation": 0.0, "effective_bets": float(size)}
+    pairs = np.corrcoef(moving, rowvar=False)[np.triu_indices(size, 1)]
+    shares = np.linalg.eigvalsh(_shrunk((moving - moving.mean(axis=0)) / moving.std(axis=0))) / size
+    shares = shares[shares > 0]
+    return {
+        "max_correlation": abs(pairs).max(),
+        "average_correlation": pairs.mean(),
+        "effective_bets": float(np.exp(-(shares * np.log(shares)).sum())),
+    }

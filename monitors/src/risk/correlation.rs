@@ -1,0 +1,100 @@
+//! How what is held moves together, over the return history.
+
+use tapewatch_schemas::events::Unknown;
+
+use super::around::Around;
+use super::history::History;
+use super::marks::SymbolId;
+use super::portfolio::Portfolio;
+use crate::kernels::{Panel, Sample, SampleError};
+
+/// More symbols than these are not compared in pairs, of which there would be too many.
+const MOST: usize = 200;
+
+/// How the symbols of a book move together. Who is long and who is short does not matter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Together {
+    /// Pearson's correlation of the pair furthest from 0, without its sign.
+    pub(super) largest: f64,
+    /// The mean of all pairs, with their signs.
+    pub(super) average: f64,
+}
+
+/// What a portfolio's symbols make of the history as it is; worked out when somebody asks, and forgotten when what is held
+/// or the history changes. It is never saved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Correlated {
+    together: Option<Result<Together, Unknown>>,
+    bets: Option<Result<f64, Unknown>>,
+}
+
+impl Portfolio {
+    /// Why correlations are unknown, or how what is held moves together.
+    pub(super) fn together(&mut self, around: &Around<'_>) -> Result<Together, Unknown> {
+        self.exposure_unknown().map_or(Ok(()), Err)?;
+        if let Some(known) = self.correlated.together {
+            return known;
+        }
+        let together = around.history.moves(self.symbols()).and_then(|moves| moves.together());
+        self.correlated.together = Some(together);
+        together
+    }
+
+    /// How many independent bets the symbols held are, equal amounts of each: the shrunk matrix's.
+    pub(super) fn effective_bets(&mut self, around: &Around<'_>) -> Result<f64, Unknown> {
+        self.exposure_unknown().map_or(Ok(()), Err)?;
+        if let Some(known) = self.correlated.bets {
+            return known;
+        }
+        let bets = around.history.moves(self.symbols()).and_then(|moves| moves.effective_bets());
+        self.correlated.bets = Some(bets);
+        bets
+    }
+
+    fn symbols(&self) -> impl ExactSizeIterator<Item = SymbolId> {
+        self.holdings.iter().map(|holding| holding.symbol)
+    }
+}
+
+/// The returns of some symbols at the instants at which all of them have one. Those that did not move are left out.
+struct Moves(Vec<Vec<f64>>);
+
+impl History {
+    fn moves(&self, symbols: impl ExactSizeIterator<Item = SymbolId>) -> Result<Moves, Unknown> {
+        let held = symbols.len();
+        if held > MOST {
+            return Err(Unknown::Missing);
+        }
+        // One symbol moves with nothing else, known or not.
+        if held < 2 {
+            return Ok(Moves(vec![Vec::new(); held]));
+        }
+        let mut columns = self.common_returns(symbols)?;
+        columns.retain(|column| column.iter().any(|r| *r != column[0]));
+        Ok(Moves(columns))
+    }
+}
+
+impl Moves {
+    fn panel(&self) -> Result<Panel<'_>, SampleError> {
+        Panel::new(self.0.iter().map(|column| Sample::new(column)).collect::<Result<_, _>>()?)
+    }
+
+    fn together(&self) -> Result<Together, Unknown> {
+        if self.0.len() < 2 {
+            return Ok(Together { largest: 0.0, average: 0.0 });
+        }
+        let matrix = self.panel().and_then(|panel| panel.pearson()).map_err(|_| Unknown::Missing)?;
+        let (_, _, largest) = matrix.largest_pair().ok_or(Unknown::Missing)?;
+        let average = matrix.mean_off_diagonal().ok_or(Unknown::Missing)?;
+        Ok(Together { largest: libm::fabs(largest), average })
+    }
+
+    fn effective_bets(&self) -> Result<f64, Unknown> {
+        if self.0.len() < 2 {
+            return Ok(self.0.len() as f64);
+        }
+        let shrunk = self.panel().and_then(|panel| panel.shrunk()).map_err(|_| Unknown::Missing)?;
+        Ok(shrunk.effective_bets())
+    }
+}

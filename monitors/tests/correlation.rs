@@ -1,0 +1,146 @@
+//! How what is held moves together, over the return history: the kernels' figures, of the prices that the marks had.
+
+#![allow(clippy::unwrap_used, reason = "a failing test panics, its helpers too")]
+
+mod drive;
+
+use std::time::Duration;
+
+use drive::{Driver, Level, fill, mark};
+use proptest::prelude::*;
+use tapewatch_monitors::kernels::{Panel, Sample};
+use tapewatch_monitors::risk::{Bounded, LimitParameters};
+use tapewatch_monitors::{RiskParameters, TaskContext};
+use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
+
+const WINDOW: usize = 12;
+const MINIMUM: usize = 4;
+const SYMBOLS: [&str; 3] = ["A", "B", "C"];
+
+fn driver() -> Driver {
+    let mut parameters = RiskParameters::default();
+    let history = &mut parameters.history;
+    (history.interval, history.window, history.minimum) = (Duration::from_secs(60), WINDOW, MINIMUM);
+    parameters.freshness.marks = Duration::from_secs(130);
+    let limit = LimitParameters::new("pairs", Bounded::MaxCorrelation, Some(0.8), Some(0.95));
+    parameters.limits = vec![limit];
+    Driver::risk(parameters, TaskContext { partition: 0, opened_from_zero: true })
+}
+
+fn trade(d: &mut Driver, second: i64, symbol: &str, quantity: i64) {
+    let side = if quantity < 0 { Side::Sell } else { Side::Buy };
+    d.see(second, fill("p", symbol, side, &quantity.abs().to_string(), "100", "0"));
+}
+
+/// Marks ten seconds into each minute, and the clock at the end of the last one.
+fn play(d: &mut Driver, rows: &[[i64; 3]]) {
+    for (minute, row) in (0..).zip(rows) {
+        for (symbol, price) in SYMBOLS.iter().zip(row) {
+            d.see(60 * minute + 10, mark(symbol, &price.to_string(), &price.to_string()));
+        }
+    }
+    d.run_to(60 * rows.len() as i64);
+}
+
+fn figures(level: &Level) -> [Option<f64>; 3] {
+    ["max_correlation", "average_correlation", "effective_bets"].map(|name| level.value(name))
+}
+
+fn close(one: [Option<f64>; 3], other: [Option<f64>; 3]) -> bool {
+    one.iter().zip(other).all(|(a, b)| a.zip(b).is_some_and(|(a, b)| (a - b).abs() <= 1e-12))
+}
+
+/// From scratch, of these columns of prices.
+fn scratch(columns: &[Vec<i64>]) -> [Option<f64>; 3] {
+    let returns = |prices: &Vec<i64>| -> Vec<f64> {
+        let all: Vec<f64> = prices.windows(2).map(|p| (p[1] - p[0]) as f64 / p[0] as f64).collect();
+        all[all.len().saturating_sub(WINDOW)..].to_vec()
+    };
+    let moving: Vec<Vec<f64>> =
+        columns.iter().map(returns).filter(|r| r.iter().any(|one| *one != r[0])).collect();
+    if moving.len() < 2 {
+        return [Some(0.0), Some(0.0), Some(moving.len() as f64)];
+    }
+    let panel = Panel::new(moving.iter().map(|r| Sample::new(r).unwrap()).collect()).unwrap();
+    let matrix = panel.pearson().unwrap();
+    let largest = matrix.pairs().map(|(.., value)| value.abs()).fold(0.0, f64::max);
+    let count = matrix.pairs().count() as f64;
+    let average = matrix.pairs().map(|(.., value)| value).sum::<f64>() / count;
+    [Some(largest), Some(average), Some(panel.shrunk().unwrap().effective_bets())]
+}
+
+proptest! {
+    /// Of the symbols held, whatever their sides, in whatever order they were bought.
+    #[test]
+    fn it_is_of_the_symbols_held(
+        rows in prop::collection::vec(prop::array::uniform3(90_i64..110), MINIMUM + 2..30),
+        sides in prop::array::uniform3(prop_oneof![Just(1_i64), Just(-1)]),
+        turned in any::<bool>(),
+    ) {
+        let mut d = driver();
+        let mut order = [0, 1, 2];
+        if turned {
+            order.reverse();
+        }
+        for at in order {
+            trade(&mut d, -30, SYMBOLS[at], sides[at]);
+        }
+        play(&mut d, &rows);
+        let end = 60 * rows.len() as i64;
+        let columns: Vec<Vec<i64>> = (0..3).map(|at| rows.iter().map(|row| row[at]).collect()).collect();
+        let all = d.level("p");
+        prop_assert!(close(figures(&all), scratch(&columns)), "{:?} {:?}", figures(&all), scratch(&columns));
+
+        // One of them is sold: it is of the two that are left, at once. A restart changes nothing.
+        trade(&mut d, end + 1, "C", -sides[2]);
+        let two = d.level("p");
+        prop_assert!(close(figures(&two), scratch(&columns[..2])));
+        let limit = two.limit("pairs").clone();
+        d.restart();
+        let restored = d.level("p");
+        prop_assert_eq!(figures(&restored), figures(&two));
+        prop_assert_eq!(restored.limit("pairs"), &limit);
+    }
+}
+
+#[test]
+fn what_moves_as_one_is_over_the_limit_and_a_hedge_is_too() {
+    let mut d = driver();
+    trade(&mut d, -30, "A", 1);
+    trade(&mut d, -30, "B", -1);
+    trade(&mut d, -30, "C", 1);
+    let rows: Vec<[i64; 3]> = (0..10).map(|n| [100 + n * n % 7, 200 + 2 * (n * n % 7), 100]).collect();
+    play(&mut d, &rows);
+    let level = d.level("p");
+    let [largest, average, bets] = figures(&level).map(Option::unwrap);
+    assert!((largest - 1.0).abs() < 1e-12 && (average - 1.0).abs() < 1e-12, "what stands still is left out");
+    assert!((1.0..2.0).contains(&bets), "{bets}");
+    assert_eq!(level.limit("pairs").status, LimitStatus::Breached);
+
+    trade(&mut d, 601, "B", 1);
+    let level = d.level("p");
+    assert_eq!(figures(&level), [Some(0.0), Some(0.0), Some(1.0)], "one moves alone");
+    assert_eq!(level.limit("pairs").status, LimitStatus::Ok);
+}
+
+#[test]
+fn too_few_returns_are_warming_up_and_a_stale_mark_is_stale() {
+    let mut d = driver();
+    trade(&mut d, -30, "A", 1);
+    trade(&mut d, -30, "B", 1);
+    play(&mut d, &[[100, 100, 100], [101, 102, 100], [100, 99, 100], [103, 101, 100]]);
+    let level = d.level("p");
+    assert_eq!(level.unknown("max_correlation"), Some(Unknown::WarmingUp));
+    assert_eq!(level.limit("pairs").unknown, Some(Unknown::WarmingUp));
+    d.run_to(330);
+    assert_eq!(d.level("p").unknown("effective_bets"), Some(Unknown::Stale));
+    assert_eq!(d.level("p").limit("pairs").unknown, Some(Unknown::Stale));
+}
+
+#[test]
+fn nothing_held_is_no_pair() {
+    let mut d = driver();
+    trade(&mut d, -30, "A", 1);
+    trade(&mut d, -29, "A", -1);
+    assert_eq!(figures(&d.level("p")), [Some(0.0), Some(0.0), Some(0.0)]);
+}
