@@ -48,6 +48,7 @@ pub(super) static FAMILIES: &[&Family] = &[
     &families::traffic_light::FAMILY,
     &families::acerbi_szekely::FAMILY,
     &families::correlation::FAMILY,
+    &families::contributions::FAMILY,
     &families::concentration::FAMILY,
     &families::liquidity::FAMILY,
     &families::max_drawdown::FAMILY,

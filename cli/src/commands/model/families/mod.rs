@@ -3,6 +3,7 @@
 pub(super) mod acerbi_szekely;
 pub(super) mod christoffersen;
 pub(super) mod concentration;
+pub(super) mod contributions;
 pub(super) mod cornish_fisher;
 pub(super) mod correlation;
 pub(super) mod ewma;
