@@ -62,7 +62,7 @@ fn a_replay_verifies_the_partitions_that_are_named_and_writes_nothing() {
 
     let beyond = reading(&folder, &["replay", "--verify", "--env", "demo", "--partition", "99"]);
     assert_eq!(beyond.code, 2, "{}", beyond.out);
-    assert!(beyond.err.contains("--partition 99: risk has the partitions 0 to "), "{}", beyond.err);
+    assert!(beyond.err.contains("--partition 99: there are the partitions 0 to "), "{}", beyond.err);
 }
 
 /// A day of the tape: from the anchor before it to the last round that began in it.

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::condition::Condition;
 use crate::instruments::refuse_doubles;
-use crate::limit::Limit;
 use crate::rule::Rule;
 use crate::section::Section;
 use crate::value::micros;
@@ -68,14 +67,13 @@ impl Control {
 }
 
 impl Alerting {
-    pub(crate) fn read(section: &mut Section<'_>, limits: &[Limit]) -> Self {
+    pub(crate) fn read(section: &mut Section<'_>, limits: &[&str]) -> Self {
         let rules = section.groups("rules", |one| {
             let rule = Rule::read(one);
             if let Condition::Limit { limit: Some(name), .. } = &rule.condition
-                && !limits.iter().any(|limit| limit.name == *name)
+                && !limits.contains(&name.as_str())
             {
-                let names: Vec<_> = limits.iter().map(|limit| limit.name.as_str()).collect();
-                let expected = format!("one of {}, or none for all", names.join(", "));
+                let expected = format!("one of {}, or none for all", limits.join(", "));
                 one.fail("limit", &format!("there is no limit {name:?}"), &expected);
             }
             rule

@@ -11,6 +11,7 @@ mod dead_letters;
 mod described;
 mod environment;
 mod error;
+mod firm;
 mod instruments;
 mod layer;
 mod librdkafka;
@@ -40,6 +41,7 @@ pub use condition::{Comparison, Condition, HealthKind, HealthStatus, LimitStatus
 pub use day::{Day, Zone};
 pub use dead_letters::{DeadLetters, HOLDABLE, OnDeadLetter};
 pub use error::{ConfigError, ConfigErrors, Origin};
+pub use firm::{Firm, FirmLimit, FirmScope};
 pub use instruments::Instrument;
 pub use limit::{Action, Limit};
 pub use log::{Kafka, Log, Mechanism, Sasl, Security};

@@ -35,6 +35,17 @@ const MEASURES: [&str; 12] = [
     "daily_loss_share",
 ];
 
+/// Those of what is above the portfolio.
+pub(crate) const SCOPE_MEASURES: [&str; 7] = [
+    "gross_exposure",
+    "netted_exposure",
+    "net_exposure",
+    POSITION,
+    "largest_share",
+    "top5_share",
+    "herfindahl",
+];
+
 /// The one measure that there is for each symbol.
 const POSITION: &str = "position";
 
@@ -66,11 +77,18 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// `windowed` are the names of the measures of `risk.var`.
+    /// One on portfolios; `windowed` are the names of the measures of `risk.var`.
     pub(crate) fn read(section: &mut Section<'_>, windowed: &[String]) -> Self {
+        let id = |id: &String| !id.is_empty() && !id.contains(':');
+        let portfolios = section.values("portfolios", id, "a portfolio's id");
+        let known: Vec<&str> = MEASURES.into_iter().chain(windowed.iter().map(String::as_str)).collect();
+        Self { portfolios, ..Self::read_of_scopes(section, &known) }
+    }
+
+    /// One on whatever has these measures.
+    pub(crate) fn read_of_scopes(section: &mut Section<'_>, measures: &[&str]) -> Self {
         let bound = |bound: &f64| *bound >= 0.0;
         let expected = "a number of at least 0";
-        let id = |id: &String| !id.is_empty() && !id.contains(':');
         let limit = Self {
             name: section.get_if("name", |name: &String| is_name(name), NAME),
             measure: section.get("measure"),
@@ -81,10 +99,10 @@ impl Limit {
             hysteresis: section
                 .optional_if("hysteresis", |h| (0.0..1.0).contains(h), "a share from 0 to below 1")
                 .unwrap_or_default(),
-            portfolios: section.values("portfolios", id, "a portfolio's id"),
+            portfolios: Vec::new(),
             symbols: section.values("symbols", |s: &String| !s.is_empty(), "a symbol"),
         };
-        limit.check_measure(section, windowed);
+        limit.check_measure(section, measures);
         for (name, action, bound) in
             [("on_soft", limit.on_soft, limit.soft), ("on_hard", limit.on_hard, limit.hard)]
         {
@@ -113,14 +131,12 @@ impl Limit {
         limit
     }
 
-    fn check_measure(&self, section: &Section<'_>, windowed: &[String]) {
+    fn check_measure(&self, section: &Section<'_>, known: &[&str]) {
         if self.measure.is_empty() {
             return;
         }
-        let plain = MEASURES.iter().map(|name| (*name).to_owned());
-        let known: Vec<String> = plain.chain(windowed.iter().cloned()).collect();
-        if !known.contains(&self.measure) {
-            let near = nearest(&self.measure, known.iter().map(String::as_str));
+        if !known.contains(&self.measure.as_str()) {
+            let near = nearest(&self.measure, known.iter().copied());
             let expected =
                 near.map_or_else(|| format!("one of {}", known.join(", ")), |near| format!("\"{near}\""));
             section.fail("measure", &format!("there is no measure {:?}", self.measure), &expected);

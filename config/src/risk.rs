@@ -330,6 +330,12 @@ impl ValueAtRisk {
         }
     }
 
+    /// The names of its measures of what is held, revalued: those of what is above the portfolio.
+    pub(crate) fn revalued(&self) -> Vec<String> {
+        let of = |level: &u16| ["var", "es"].map(|kind| format!("{}_revalued", measure_at(kind, *level)));
+        self.levels.iter().flat_map(of).collect()
+    }
+
     /// The names of its measures: `var_95`, `es_95_gaussian`, …
     fn measures(&self) -> Vec<String> {
         let mut names = Vec::new();

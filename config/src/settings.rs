@@ -9,8 +9,8 @@ use crate::error::{ConfigError, ConfigErrors};
 use crate::layer::{self, Node, Table};
 use crate::section::{Context, Section};
 use crate::{
-    Alerting, Breaker, DeadLetters, Log, Producer, Registry, Risk, Runtime, Telemetry, Topics, environment,
-    variables,
+    Alerting, Breaker, DeadLetters, Firm, Log, Producer, Registry, Risk, Runtime, Telemetry, Topics,
+    environment, variables,
 };
 
 /// The defaults, with what each setting means.
@@ -35,6 +35,8 @@ pub struct Settings {
     pub dead_letters: DeadLetters,
     /// What risk measures and bounds.
     pub risk: Risk,
+    /// What is above the portfolio, and its limits.
+    pub firm: Firm,
     /// What is an alert.
     pub alerting: Alerting,
     /// Logs and metrics of the programs.
@@ -95,7 +97,11 @@ impl Settings {
         let breaker = root.group("breaker", Breaker::read);
         let dead_letters = root.group("dead_letters", DeadLetters::read);
         let risk = root.group("risk", Risk::read);
-        let alerting = root.group("alerting", |group| Alerting::read(group, &risk.limits));
+        let firm = root.group("firm", |group| Firm::read(group, &risk.var.revalued()));
+        let limits: Vec<&str> = (risk.limits.iter().chain(firm.limits.iter().map(|one| &one.limit)))
+            .map(|limit| limit.name.as_str())
+            .collect();
+        let alerting = root.group("alerting", |group| Alerting::read(group, &limits));
         let telemetry = root.group("telemetry", Telemetry::read);
         let (references, merged) = (BTreeMap::new(), Table::new());
         Self {
@@ -107,6 +113,7 @@ impl Settings {
             breaker,
             dead_letters,
             risk,
+            firm,
             alerting,
             telemetry,
             references,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::Settings;
-use crate::{Alerting, Breaker, DeadLetters, Risk, Runtime, Topics};
+use crate::{Alerting, Breaker, DeadLetters, Firm, Risk, Runtime, Topics};
 
 /// BLAKE3 of [`Settings::canonical`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +48,7 @@ struct Semantic<'a> {
     breaker: &'a Breaker,
     dead_letters: &'a DeadLetters,
     risk: &'a Risk,
+    firm: &'a Firm,
     alerting: &'a Alerting,
     references: &'a std::collections::BTreeMap<String, String>,
 }
@@ -63,6 +64,7 @@ impl Settings {
             breaker: &self.breaker,
             dead_letters: &self.dead_letters,
             risk: &self.risk,
+            firm: &self.firm,
             alerting: &self.alerting,
             references: &self.references,
         };

@@ -47,6 +47,8 @@ pub struct Blueprint {
     pub heartbeat_every: Option<Duration>,
     /// The topics whose progress heartbeats report: those that the task's own partition is written to.
     pub progress: Vec<TopicName>,
+    /// And those of which it may write to any partition.
+    pub spread: Vec<TopicName>,
     /// Makes the monitor.
     pub monitor: MonitorFactory,
 }

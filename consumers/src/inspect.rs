@@ -193,12 +193,7 @@ impl Inspector {
     }
 }
 
-/// The source name under which a task writes its heartbeats.
-pub fn source_of(worker: &str, partition: i32) -> String {
-    format!("tapewatch.{worker}.{partition}")
-}
-
-/// The worker behind a source name, if it is one of ours.
+/// The worker behind a source name, if it is one of ours: it reads what [`tapewatch_schemas::worker_source`] writes.
 pub fn worker_of(source: &str) -> Option<&str> {
     source.strip_prefix("tapewatch.")?.rsplit_once('.').map(|(worker, _)| worker)
 }

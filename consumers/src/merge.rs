@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tapewatch_eventlog::{RecordRef, TopicPartition};
 use tapewatch_schemas::catalogue::is_redrive;
-use tapewatch_schemas::{SourceId, Time};
+use tapewatch_schemas::{SourceId, Time, worker_source};
 
 use promise::{Promise, Said};
 
@@ -311,8 +311,7 @@ fn sequence_of(event: &tapewatch_schemas::Event) -> Option<(SourceId, i64)> {
         Event::Control(e) => &e.provenance,
         _ => return None,
     };
-    let source = crate::inspect::source_of(provenance.worker.as_str(), provenance.partition);
-    Some((source.into(), provenance.step))
+    Some((worker_source(provenance.worker.as_str(), provenance.partition), provenance.step))
 }
 
 /// All inputs of a task, by topic and partition.

@@ -18,7 +18,7 @@ use tapewatch_consumers::{Worker, workers};
 use tapewatch_eventlog::{Log, LogError, OpenOptions, TopicPartition, open};
 use tapewatch_producers::{Layout, Player, PlayerOptions, Tape};
 use tapewatch_schemas::Codec;
-use tapewatch_schemas::catalogue::{ALERTING, RISK, journal_topic};
+use tapewatch_schemas::catalogue::journal_topic;
 use tapewatch_schemas::journal::JournalRecord;
 
 /// Bars of the tape: some days, and the fewest that have an incident of each kind.
@@ -34,7 +34,7 @@ fn settings() -> Settings {
     Settings::load(None, Some("demo"), other.into_iter()).unwrap()
 }
 
-/// A log in memory with a whole tape, taken by risk and alerting.
+/// A log in memory with a whole tape, taken by every worker.
 fn taken(settings: &Settings) -> Arc<dyn Log> {
     let log = open("sqlite::memory:", &OpenOptions::default()).unwrap();
     log.create(&workers::topic_specs(settings)).unwrap();
@@ -55,7 +55,7 @@ fn taken(settings: &Settings) -> Arc<dyn Log> {
         }
     }
     publisher.flush(Duration::from_secs(60)).unwrap();
-    for name in [RISK, ALERTING] {
+    for name in workers::NAMES {
         let plan = workers::plan(name, settings, &*log, "one").unwrap();
         let mut worker = Worker::join(plan, Arc::clone(&log)).unwrap();
         worker.run_to_end().unwrap();
@@ -105,7 +105,7 @@ fn goes_on_as_if_never_restored(log: &Arc<dyn Log>, plan: &WorkerPlan, worker: &
 fn a_restored_task_goes_on_as_one_that_was_not() {
     let settings = settings();
     let log = taken(&settings);
-    for worker in [RISK, ALERTING] {
+    for worker in workers::NAMES {
         let plan = workers::plan(worker, &settings, &*log, "two").unwrap();
         // One of four: all are made of the same code.
         goes_on_as_if_never_restored(&log, &plan, worker, 0);

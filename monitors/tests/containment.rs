@@ -7,6 +7,7 @@ mod drive;
 use drive::{Driver, at, bust, complete, correct, execution, fill};
 use proptest::prelude::*;
 use tapewatch_monitors::alerting::{ControlParameters, Person};
+use tapewatch_monitors::risk::Freshness;
 use tapewatch_monitors::{AlertingParameters, Output, RiskParameters, TaskContext};
 use tapewatch_schemas::events::{
     Alert, AlertState, ControlRequest, Holding, Holdings, Provenance, RequestKind, Severity, Side, Unknown,
@@ -55,6 +56,7 @@ fn book(filled: Option<i64>, lines: &[(&str, &str)]) -> Holdings {
         event_time: Time(0),
         portfolio: "p".into(),
         opened: true,
+        unknown: None,
         filled_at: filled.map(at),
         holdings: lines.iter().map(line).collect(),
     }
@@ -370,7 +372,10 @@ fn a_fill_that_is_undone_or_corrected_is_no_trade() {
 #[test]
 fn a_book_that_is_published_now_and_then_tells_that_something_was_filled() {
     let task = TaskContext { partition: 0, opened_from_zero: true };
-    let parameters = RiskParameters { holdings_at_change: false, ..RiskParameters::default() };
+    // A book that becomes unknown is published at once.
+    let days = std::time::Duration::from_secs(3 * 24 * 3600);
+    let freshness = Freshness { executions: days, ..Freshness::default() };
+    let parameters = RiskParameters { holdings_at_change: false, freshness, ..RiskParameters::default() };
     let mut p = Pair { risk: Driver::risk(parameters, task), alerting: Desk::new() };
     p.see(1, order(1, Side::Buy, "6"));
     p.see(2, order(2, Side::Sell, "1"));

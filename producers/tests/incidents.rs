@@ -223,6 +223,7 @@ fn alerts_that_say_what_the_book_expects_are_judged_clean() {
         let scope = match &one.about {
             About::Portfolio(portfolio) => portfolio.to_string(),
             About::AnyOf(portfolios) => portfolios[0].to_string(),
+            About::Above => "desk:any".to_owned(),
             About::Component { topic, partition } => format!("risk/{partition}/{topic}"),
         };
         let (subject, status) = match &one.says {

@@ -39,6 +39,8 @@ pub const REDRIVES: &str = "journal.redrive.v1";
 
 /// The worker that measures risk.
 pub const RISK: &str = "risk";
+/// The worker that measures the risk of strategies, desks and the firm.
+pub const FIRM_RISK: &str = "firm-risk";
 /// The worker that alerts, and holds the latch of every halt.
 pub const ALERTING: &str = "alerting";
 
@@ -61,8 +63,6 @@ pub struct Topic {
     pub compacted: bool,
     /// The topics that it is cut alike with; none if it is cut on its own.
     pub group: Option<Group>,
-    /// True if every worker that needs it reads all its partitions, outside any group.
-    pub broadcast: bool,
     /// True if a program of this release reads or writes it: only these are created.
     pub used: bool,
 }
@@ -158,7 +158,6 @@ const fn input(name: &'static str, what: &'static str) -> Topic {
         retention: Retention::Configured,
         compacted: false,
         group: Some(Group::Trading),
-        broadcast: false,
         used: true,
     }
 }
@@ -173,7 +172,6 @@ pub const TOPICS: [Topic; 16] = [
         key: Key::Symbol,
         partitions: Partitions::Own(4),
         group: None,
-        broadcast: true,
         ..input(MARKET_DATA, "bid, ask, last, depth at the touch, traded volume")
     },
     input(SIGNALS, "what the strategy wanted: side, target quantity, reference price, bar, features"),
@@ -185,10 +183,15 @@ pub const TOPICS: [Topic; 16] = [
         written_by: "every source, the workers too",
         partitions: Partitions::Own(1),
         group: None,
-        broadcast: true,
         ..input(HEARTBEATS, "alive, and how far each partition is written")
     },
-    derived(RISK_METRICS, Key::Scope, RISK, "VaR, ES, exposure, leverage, drawdown, limit states", true),
+    derived(
+        RISK_METRICS,
+        Key::Scope,
+        "risk, firm-risk",
+        "VaR, ES, exposure, leverage, drawdown, limit states",
+        true,
+    ),
     derived(HOLDINGS, Key::Portfolio, RISK, "the whole book at each change and once a day", true),
     derived(
         STRATEGY_PERFORMANCE,
@@ -222,7 +225,6 @@ pub const TOPICS: [Topic; 16] = [
         partitions: Partitions::Own(1),
         retention: Retention::FiveYears,
         group: None,
-        broadcast: true,
         ..derived(CONTROL, Key::Scope, ALERTING, "halt, reduce-only, resume", true)
     },
     derived(
@@ -252,7 +254,8 @@ pub fn topic(name: &str) -> Option<&'static Topic> {
 pub struct Worker {
     /// Its name.
     pub name: &'static str,
-    /// Its co-partitioned inputs, read as a member of its group: task p reads partition p of each.
+    /// Its co-partitioned inputs, read as a member of its group: task p reads partition p of each. A worker that is one
+    /// task has an input of one partition: whoever owns that is the one who runs.
     pub inputs: &'static [&'static str],
     /// What it reads in full, outside the group.
     pub broadcast: &'static [&'static str],
@@ -261,6 +264,12 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// How many tasks it has, as topics are cut: as many as its co-partitioned inputs have partitions.
+    pub fn tasks(&self) -> Partitions {
+        let first = self.inputs.first().and_then(|name| topic(name));
+        first.map_or(Partitions::AsInputs, |topic| topic.partitions)
+    }
+
     /// Everything it reads, but for what comes back from the dead letters of these.
     pub fn reads(&self) -> impl Iterator<Item = &'static str> {
         self.inputs.iter().chain(self.broadcast).copied()
@@ -278,12 +287,18 @@ impl Worker {
 }
 
 /// The workers of this release, in the pipeline's order: a later one reads what an earlier one writes.
-pub const WORKERS: [Worker; 2] = [
+pub const WORKERS: [Worker; 3] = [
     Worker {
         name: RISK,
         inputs: &[EXEC_REPORTS, POSITIONS, ACCOUNTS],
         broadcast: &[MARKET_DATA, HEARTBEATS],
         outputs: &[RISK_METRICS, HOLDINGS, SYSTEM_HEALTH, HEARTBEATS],
+    },
+    Worker {
+        name: FIRM_RISK,
+        inputs: &[HEARTBEATS],
+        broadcast: &[HOLDINGS, MARKET_DATA],
+        outputs: &[RISK_METRICS, SYSTEM_HEALTH, HEARTBEATS],
     },
     Worker {
         name: ALERTING,

@@ -62,6 +62,11 @@ name!(
     /// Who wrote a record: sequence numbers count per source, topic and partition.
     SourceId
 );
+/// The source under whose name a task of a worker writes: its heartbeats, and what counts in steps of its sequence.
+pub fn worker_source(worker: &str, partition: i32) -> SourceId {
+    SourceId(smol_str::format_smolstr!("tapewatch.{worker}.{partition}"))
+}
+
 name!(
     /// An order's id, as the trading system gave it.
     OrderId

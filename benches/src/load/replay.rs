@@ -4,7 +4,7 @@ use std::thread::available_parallelism;
 use std::time::Instant;
 
 use tapewatch_consumers::replay::{Range, Verdict, Verifier, verify_on_threads};
-use tapewatch_consumers::workers::{self, NAMES};
+use tapewatch_consumers::workers;
 
 use super::r;
 use crate::Failure;
@@ -21,7 +21,7 @@ pub fn run(url: &str, events: u64) -> Result<Report, Failure> {
     let before = resident_mib().0;
     let (begun, cpu) = (Instant::now(), cpu_seconds());
     let (mut inputs, mut outputs) = (0, 0);
-    for name in NAMES {
+    for name in workers::wanted(&stage.settings) {
         let plan = workers::plan(name, &stage.settings, &*stage.log, "replay")?;
         let tasks = Verifier::new(&plan, stage.log.clone(), Range::default())?.tasks();
         let of: Vec<i32> = (0..tasks).collect();

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use clap::Subcommand;
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_consumers::worker::wall;
-use tapewatch_consumers::workers::NAMES;
+use tapewatch_consumers::workers::{self, NAMES};
 use tapewatch_eventlog::{Log, TopicPartition};
 use tapewatch_schemas::catalogue::journal_topic;
 use tapewatch_schemas::journal::JournalRecord;
 
+use super::replay;
 use crate::journal::chain::Read;
 use crate::journal::checkpoint::{Checkpoint, Head, Statement};
 use crate::journal::finding::{Checked, Finding, Selection};
@@ -78,20 +79,21 @@ pub(super) struct Chosen {
 /// # Errors
 /// [`CliError::Usage`] if a partition is named that there is not, or the log's.
 pub(super) fn chosen(context: &Context, selection: &Selection) -> Result<Chosen, CliError> {
-    let log = context.open(&context.settings()?, Access::Existing)?;
+    let settings = context.settings()?;
+    let log = context.open(&settings, Access::Existing)?;
+    let selected = |name: &&str| selection.worker.as_deref().is_none_or(|only| only == *name);
+    let names: Vec<&str> = match &selection.worker {
+        Some(_) => NAMES.into_iter().filter(selected).collect(),
+        None => workers::at_work(&settings, log.as_ref())?,
+    };
+    let mut tasks = Vec::new();
+    for name in &names {
+        tasks.push(topic_name::partitions(log.as_ref(), journal_topic(name).as_str())?);
+    }
     let mut journals = Vec::new();
-    for worker in
-        NAMES.into_iter().filter(|name| selection.worker.as_deref().is_none_or(|only| only == *name))
-    {
-        let topic = journal_topic(worker);
-        let partitions = topic_name::partitions(log.as_ref(), topic.as_str())?;
-        if let Some(beyond) = selection.partitions.iter().find(|one| !(0..partitions).contains(*one)) {
-            let last = partitions - 1;
-            let text = format!("--partition {beyond}: {worker} has the partitions 0 to {last} on this log");
-            return Err(CliError::Usage(text));
-        }
-        let of = (0..partitions).filter(|partition| selection.has(worker, *partition));
-        journals.extend(of.map(|partition| (worker, TopicPartition::new(topic.clone(), partition))));
+    for (worker, of) in names.into_iter().zip(replay::chosen(&selection.partitions, &tasks)?) {
+        let of = of.into_iter().filter(|partition| selection.has(worker, *partition));
+        journals.extend(of.map(|partition| (worker, TopicPartition::new(journal_topic(worker), partition))));
     }
     Ok(Chosen { log, journals })
 }

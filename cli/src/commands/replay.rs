@@ -11,6 +11,8 @@ use std::process::ExitCode;
 use tapewatch_consumers::workers::NAMES;
 use tapewatch_schemas::Time;
 
+pub(super) use verify::chosen;
+
 use super::in_order;
 use crate::interrupt::Interrupt;
 use crate::{CliError, Context};

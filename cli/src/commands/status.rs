@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use tapewatch_consumers::audit::{Audit, Head, Line, Subject, audit};
-use tapewatch_consumers::workers::NAMES;
+use tapewatch_consumers::workers::{self, NAMES};
 
 use crate::interrupt::Interrupt;
 use crate::{Access, CliError, Context, exit};
@@ -37,7 +37,10 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
     Interrupt::at_once()?;
     let settings = context.settings()?;
     let log = context.open(&settings, Access::Existing)?;
-    let names = NAMES.into_iter().filter(|name| args.worker.as_deref().is_none_or(|wanted| wanted == *name));
+    let names = match &args.worker {
+        Some(worker) => vec![worker.as_str()],
+        None => workers::at_work(&settings, log.as_ref())?,
+    };
     let mut progress = Telling::new();
     let mut audits = Vec::new();
     for name in names {

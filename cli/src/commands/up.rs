@@ -46,7 +46,7 @@ pub fn run(args: Args, context: &Context) -> Result<ExitCode, CliError> {
     let settings = Arc::new(settings);
     let (ended, ends) = channel();
     let mut threads = Vec::new();
-    for worker in workers::NAMES {
+    for worker in workers::wanted(&settings) {
         let deps = Deps {
             worker,
             settings: Arc::new(of_worker(&settings, worker)),

@@ -61,7 +61,7 @@ impl Stage {
         let codec = Arc::new(Codec::new(&[]).expect("the built-in schemas are tested to parse"));
         let writer = SliceWriter::open(&log, Arc::clone(&codec))?;
         let mut workers = Vec::new();
-        for name in workers::NAMES {
+        for name in workers::wanted(settings) {
             let plan = workers::plan(name, settings, &*log, "demo")?;
             workers.push(Worker::join(plan, Arc::clone(&log)).map_err(CliError::Worker)?);
         }

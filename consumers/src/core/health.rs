@@ -4,23 +4,22 @@ use std::fmt::Write as _;
 
 use tapewatch_eventlog::TopicPartition;
 use tapewatch_monitors::{Ages, Output};
-use tapewatch_schemas::catalogue::SYSTEM_HEALTH;
 use tapewatch_schemas::events::{HealthKind, HealthStatus, Heartbeat, Progress, Provenance, SystemHealth};
-use tapewatch_schemas::{Event, RecordId};
+use tapewatch_schemas::{Event, RecordId, worker_source};
 
 use super::{Core, CoreState};
 use crate::injected::Neighbour;
-use crate::inspect::source_of;
 
 impl Core {
     /// Says that the task is alive, and what went wrong since it last said so.
     pub(super) fn beat(&mut self, closed: bool) {
         let CoreState { partition, clock, beats, .. } = self.state;
-        // Health is keyed by component: it may go to any partition.
-        let health = self.blueprint.routing.partitions.get(SYSTEM_HEALTH).copied().unwrap_or(0) as i32;
         let own = self.blueprint.progress.iter().map(|topic| (topic.clone(), partition));
-        let all = own.chain((0..health).map(|number| (SYSTEM_HEALTH.into(), number)));
-        let progress = all.map(|place| Progress {
+        let spread = self.blueprint.spread.iter().flat_map(|topic| {
+            let count = self.blueprint.routing.partitions.get(topic).copied().unwrap_or(0) as i32;
+            (0..count).map(|number| (topic.clone(), number))
+        });
+        let progress = own.chain(spread).map(|place| Progress {
             last_sequence: self.state.last_written.get(&place).copied().unwrap_or(-1),
             topic: place.0,
             partition: place.1,
@@ -28,7 +27,7 @@ impl Core {
             closed,
         });
         let event = Event::Heartbeat(Heartbeat {
-            source: source_of(self.blueprint.worker.as_str(), partition).into(),
+            source: worker_source(self.blueprint.worker.as_str(), partition),
             sequence: beats,
             event_time: clock,
             progress: progress.collect(),

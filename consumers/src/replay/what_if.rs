@@ -1,16 +1,17 @@
 //! `replay --what-if`: the recorded merge order under another configuration's limits and rules.
 //!
-//! The first worker runs over its journalled inputs again; the second over its own, with the first one's
-//! *new* outputs in the place of the recorded ones. An output of a step that had one in the same partition
-//! takes its place. Any other goes where the merge would have put it: among what was published between the
-//! same two commits of the second worker, by merge time, then topic and partition. So the same configuration
-//! gives the recorded order, and a run in lock step the order that it would have had.
+//! The workers that the alerting one reads (the *leaders*) run over their journalled inputs again; alerting over its
+//! own, with the leaders' *new* outputs in the place of the recorded ones. An output of a step that had one in the
+//! same partition takes its place. Any other goes where the merge would have put it: among what was published between
+//! the same two commits of alerting, by merge time, then topic and partition. So the same configuration gives the
+//! recorded order, and a run in lock step the order that it would have had.
 //!
 //! What is not the configuration's to say stays as it was: dead letters, breakers and seeks are followed as
-//! the journals have them, and so is what the second worker wrote to topics that it reads itself.
+//! the journals have them, and so is what alerting wrote to topics that it reads itself. A leader that reads what another
+//! one writes (whole books, which no limit has a part in) takes that as it was recorded, too.
 //!
 //! Nothing is written to the log, and no group is joined. New outputs wait in a scratch log. Held in memory
-//! are what a journal record takes, every alert, and eight bytes for each commit of the second worker.
+//! are what a journal record takes, every alert, and eight bytes for each commit of alerting.
 
 mod alerts;
 mod follow;
@@ -38,11 +39,11 @@ use crate::plan::WorkerPlan;
 use crate::rerun::RerunError;
 use crate::scan::Scanner;
 
-/// The workers under the other configuration, in the pipeline's order.
+/// The workers under the other configuration.
 #[derive(Clone, Copy)]
 pub struct Pipeline<'a> {
-    /// The one that writes what the other reads.
-    pub risk: &'a WorkerPlan,
+    /// Those that write what the other reads.
+    pub leaders: &'a [WorkerPlan],
     /// The one that alerts.
     pub alerting: &'a WorkerPlan,
 }
@@ -109,7 +110,7 @@ impl WhatIfError {
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// Asks about the alerts that stand within `range`, as they were or as they would be; all of the tape is run.
-/// `scratch` is an empty log that takes the first worker's new outputs; the tape's log is only read.
+/// `scratch` is an empty log that takes the leaders' new outputs; the tape's log is only read.
 ///
 /// # Errors
 /// [`WhatIfError`].
@@ -120,19 +121,25 @@ pub fn what_if(
     range: &Range,
     progress: Progress<'_>,
 ) -> Result<Answer, WhatIfError> {
-    let Pipeline { risk, alerting } = pipeline;
-    let tasks = partitions(log, &journal_topic(risk.worker.as_str()))?;
-    let mut between: Vec<(TopicName, i32)> = Vec::new();
-    for topic in alerting.own.iter().chain(&alerting.broadcast) {
-        if risk.blueprint.routing.partitions.contains_key(topic) {
-            between.push((topic.clone(), partitions(log, topic)?));
-        }
+    let Pipeline { leaders, alerting } = pipeline;
+    let mut writers = Vec::new();
+    for leader in leaders {
+        writers.push((leader.worker.clone(), partitions(log, &journal_topic(leader.worker.as_str()))?));
     }
-    let mut scratch = Scratch::create(scratch, &between, tasks)?;
-    Leader::open(log, risk, tasks, &between)?.run(&mut scratch, progress)?;
+    let writes = |topic: &&TopicName| {
+        leaders.iter().any(|leader| leader.blueprint.routing.partitions.contains_key(*topic))
+    };
+    let mut between: Vec<(TopicName, i32)> = Vec::new();
+    for topic in alerting.own.iter().chain(&alerting.broadcast).filter(writes) {
+        between.push((topic.clone(), partitions(log, topic)?));
+    }
+    let mut scratch = Scratch::create(scratch, &between, writers)?;
+    for leader in leaders {
+        Leader::open(log, leader, &scratch, &between)?.run(&mut scratch, progress)?;
+    }
 
     let mut then = Book::default();
-    Follower::open(log, alerting, risk.worker.as_str(), &scratch)?.run(&mut then, progress)?;
+    Follower::open(log, alerting, &scratch)?.run(&mut then, progress)?;
     let was = recorded(log, alerting)?;
     let count = |book: &Book| book.episodes().filter(|episode| episode.stood_within(range)).count();
     let mut moved = was.compare(&then);

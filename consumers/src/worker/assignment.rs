@@ -45,6 +45,9 @@ impl Worker {
             self.take_in(change)?;
             return Ok(());
         }
+        for (at, from) in &mut starts {
+            *from = self.heard_from(at, *from)?;
+        }
         // Not before all are restored: what a keep-alive polls meanwhile must not be a batch.
         self.member.assign(&starts)?;
         self.assign_broadcast()?;
@@ -60,12 +63,8 @@ impl Worker {
         for at in &self.broadcast {
             let lanes = self.tasks.values().filter_map(|task| task.merge.lane(at));
             let needed = lanes.map(Lane::fetched_to);
-            let Some(mut from) = needed.min() else { continue };
-            if at.topic.as_str() == HEARTBEATS {
-                // What was promised before the position still holds: it is heard again, not taken again.
-                from = (from - HEARD_AGAIN).max(self.log.bounds(at)?.earliest);
-            }
-            starts.push((at.clone(), from));
+            let Some(from) = needed.min() else { continue };
+            starts.push((at.clone(), self.heard_from(at, from)?));
         }
         self.reader.assign(&starts)?;
         // What waited for the registry is read again.
@@ -73,6 +72,15 @@ impl Worker {
         self.unresolved.forget(|at| held.contains(at));
         self.reader.resume(&held)?;
         Ok(())
+    }
+
+    /// Where to read a partition from that is taken from `from` on. What heartbeats promised before still holds: they are
+    /// heard again, not taken again.
+    fn heard_from(&self, at: &TopicPartition, from: i64) -> Result<i64, WorkerError> {
+        if at.topic.as_str() != HEARTBEATS {
+            return Ok(from);
+        }
+        Ok((from - HEARD_AGAIN).max(self.log.bounds(at)?.earliest))
     }
 
     pub(super) fn drop_tasks(&mut self) -> Result<(), WorkerError> {

@@ -1,6 +1,7 @@
 //! The workers: each is a plan made of the settings, the catalogue and a monitor.
 
 mod alerting;
+mod firm_risk;
 mod risk;
 
 use std::collections::BTreeMap;
@@ -8,8 +9,8 @@ use std::sync::Arc;
 
 use tapewatch_config::{Clock, Partitioner as Spread, Settings, Start};
 use tapewatch_eventlog::registry::Registry;
-use tapewatch_eventlog::{Log, LogError, TopicSpec};
-use tapewatch_schemas::catalogue::{self, Worker as Listed};
+use tapewatch_eventlog::{Log, LogError, TopicPartition, TopicSpec};
+use tapewatch_schemas::catalogue::{self, Worker as Listed, journal_topic};
 use tapewatch_schemas::codec::SchemaText;
 use tapewatch_schemas::journal::Epoch;
 use tapewatch_schemas::partition::Partitioner;
@@ -29,7 +30,35 @@ use crate::registry;
 pub const CODE_VERSION: &str = env!("TAPEWATCH_CODE_VERSION");
 
 /// Every worker of this release, in pipeline order.
-pub const NAMES: [&str; 2] = [catalogue::RISK, catalogue::ALERTING];
+pub const NAMES: [&str; 3] = [catalogue::RISK, catalogue::FIRM_RISK, catalogue::ALERTING];
+
+/// The workers that the settings have work for, in pipeline order: without a scope above the portfolio there is nothing
+/// to roll up.
+pub fn wanted(settings: &Settings) -> impl Iterator<Item = &'static str> {
+    let rolls_up = !settings.firm.scopes.is_empty();
+    NAMES.into_iter().filter(move |name| rolls_up || *name != catalogue::FIRM_RISK)
+}
+
+/// The workers that the settings have work for, and those that have written a journal on this log.
+///
+/// # Errors
+/// The log's.
+pub fn at_work(settings: &Settings, log: &dyn Log) -> Result<Vec<&'static str>, LogError> {
+    let topics = log.topics()?;
+    let mut names = Vec::new();
+    for name in NAMES {
+        let journal = journal_topic(name);
+        let tasks = topics.iter().find(|topic| topic.name == journal).map_or(0, |topic| topic.partitions);
+        let mut works = wanted(settings).any(|wanted| wanted == name);
+        for task in 0..tasks {
+            works = works || log.bounds(&TopicPartition::new(journal.clone(), task))?.end > 0;
+        }
+        if works {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
 
 /// The topics that this release needs, as the settings want them.
 pub fn topic_specs(settings: &Settings) -> Vec<TopicSpec> {
@@ -56,7 +85,10 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
     let listed = catalogue::worker(name).expect("the catalogue lists every worker");
     let (monitor, upstream): (MonitorFactory, Vec<String>) = match name {
         catalogue::RISK => (risk::factory(settings), Vec::new()),
-        catalogue::ALERTING => (alerting::factory(settings), vec![catalogue::RISK.to_owned()]),
+        catalogue::FIRM_RISK => (firm_risk::factory(settings), vec![catalogue::RISK.to_owned()]),
+        catalogue::ALERTING => {
+            (alerting::factory(settings), [catalogue::RISK, catalogue::FIRM_RISK].map(str::to_owned).to_vec())
+        }
         other => unreachable!("`{other}` is in the catalogue but is no worker of this release"),
     };
     let (codec, registry) = writing_codec(settings, listed.outputs)?;
@@ -74,6 +106,7 @@ pub fn plan(name: &str, settings: &Settings, log: &dyn Log, instance: &str) -> R
         hold: hold(settings, listed),
         heartbeat_every: Some(settings.runtime.heartbeat_every),
         progress: progress(listed),
+        spread: spread(listed),
         monitor,
     };
     let inspector = Inspector {
@@ -174,8 +207,21 @@ fn routing(settings: &Settings, listed: &Listed, partitions: &BTreeMap<TopicName
 
 /// The outputs that a task writes to its own partition number: those that are keyed like its inputs.
 fn progress(listed: &Listed) -> Vec<TopicName> {
-    let own = |topic: &&&str| matches!(**topic, catalogue::RISK_METRICS | catalogue::HOLDINGS);
+    let own = |topic: &&&str| {
+        listed.name == catalogue::RISK && matches!(**topic, catalogue::RISK_METRICS | catalogue::HOLDINGS)
+    };
     listed.outputs.iter().filter(own).map(|topic| TopicName::from(*topic)).collect()
+}
+
+/// The outputs that other workers read and of which a task may write to any partition: health is keyed by component, and
+/// what is of many portfolios by its own scope.
+fn spread(listed: &Listed) -> Vec<TopicName> {
+    let any = |topic: &&&str| match **topic {
+        catalogue::SYSTEM_HEALTH => true,
+        catalogue::RISK_METRICS => listed.name == catalogue::FIRM_RISK,
+        _ => false,
+    };
+    listed.outputs.iter().filter(any).map(|topic| TopicName::from(*topic)).collect()
 }
 
 fn epoch(settings: &Settings, codec: &Codec) -> Epoch {

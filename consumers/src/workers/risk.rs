@@ -93,15 +93,12 @@ fn window(settings: &Settings) -> WindowParameters {
         models: var.models.iter().map(|model| tail_model(*model)).collect(),
         lambda: var.lambda,
         backtest: var.backtest as usize,
-        shortfall: match var.shortfall {
-            Shortfall::AcerbiTasche => ShortfallConvention::AcerbiTasche,
-            Shortfall::MeanBelowQuantile => ShortfallConvention::MeanBelowQuantile,
-            Shortfall::Empyrical => ShortfallConvention::Empyrical,
-        },
+        shortfall: shortfall(var.shortfall),
     }
 }
 
-fn history(settings: &Settings) -> HistoryParameters {
+/// The returns of symbols.
+pub(super) fn history(settings: &Settings) -> HistoryParameters {
     let history = &settings.risk.history;
     let reference = history.prices.as_ref().map(|file| {
         let instants = file.instants.iter().map(|at| Time(*at)).collect();
@@ -118,6 +115,15 @@ fn history(settings: &Settings) -> HistoryParameters {
     }
 }
 
+/// Which expected shortfall it is.
+pub(super) fn shortfall(shortfall: Shortfall) -> ShortfallConvention {
+    match shortfall {
+        Shortfall::AcerbiTasche => ShortfallConvention::AcerbiTasche,
+        Shortfall::MeanBelowQuantile => ShortfallConvention::MeanBelowQuantile,
+        Shortfall::Empyrical => ShortfallConvention::Empyrical,
+    }
+}
+
 fn tail_model(model: ModelSetting) -> TailModel {
     match model {
         ModelSetting::Historical => TailModel::Historical,
@@ -129,7 +135,8 @@ fn tail_model(model: ModelSetting) -> TailModel {
     }
 }
 
-fn limit(limit: &tapewatch_config::Limit) -> LimitParameters {
+/// A bound, wherever it is on.
+pub(super) fn limit(limit: &tapewatch_config::Limit) -> LimitParameters {
     let measure: Bounded = limit.measure.parse().expect("the configuration checks the measure's name");
     LimitParameters {
         on_soft: level(limit.on_soft),

@@ -169,6 +169,7 @@ pub fn worker_plan(log: &dyn Log, instance: &str) -> WorkerPlan {
         hold: HoldParameters::default(),
         heartbeat_every: Some(MINUTE / 2),
         progress: vec![c::RISK_METRICS.into()],
+        spread: vec![c::SYSTEM_HEALTH.into()],
         monitor: Arc::new(|_, _| Box::new(Counter::default())),
     };
     let schemas = codec.fingerprints().map(|(topic, print)| (topic.to_owned(), format!("{print:02x?}")));

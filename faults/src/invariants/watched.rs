@@ -30,11 +30,11 @@ impl Watched {
         Ok(Self { plan, levels: (name == RISK).then_some(settings.risk.publish_every) })
     }
 
-    /// Every worker of this release.
+    /// Every worker that these settings have work for.
     ///
     /// # Errors
     /// If the log does not answer, or lacks a topic.
     pub fn all(settings: &Settings, log: &dyn Log) -> Result<Vec<Self>, LogError> {
-        workers::NAMES.iter().map(|name| Self::of(name, settings, log)).collect()
+        workers::wanted(settings).map(|name| Self::of(name, settings, log)).collect()
     }
 }

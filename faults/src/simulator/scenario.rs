@@ -17,7 +17,7 @@ pub struct Scenario {
     /// Partitions of the co-partitioned topics.
     pub partitions: u32,
     /// Instances of each worker, in the pipeline's order.
-    pub instances: [usize; 2],
+    pub instances: [usize; 3],
     /// Turns and other happenings before everything heals.
     pub steps: u64,
     /// Slices of input until then.
@@ -70,6 +70,7 @@ impl Scenario {
         // Numbers of their own: what seeds meant before there was this is what they mean still.
         let mut letters = Random::of(seed, "letters");
         let (hold, held) = (letters.chance(4_000), *letters.pick(&[1, 2, 100]));
+        let firm = Random::of(seed, "firm").within(1, 2) as usize;
         let returns = if letters.chance(6_000) && !promised { letters.within(40, 300) } else { 0 };
         // Some of each in every seed; of some kinds hardly any, so that they do not hide the others.
         let rate = |random: &mut Random, most: u64| {
@@ -79,7 +80,7 @@ impl Scenario {
             seed,
             tape,
             partitions: Stock::partitions(random.next()),
-            instances: [random.within(2, 3) as usize, random.within(1, 2) as usize],
+            instances: [random.within(2, 3) as usize, firm, random.within(1, 2) as usize],
             steps: random.within(250, 700),
             slices: random.within(12, 30),
             slice: random.within(6, 20),

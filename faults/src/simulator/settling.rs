@@ -7,7 +7,7 @@ use tapewatch_consumers::Worker;
 use tapewatch_consumers::redrive::{Filter, Request};
 use tapewatch_eventlog::{LogError, TopicPartition};
 use tapewatch_schemas::Reason;
-use tapewatch_schemas::catalogue::HEARTBEATS;
+use tapewatch_schemas::catalogue::{self, HEARTBEATS, Partitions};
 
 use super::finding::Finding;
 use super::world::{FIRST, World};
@@ -191,10 +191,11 @@ impl World<'_> {
     fn left_to(&self, worker: usize, first: bool) -> Result<Option<String>, LogError> {
         let of = self.instances.iter().find(|instance| instance.worker == worker);
         let name = of.map_or("", |instance| instance.plan.worker.as_str());
+        let cut = catalogue::worker(name).map_or(Partitions::Own(0), catalogue::Worker::tasks);
         let running = self.instances.iter().filter(|instance| instance.worker == worker);
         let tasks: Vec<_> = running.filter_map(|one| one.worker()).flat_map(Worker::tasks).collect();
         let mut ends: BTreeMap<TopicPartition, i64> = BTreeMap::new();
-        for number in 0..self.scenario.partitions as i32 {
+        for number in 0..cut.count(self.scenario.partitions) as i32 {
             let Some(task) = tasks.iter().find(|task| task.core.partition() == number) else {
                 return Ok(Some(format!("{name}/{number} runs nowhere")));
             };
@@ -205,7 +206,7 @@ impl World<'_> {
                     continue;
                 }
                 // Under the wall's clock heartbeats never end.
-                if !self.scenario.tape && lane.broadcast && lane.at.topic.as_str() == HEARTBEATS {
+                if !self.scenario.tape && lane.at.topic.as_str() == HEARTBEATS {
                     continue;
                 }
                 let end = match ends.get(&lane.at) {

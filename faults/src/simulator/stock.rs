@@ -14,7 +14,7 @@ use crate::invariants::Watched;
 const PARTITIONS: [u32; 2] = [2, 3];
 
 /// The settings that differ from the defaults: small windows, bounds that are met, short waits.
-const SET: [(&str, &str); 15] = [
+const SET: [(&str, &str); 18] = [
     ("RUNTIME__SNAPSHOT_ROUNDS", "4"),
     ("RUNTIME__ANCHOR_EVERY", "30s"),
     ("RUNTIME__MAX_IDLE", "2s"),
@@ -30,6 +30,12 @@ const SET: [(&str, &str); 15] = [
     ("RISK__FRESHNESS__MARKS", "10s"),
     ("RISK__FRESHNESS__EXECUTIONS", "20s"),
     ("RISK__FRESHNESS__ACCOUNTS", "20s"),
+    ("FIRM__SCOPES", r#"[{ scope = "firm:all" }, { scope = "desk:one", portfolios = ["p0", "p1"] }]"#),
+    (
+        "FIRM__LIMITS",
+        r#"[{ name = "firm_gross", measure = "gross_exposure", hard = 20_000, on_hard = "halt" }]"#,
+    ),
+    ("FIRM__BOOKS", "20s"),
 ];
 
 /// What simulations share.

@@ -68,7 +68,7 @@ fn taped(url: &str, settings: &Settings) -> Arc<dyn Log> {
 
 /// Both workers take it to its end, in rounds of 40 records.
 fn work(log: &Arc<dyn Log>, settings: &Settings, tick_lost: bool) {
-    for name in workers::NAMES {
+    for name in workers::wanted(settings) {
         let mut plan = workers::plan(name, settings, &**log, "a").unwrap();
         plan.runtime.max_records = 40;
         if tick_lost && name == RISK {

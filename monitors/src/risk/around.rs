@@ -22,14 +22,14 @@ pub(super) struct Around<'a> {
 }
 
 /// Follows the earliest instant at which something now current is stale.
-struct Earliest {
-    clock: Time,
-    at: Option<Time>,
+pub(super) struct Earliest {
+    pub(super) clock: Time,
+    pub(super) at: Option<Time>,
 }
 
 impl Earliest {
     /// Why an input that was current at `current` is stale, if its age is over the bound.
-    fn stale(&mut self, current: Time, bound: std::time::Duration) -> Option<Unknown> {
+    pub(super) fn stale(&mut self, current: Time, bound: std::time::Duration) -> Option<Unknown> {
         let last = current + bound;
         if self.clock > last {
             return Some(Unknown::Stale);
@@ -71,6 +71,11 @@ impl Around<'_> {
                 (None, Some(_)) => false,
                 (Some(check), expires) => check > self.clock && expires.is_none_or(|at| at >= check),
             }
+    }
+
+    /// Why what rests on a portfolio's book is unknown.
+    pub(super) fn book_unknown(&self, portfolio: &Portfolio) -> Option<Unknown> {
+        self.book(portfolio, &mut Earliest { clock: self.clock, at: None })
     }
 
     fn book(&self, portfolio: &Portfolio, earliest: &mut Earliest) -> Option<Unknown> {

@@ -122,6 +122,12 @@ impl Feeds {
         !self.down.is_empty() && self.down.iter().any(|(t, p)| t.as_str() == topic && *p == partition)
     }
 
+    /// True if this is the feed's partition.
+    pub(super) fn is_of(&self, id: FeedId, topic: &TopicName, partition: i32) -> bool {
+        let feed = &self.list[id as usize];
+        feed.partition == partition && feed.topic == *topic
+    }
+
     /// True if the feed's partition is down.
     pub(super) fn feed_is_down(&self, id: FeedId) -> bool {
         let feed = &self.list[id as usize];

@@ -94,9 +94,26 @@ impl History {
         now
     }
 
-    /// True once, before the first mark is taken: [`History::begin`] is then to be called, if there is a file.
-    pub(in crate::risk) fn begins(&mut self) -> bool {
-        !std::mem::replace(&mut self.begun, true)
+    /// A mark was taken: the next boundary is an instant. The first one begins the history with what the file knows, if
+    /// there is one: of symbols that are known, and of others as long as there are not `most`. True if it did.
+    pub(in crate::risk) fn follow(
+        &mut self,
+        parameters: &HistoryParameters,
+        clock: Time,
+        marks: &mut Marks,
+        most: usize,
+    ) -> bool {
+        self.touched(clock);
+        if !std::mem::replace(&mut self.begun, true)
+            && let Some(reference) = &parameters.reference
+        {
+            self.begin(reference, clock, |symbol| {
+                let known = marks.find(symbol);
+                known.or_else(|| (marks.len() < most).then(|| marks.add(symbol)))
+            });
+            return true;
+        }
+        false
     }
 
     /// Takes what a file knows up to `clock`; later prices would be of the future. `place` is the symbol's. There is no

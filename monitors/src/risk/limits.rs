@@ -6,7 +6,7 @@ use tapewatch_schemas::events::{LimitState, LimitStatus, TradingLevel, Unknown};
 use tapewatch_schemas::{PortfolioId, Time};
 
 use super::around::Around;
-use super::marks::SymbolId;
+use super::marks::{Marks, SymbolId};
 use super::measure::Bounded;
 use super::money::Money;
 use super::parameters::{LimitParameters, RiskParameters};
@@ -39,18 +39,8 @@ pub(super) fn limits_of(
     clock: Time,
 ) -> Vec<LimitTrack> {
     let applies = |l: &LimitParameters| l.portfolios.is_empty() || l.portfolios.contains(portfolio);
-    let track = |(place, limit): (usize, &LimitParameters)| LimitTrack {
-        name: limit.name.clone(),
-        place,
-        status: LimitStatus::Unknown,
-        stood: LimitStatus::Ok,
-        unknown: Some(Unknown::Missing),
-        since: clock,
-        value: None,
-        symbol: None,
-        previous: None,
-    };
-    parameters.limits.iter().enumerate().filter(|(_, l)| applies(l)).map(track).collect()
+    let limits = parameters.limits.iter().enumerate().filter(|(_, limit)| applies(limit));
+    limits.map(|(place, limit)| LimitTrack::new(place, limit, clock)).collect()
 }
 
 /// Puts saved limits in the configuration's order: what it no longer names is dropped, what is new begins
@@ -93,7 +83,9 @@ impl Portfolio {
             return self.largest_position(limit, around);
         }
         let value = match limit.measure {
-            Bounded::GrossExposure => known(self.exposure_unknown(), || self.sums.gross.to_f64()),
+            Bounded::GrossExposure | Bounded::NettedExposure => {
+                known(self.exposure_unknown(), || self.sums.gross.to_f64())
+            }
             Bounded::NetExposure => known(self.exposure_unknown(), || self.sums.net.abs().to_f64()),
             Bounded::Position | Bounded::MaxCorrelation => unreachable!("taken care of above"),
             Bounded::Leverage => self.leverage(),
@@ -157,7 +149,10 @@ impl Portfolio {
 
     /// The states of all limits, as they are published, and forgets what they were before this step.
     pub(super) fn limit_states(&mut self, around: &Around<'_>) -> Vec<LimitState> {
-        self.limits.iter_mut().map(|track| track.state(around)).collect()
+        self.limits
+            .iter_mut()
+            .map(|track| track.state(&around.parameters.limits[track.place], around.marks))
+            .collect()
     }
 }
 
@@ -166,8 +161,28 @@ fn known<T>(unknown: Option<Unknown>, value: impl FnOnce() -> T) -> Result<T, Un
 }
 
 impl LimitTrack {
+    /// A limit that came to be at `clock`, at its place in the configuration: unknown until it is first evaluated.
+    pub(super) fn new(place: usize, limit: &LimitParameters, clock: Time) -> Self {
+        Self {
+            name: limit.name.clone(),
+            place,
+            status: LimitStatus::Unknown,
+            stood: LimitStatus::Ok,
+            unknown: Some(Unknown::Missing),
+            since: clock,
+            value: None,
+            symbol: None,
+            previous: None,
+        }
+    }
+
+    /// Its place in the configuration.
+    pub(super) fn place(&self) -> usize {
+        self.place
+    }
+
     /// Takes a new value; true if the status or the reason it is unknown changed.
-    fn take(
+    pub(super) fn take(
         &mut self,
         limit: &LimitParameters,
         value: Result<f64, Unknown>,
@@ -193,8 +208,8 @@ impl LimitTrack {
         changed
     }
 
-    fn state(&mut self, around: &Around<'_>) -> LimitState {
-        let limit = &around.parameters.limits[self.place];
+    /// As it is published; forgets what it was before this step.
+    pub(super) fn state(&mut self, limit: &LimitParameters, marks: &Marks) -> LimitState {
         let bound = limit.hard.or(limit.soft);
         LimitState {
             limit: self.name.to_string(),
@@ -210,7 +225,7 @@ impl LimitTrack {
                 _ => None,
             },
             unknown: self.unknown,
-            symbol: self.symbol.map(|s| around.marks.entry(s).symbol.to_string()),
+            symbol: self.symbol.map(|s| marks.entry(s).symbol.to_string()),
             calls_for: match self.status {
                 LimitStatus::Breached => limit.on_hard.max(limit.on_soft),
                 LimitStatus::Warning => limit.on_soft,

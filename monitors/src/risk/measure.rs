@@ -78,6 +78,9 @@ impl TailModel {
 pub enum Bounded {
     /// Sum of the absolute values of the positions, account currency.
     GrossExposure,
+    /// Sum of the absolute values of each symbol's position, account currency: in a portfolio the same as
+    /// [`Bounded::GrossExposure`], in a scope above it after its portfolios' longs and shorts have cancelled.
+    NettedExposure,
     /// Absolute value of the sum of the positions' values, account currency.
     NetExposure,
     /// The largest absolute value of one symbol's position, account currency.
@@ -112,6 +115,7 @@ impl fmt::Display for Bounded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::GrossExposure => f.write_str("gross_exposure"),
+            Self::NettedExposure => f.write_str("netted_exposure"),
             Self::NetExposure => f.write_str("net_exposure"),
             Self::Position => f.write_str("position"),
             Self::Leverage => f.write_str("leverage"),
@@ -135,8 +139,9 @@ impl FromStr for Bounded {
 
     /// Reads the name that [`fmt::Display`] writes.
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [Bounded; 12] = [
+        const PLAIN: [Bounded; 13] = [
             Bounded::GrossExposure,
+            Bounded::NettedExposure,
             Bounded::NetExposure,
             Bounded::Position,
             Bounded::Leverage,
@@ -173,7 +178,8 @@ impl FromStr for Bounded {
         };
         found.ok_or_else(|| {
             format!(
-                "`{name}` is not a measure that a limit can bound: expected gross_exposure, net_exposure, \
+                "`{name}` is not a measure that a limit can bound: expected gross_exposure, netted_exposure, \
+                 net_exposure, \
                  position, leverage, largest_share, top5_share, herfindahl, max_correlation, drawdown, max_drawdown, \
                  daily_loss, \
                  daily_loss_share, var_95, \

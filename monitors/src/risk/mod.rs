@@ -31,6 +31,7 @@ mod day;
 mod executions;
 mod feeds;
 mod fills;
+pub mod firm;
 mod history;
 mod limits;
 mod line;
@@ -224,6 +225,10 @@ impl RiskMonitor {
         self.follow_day(place);
         self.revalue(place);
         let (portfolio, around) = self.with(place);
+        // Whoever adds books up is told of a new portfolio, and of a book that is not to be relied on.
+        if portfolio.said != Some(portfolio.unknowns.book.map_or(Ok(()), Err)) {
+            out.push(publish::holdings(portfolio, &around));
+        }
         if portfolio.equity_unknown().is_none() {
             portfolio.drawdown.push(portfolio.equity().to_f64());
         }

@@ -26,7 +26,12 @@ impl Money {
 
     /// The amount, if it has at most 28 digits.
     pub(super) fn amount(self) -> Option<Amount> {
-        Amount::from_unscaled(self.0).ok()
+        self.to_amount().ok()
+    }
+
+    /// The amount, if it has at most 28 digits.
+    pub(super) fn to_amount(self) -> Result<Amount, AmountError> {
+        Amount::from_unscaled(self.0)
     }
 
     /// Itself, if it fits an amount.

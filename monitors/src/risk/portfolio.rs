@@ -94,6 +94,8 @@ pub(super) struct Portfolio {
     /// Executions that came again.
     pub(super) duplicates: u64,
     pub(super) executions: Executions,
+    /// What the last whole book says: that it is known, or why it is not; none before the first one.
+    pub(super) said: Option<Result<(), Unknown>>,
     /// The event time of the latest fill since the last whole book.
     pub(super) filled: Option<Time>,
     /// The feed and event time of the latest execution report.
@@ -166,6 +168,7 @@ impl Portfolio {
             foreign_fee: None,
             duplicates: 0,
             executions: Executions::default(),
+            said: None,
             filled: None,
             executed: None,
             account: None,

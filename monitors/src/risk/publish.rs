@@ -102,7 +102,7 @@ fn backtested(
     list.push(ratio(&format!("{}_acerbi_z2", Bounded::ExpectedShortfall(model, level)), z2));
 }
 
-fn money(name: &str, unknown: Option<Unknown>, value: Money) -> Measure {
+pub(super) fn money(name: &str, unknown: Option<Unknown>, value: Money) -> Measure {
     let known = unknown.is_none();
     Measure {
         name: name.to_owned(),
@@ -116,12 +116,14 @@ fn result(name: &str, value: Result<Money, Unknown>) -> Measure {
     money(name, value.err(), value.unwrap_or_default())
 }
 
-fn ratio(name: &str, value: Result<f64, Unknown>) -> Measure {
+pub(super) fn ratio(name: &str, value: Result<f64, Unknown>) -> Measure {
     Measure { name: name.to_owned(), value: value.ok(), amount: None, unknown: value.err() }
 }
 
 /// The portfolio's whole book, by symbol; the next one's fills are those after it.
 pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output {
+    let unknown = around.book_unknown(portfolio);
+    portfolio.said = Some(unknown.map_or(Ok(()), Err));
     let mut lines: Vec<Holding> = portfolio
         .holdings
         .iter()
@@ -142,6 +144,7 @@ pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output
             event_time: around.clock,
             portfolio: portfolio.id.clone(),
             opened: portfolio.opened,
+            unknown,
             filled_at: portfolio.filled.take(),
             holdings: lines,
         }),

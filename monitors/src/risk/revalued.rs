@@ -76,17 +76,9 @@ impl RiskMonitor {
 
     /// A mark was taken: the next boundary is an instant of the history. The first one begins it.
     pub(super) fn follow_history(&mut self) {
-        if self.history.begins()
-            && let Some(reference) = self.parameters.history.reference.clone()
-        {
-            let most = self.parameters.bounds.symbols;
-            let (history, marks) = (&mut self.history, &mut self.marks);
-            history.begin(&reference, self.clock, |symbol| {
-                let known = marks.find(symbol);
-                known.or_else(|| (marks.len() < most).then(|| marks.add(symbol)))
-            });
+        let most = self.parameters.bounds.symbols;
+        if self.history.follow(&self.parameters.history, self.clock, &mut self.marks, most) {
             self.history_changed();
         }
-        self.history.touched(self.clock);
     }
 }

@@ -20,7 +20,7 @@ use crate::kernels::{ShortfallConvention, SortedWindow};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 8;
+const FORMAT: u16 = 9;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -63,7 +63,7 @@ impl Terms {
 
 /// What revaluations are over, and what is made of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct RevaluationTerms {
+pub(super) struct RevaluationTerms {
     interval: Duration,
     window: usize,
     minimum: usize,
@@ -74,11 +74,14 @@ struct RevaluationTerms {
 }
 
 impl RevaluationTerms {
-    fn of(parameters: &RiskParameters) -> Self {
-        let HistoryParameters { interval, window, minimum, symbols, ref reference } = parameters.history;
+    pub(super) fn of(
+        history: &HistoryParameters,
+        levels: &[Confidence],
+        shortfall: ShortfallConvention,
+    ) -> Self {
+        let HistoryParameters { interval, window, minimum, symbols, ref reference } = *history;
         let reference = reference.as_ref().map(|prices| prices.hash());
-        let WindowParameters { ref levels, shortfall, .. } = parameters.window;
-        Self { interval, window, minimum, symbols, reference, levels: levels.clone(), shortfall }
+        Self { interval, window, minimum, symbols, reference, levels: levels.to_vec(), shortfall }
     }
 }
 
@@ -91,7 +94,7 @@ impl RiskMonitor {
             clock: self.clock,
             costing: self.costing(),
             terms: Terms::of(&self.parameters.window),
-            revaluation: RevaluationTerms::of(&self.parameters),
+            revaluation: revaluation_terms(&self.parameters),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             history: &self.history,
@@ -126,7 +129,7 @@ impl RiskMonitor {
         let ends_a_day = |due: Time| day.next(Time(due.0.saturating_sub(1))) == due;
         back.day_due = saved.day_due.map(|due| if ends_a_day(due) { due } else { day.next(back.clock) });
         let terms = Terms::of(&back.parameters.window);
-        let revaluation = RevaluationTerms::of(&back.parameters);
+        let revaluation = revaluation_terms(&back.parameters);
         let adapt = (saved.costing != back.costing()).then(|| back.costing());
         for (place, mut portfolio) in (0_u32..).zip(saved.portfolios) {
             adapt.inspect(|costing| portfolio.adapt(*costing));
@@ -190,6 +193,10 @@ impl Portfolio {
         self.revalued = Revalued::default();
         self.backtests.retain(|backtest| !backtest.is_of_model(TailModel::Revalued));
     }
+}
+
+fn revaluation_terms(parameters: &RiskParameters) -> RevaluationTerms {
+    RevaluationTerms::of(&parameters.history, &parameters.window.levels, parameters.window.shortfall)
 }
 
 fn unreadable(error: postcard::Error) -> StateError {

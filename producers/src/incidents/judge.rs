@@ -106,6 +106,7 @@ impl About {
         match self {
             Self::Portfolio(portfolio) => portfolio.as_str() == scope,
             Self::AnyOf(portfolios) => portfolios.iter().any(|portfolio| portfolio.as_str() == scope),
+            Self::Above => scope.contains(':'),
             Self::Component { topic, partition } => {
                 let mut parts = scope.split('/');
                 let task = parts.nth(1).and_then(|part| part.parse::<i32>().ok());

@@ -73,6 +73,8 @@ pub enum About {
     Portfolio(PortfolioId),
     /// Any of these portfolios: those whose records are in the partition.
     AnyOf(Vec<PortfolioId>),
+    /// What is above the portfolio: a desk, the firm.
+    Above,
     /// A worker's reading of a partition: `WORKER/PARTITION` or `WORKER/PARTITION/TOPIC`.
     Component {
         /// The topic.

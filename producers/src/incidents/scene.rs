@@ -23,6 +23,8 @@ const SILENT: usize = 20;
 const RECOVERY: usize = 12;
 /// Records of a burst.
 const BURST: usize = 500;
+/// Bars that are played at a time, at most.
+const SLICE: usize = 96;
 /// The factor on a symbol's own variation in another regime.
 const WILD: f64 = 4.0;
 
@@ -98,11 +100,11 @@ impl Scene<'_, '_> {
         let mut incident = self.incident(MARKET_DATA, SILENT);
         incident.partition = partition;
         incident.expected = vec![self.of_portfolio(Says::Unknown(Unknown::Stale), SILENT)];
-        incident.also_expected = vec![self.within(
-            About::AnyOf(self.stage.portfolios.to_vec()),
-            Says::Unknown(Unknown::Stale),
-            SILENT + 2,
-        )];
+        let all = About::AnyOf(self.stage.portfolios.to_vec());
+        incident.also_expected = vec![
+            self.within(all, Says::Unknown(Unknown::Stale), SILENT + 2),
+            self.above(Unknown::Stale, SILENT + 2),
+        ];
         incident
     }
 
@@ -146,6 +148,8 @@ impl Scene<'_, '_> {
             self.within(component, Says::Health("late"), RECOVERY),
             self.within(neighbours.clone(), Says::Unknown(Unknown::SourceDown), RECOVERY),
             self.within(neighbours, Says::Unknown(Unknown::Stale), RECOVERY),
+            self.above(Unknown::SourceDown, RECOVERY),
+            self.above(Unknown::Stale, RECOVERY),
         ];
         incident
     }
@@ -157,7 +161,8 @@ impl Scene<'_, '_> {
             self.bids(bar);
         }
         let neighbours = About::AnyOf(self.neighbours(incident.partition));
-        incident.also_expected = vec![self.within(neighbours, Says::Unknown(Unknown::Stale), 4)];
+        incident.also_expected =
+            vec![self.within(neighbours, Says::Unknown(Unknown::Stale), 4), self.above(Unknown::Stale, 4)];
         incident
     }
 
@@ -274,6 +279,11 @@ impl Scene<'_, '_> {
             Some(bar) => bar.start,
             None => Time(all[past].start.micros() + BAR),
         }
+    }
+
+    /// Of desks and the firm. A tape that is played by the slice has their figures behind all of the slice's portfolios.
+    fn above(&self, reason: Unknown, bars: usize) -> Expectation {
+        self.within(About::Above, Says::Unknown(reason), bars + SLICE)
     }
 
     fn within(&self, about: About, says: Says, bars: usize) -> Expectation {

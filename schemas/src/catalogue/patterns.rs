@@ -1,6 +1,6 @@
 //! Topics that are named after a worker or after another topic.
 
-use super::{Key, Partitions, Retention, Topic, named, topic};
+use super::{Key, Partitions, Retention, Topic, Worker, named, topic, worker};
 use crate::TopicName;
 
 /// `journal.<worker>.v1`: one record a task and round, hash-chained. Task p writes to partition p.
@@ -99,10 +99,12 @@ impl<'a> Pattern<'a> {
     }
 
     /// How many partitions it has.
-    pub const fn partitions(&self) -> Partitions {
+    pub fn partitions(&self) -> Partitions {
         match self {
             Self::Fixed(topic) | Self::DeadLetters(topic) | Self::Redrive(topic) => topic.partitions,
-            Self::Journal(_) | Self::Anchors(_) | Self::State(_) => Partitions::AsInputs,
+            Self::Journal(name) | Self::Anchors(name) | Self::State(name) => {
+                worker(name).map_or(Partitions::AsInputs, Worker::tasks)
+            }
         }
     }
 

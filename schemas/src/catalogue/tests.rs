@@ -12,20 +12,17 @@ fn names_are_versioned_and_unique() {
 fn co_partitioned_topics_have_the_inputs_count() {
     for topic in TOPICS.iter().filter(|topic| topic.group.is_some()) {
         assert_eq!(topic.partitions, Partitions::AsInputs, "{}", topic.name);
-        assert!(!topic.broadcast, "{}", topic.name);
     }
 }
 
 #[test]
 fn a_worker_reads_one_group_and_only_used_topics() {
     for worker in &WORKERS {
-        let group = topic(worker.inputs[0]).unwrap().group;
-        assert!(group.is_some());
+        // What is cut alike, or one topic of one partition.
+        let first = topic(worker.inputs[0]).unwrap();
+        assert_eq!(first.group.is_none(), worker.inputs.len() == 1 && worker.tasks() == Partitions::Own(1));
         for name in worker.inputs {
-            assert_eq!(topic(name).unwrap().group, group, "{name}");
-        }
-        for name in worker.broadcast {
-            assert!(topic(name).unwrap().broadcast, "{name}");
+            assert_eq!(topic(name).unwrap().group, first.group, "{name}");
         }
         for name in worker.reads().chain(worker.outputs.iter().copied()) {
             assert!(topic(name).unwrap().used, "{name}");
@@ -64,6 +61,10 @@ fn the_plan_creates_what_is_used_and_nothing_else() {
     assert_eq!(find("heartbeats.v1.dlq").unwrap().partitions, 1);
     assert_eq!(find("state.risk.v1").unwrap().retention, None);
     assert!(find("state.risk.v1").unwrap().compacted);
+    assert_eq!(find("journal.risk.v1").unwrap().partitions, 12);
+    for of_one_task in ["journal.firm-risk.v1", "anchors.firm-risk.v1", "state.firm-risk.v1"] {
+        assert_eq!(find(of_one_task).unwrap().partitions, 1, "{of_one_task}");
+    }
     assert_eq!(find("journal.alerting.v1").unwrap().retention, Some(FIVE_YEARS));
     assert_eq!(find(MARKET_DATA).unwrap().retention, Some(DEFAULT_RETENTION));
     assert_eq!(find("exec.reports.v1.redrive").unwrap().partitions, 12);

@@ -1,10 +1,10 @@
 use serde::{Deserialize, Serialize};
 
-use super::Provenance;
+use super::{Provenance, Unknown};
 use crate::names::{Currency, PortfolioId, Symbol};
 use crate::{Amount, RecordId, Time};
 
-/// A portfolio's whole book, at each change and once a day of event time. Key: portfolio.
+/// A portfolio's whole book, at each change, when it becomes unknown or known, and once a day of event time. Key: portfolio.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Holdings {
@@ -18,6 +18,8 @@ pub struct Holdings {
     pub portfolio: PortfolioId,
     /// False until the book's opening is known: then the lines are changes only.
     pub opened: bool,
+    /// Why it is not known that this is the book; none if it is known.
+    pub unknown: Option<Unknown>,
     /// The event time of the latest fill since the book before this one; none if there was no fill: what changed, if
     /// anything did, is a fill undone or corrected, or what positions say.
     pub filled_at: Option<Time>,

@@ -9,7 +9,7 @@ use serde_json::json;
 use tapewatch_config::Settings;
 use tapewatch_consumers::count::counted;
 use tapewatch_consumers::last_epoch::LastEpoch;
-use tapewatch_consumers::replay::{Range, Report, Verdict, Verifier, verify_on_threads};
+use tapewatch_consumers::replay::{Range, Report, Verdict, verify_on_threads};
 use tapewatch_consumers::workers::{self, NAMES};
 use tapewatch_eventlog::Log;
 use tapewatch_schemas::catalogue::{RISK, journal_topic};
@@ -44,10 +44,16 @@ pub(super) fn all(
     let range = Range { from: args.from, to: args.to };
     let threads = available_parallelism().map_or(1, usize::from);
     let mut reports = Vec::new();
-    for name in NAMES.into_iter().filter(|name| args.worker.as_deref().is_none_or(|only| only == *name)) {
+    let names = match &args.worker {
+        Some(worker) => NAMES.into_iter().filter(|name| name == worker).collect(),
+        None => workers::at_work(settings, log.as_ref())?,
+    };
+    let mut tasks = Vec::new();
+    for name in &names {
+        tasks.push(topic_name::partitions(log.as_ref(), journal_topic(name).as_str())?);
+    }
+    for (name, of) in names.iter().copied().zip(chosen(&args.partition, &tasks)?) {
         let plan = workers::replay_plan(name, settings, log.as_ref())?;
-        let tasks = Verifier::new(&plan, Arc::clone(log), range)?.tasks();
-        let of = chosen(&args.partition, tasks, name)?;
         let progress = Mutex::new(Progress::new(name, "journal records", !args.json));
         let of_worker = verify_on_threads(&plan, log, range, (&of, threads), &|done, total| {
             progress.lock().unwrap_or_else(PoisonError::into_inner).tell(done, total);
@@ -89,15 +95,16 @@ fn between(args: &Args) -> String {
     }
 }
 
-/// The partitions that were asked for; all if none was.
-fn chosen(asked: &[i32], tasks: i32, worker: &str) -> Result<Vec<i32>, CliError> {
-    if let Some(beyond) = asked.iter().find(|partition| !(0..tasks).contains(partition)) {
-        let last = tasks - 1;
-        let text = format!("--partition {beyond}: {worker} has the partitions 0 to {last} on this log");
+/// Of workers with so many tasks each, the partitions that were asked for; all if none was.
+pub(in crate::commands) fn chosen(asked: &[i32], tasks: &[i32]) -> Result<Vec<Vec<i32>>, CliError> {
+    let most = tasks.iter().copied().max().unwrap_or(0);
+    if let Some(beyond) = asked.iter().find(|partition| !(0..most).contains(partition)) {
+        let last = most - 1;
+        let text = format!("--partition {beyond}: there are the partitions 0 to {last} on this log");
         return Err(CliError::Usage(text));
     }
-    let all = 0..tasks;
-    Ok(all.filter(|partition| asked.is_empty() || asked.contains(partition)).collect())
+    let wanted = |partition: &i32| asked.is_empty() || asked.contains(partition);
+    Ok(tasks.iter().map(|count| (0..*count).filter(wanted).collect()).collect())
 }
 
 fn print_json(report: &Report) -> Result<(), CliError> {

@@ -25,15 +25,18 @@ pub(super) fn run(args: &Args, file: &Path, context: &Context) -> Result<ExitCod
     let settings = context.settings()?;
     let log = context.open(&settings, Access::Existing)?;
     let then = context.settings_of(Some(file))?;
-    let risk = workers::replay_plan(RISK, &then, log.as_ref())?;
+    let mut leaders = Vec::new();
+    for name in workers::at_work(&then, log.as_ref())?.into_iter().filter(|name| *name != ALERTING) {
+        leaders.push(workers::replay_plan(name, &then, log.as_ref())?);
+    }
     let alerting = workers::replay_plan(ALERTING, &then, log.as_ref())?;
 
-    warn(&log, &settings, &then, &risk)?;
+    warn(&log, &settings, &then, &alerting)?;
     let folder = tempfile::tempdir().map_err(CliError::Temporary)?;
     let url = format!("sqlite:{}", folder.path().join("what-if.db").display());
     let scratch = open(&url, &OpenOptions::default())?;
     let mut progress = Progress::new("what if", "journal records", !args.json);
-    let pipeline = Pipeline { risk: &risk, alerting: &alerting };
+    let pipeline = Pipeline { leaders: &leaders, alerting: &alerting };
     let range = Range { from: args.from, to: args.to };
     let answer = what_if(&log, pipeline, &scratch, &range, &mut |done, total| progress.tell(done, total));
     progress.clear();
@@ -47,9 +50,9 @@ pub(super) fn run(args: &Args, file: &Path, context: &Context) -> Result<ExitCod
 }
 
 /// Says so if the answer may be of another clock than the tape's workers had.
-fn warn(log: &Arc<dyn Log>, settings: &Settings, then: &Settings, risk: &WorkerPlan) -> Result<(), CliError> {
+fn warn(log: &Arc<dyn Log>, settings: &Settings, then: &Settings, plan: &WorkerPlan) -> Result<(), CliError> {
     let tasks = topic_name::partitions(log.as_ref(), journal_topic(RISK).as_str())?;
-    let theirs = LastEpoch::newest(log, RISK, tasks, &risk.epoch)?.and_then(|last| last.epoch);
+    let theirs = LastEpoch::newest(log, RISK, tasks, &plan.epoch)?.and_then(|last| last.epoch);
     let (own, asked) = (settings.version().to_string(), then.version().to_string());
     let other = theirs.map(|epoch| epoch.configuration).filter(|theirs| *theirs != own && *theirs != asked);
     if let Some(theirs) = other {

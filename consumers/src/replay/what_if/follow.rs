@@ -1,4 +1,4 @@
-//! The second worker under another configuration, over the first one's new outputs.
+//! The worker that alerts under another configuration, over the leaders' new outputs.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tapewatch_schemas::{Event, Time, TopicName};
 use super::alerts::Book;
 use super::imagined::Imagined;
 use super::lead::{broken, open_whole, read};
-use super::scratch::{Fresh, Scratch, Streams, unreadable};
+use super::scratch::{Fresh, Lead, Scratch, Streams, unreadable};
 use super::{Progress, WhatIfError, commits};
 use crate::audit::partitions;
 use crate::feed::{Feed, Located};
@@ -25,12 +25,10 @@ use crate::rerun::{Fate, Scripted};
 /// partition.
 type Key = (usize, Time, TopicPartition);
 
-/// The second worker.
+/// The worker that alerts.
 pub(super) struct Follower<'a> {
     log: &'a Arc<dyn Log>,
     plan: &'a WorkerPlan,
-    /// The worker whose outputs are replaced.
-    leader: &'a str,
     scratch: &'a Scratch,
     commits: Vec<Time>,
 }
@@ -40,11 +38,10 @@ impl<'a> Follower<'a> {
     pub(super) fn open(
         log: &'a Arc<dyn Log>,
         plan: &'a WorkerPlan,
-        leader: &'a str,
         scratch: &'a Scratch,
     ) -> Result<Self, LogError> {
         let commits = commits(log, plan.worker.as_str())?;
-        Ok(Self { log, plan, leader, scratch, commits })
+        Ok(Self { log, plan, scratch, commits })
     }
 
     /// Runs each task, one after another, and collects the alerts.
@@ -80,7 +77,8 @@ impl<'a> Follower<'a> {
 
     /// The new outputs that a task reads. What people wrote, or sent back, is as it was recorded.
     fn streams(&self, task: i32) -> Result<Streams, LogError> {
-        let written = catalogue::worker(self.leader).map_or(&[][..], |leader| leader.outputs);
+        let writers = self.scratch.writers().iter().filter_map(|(name, _)| catalogue::worker(name.as_str()));
+        let written: Vec<&str> = writers.flat_map(|writer| writer.outputs.iter().copied()).collect();
         let replaced = |topic: &&TopicName| written.contains(&topic.as_str());
         let own = self.plan.own.iter().filter(replaced);
         let mut of: Vec<TopicPartition> = own.map(|topic| TopicPartition::new(topic.clone(), task)).collect();
@@ -160,9 +158,11 @@ impl Turn<'_, '_> {
         };
         let time = self.imagined.merge_time(at, event.map(Event::event_time));
         self.before(&(self.follower.generation(record.timestamp), time, at.clone()))?;
-        let leads = self.follower.leader;
-        if let Some((_, task, (step, _))) = written_by(&record).filter(|(worker, ..)| *worker == leads) {
-            return Ok(self.replace(at, task, (step, record.offset))?);
+        let lead = |(worker, task, place): (&str, i32, (i64, i64))| {
+            self.follower.scratch.lead(worker, task).map(|lead| (lead, place))
+        };
+        if let Some((lead, (step, _))) = written_by(&record).and_then(lead) {
+            return Ok(self.replace(at, lead, (step, record.offset))?);
         }
         match event {
             Some(event) => self.imagined.take(at, &record, event, &mut self.outbox),
@@ -193,7 +193,7 @@ impl Turn<'_, '_> {
     fn replace(
         &mut self,
         at: &TopicPartition,
-        task: i32,
+        task: Lead,
         (step, offset): (i64, i64),
     ) -> Result<(), LogError> {
         let Some(index) = self.streams.of(at, task) else { return Ok(()) };

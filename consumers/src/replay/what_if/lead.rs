@@ -1,4 +1,4 @@
-//! The first worker under another configuration: its outputs, each with its place in the recorded run.
+//! A worker that others read under another configuration: its outputs, each with its place in the recorded run.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::replay::least;
 use crate::replay::outputs::Outputs;
 use crate::rerun::{Fate, RerunError, Scripted};
 
-/// All tasks of the first worker, side by side.
+/// All tasks of the worker, side by side.
 pub(super) struct Leader<'a> {
     plan: &'a WorkerPlan,
     feed: Feed,
@@ -36,10 +36,12 @@ impl<'a> Leader<'a> {
     pub(super) fn open(
         log: &Arc<dyn Log>,
         plan: &'a WorkerPlan,
-        tasks: i32,
+        scratch: &Scratch,
         between: &'a [(TopicName, i32)],
     ) -> Result<Self, WhatIfError> {
         let worker = plan.worker.as_str();
+        let tasks =
+            scratch.writers().iter().find(|(name, _)| name == &plan.worker).map_or(0, |(_, tasks)| *tasks);
         let of: Vec<i32> = (0..tasks).collect();
         let targets = between
             .iter()
@@ -106,7 +108,9 @@ impl<'a> Leader<'a> {
                     continue;
                 }
                 let recorded = index >= own && self.outputs.stands(task, &target, step)?;
-                scratch.push(task, output, Place { step, recorded, published })?;
+                let lead =
+                    scratch.lead(self.plan.worker.as_str(), task).expect("its tasks have their places");
+                scratch.push(lead, output, Place { step, recorded, published })?;
             }
         }
         Ok(())

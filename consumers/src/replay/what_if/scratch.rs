@@ -7,7 +7,7 @@ use tapewatch_eventlog::{
     CommitError, Log, LogError, OutRecord, RecordRef, Round, TopicPartition, TopicSpec, Writer,
 };
 use tapewatch_schemas::codec::{Codec, DecodeError};
-use tapewatch_schemas::{Event, Time, TopicName};
+use tapewatch_schemas::{Event, Time, TopicName, WorkerName};
 
 use crate::replay::rows::{Row, Rows};
 
@@ -27,21 +27,26 @@ pub(super) struct Place {
     pub(super) published: Time,
 }
 
+/// A task of a worker whose outputs are there: its place among the tasks of all of them.
+pub(super) type Lead = i32;
+
 /// Writes them. Each task's outputs of a partition have a partition of their own.
 pub(super) struct Scratch {
     log: Arc<dyn Log>,
     writer: Box<dyn Writer>,
-    tasks: i32,
+    /// The workers that write here, and how many tasks each has.
+    writers: Vec<(WorkerName, i32)>,
     round: Round,
 }
 
 impl Scratch {
-    /// Makes the topics, with so many partitions, for a worker with so many tasks.
+    /// Makes the topics, with so many partitions, for workers with so many tasks.
     pub(super) fn create(
         log: &Arc<dyn Log>,
         topics: &[(TopicName, i32)],
-        tasks: i32,
+        writers: Vec<(WorkerName, i32)>,
     ) -> Result<Self, LogError> {
+        let tasks: i32 = writers.iter().map(|(_, tasks)| tasks).sum();
         let spec = |(name, partitions): &(TopicName, i32)| TopicSpec {
             name: name.clone(),
             partitions: partitions * tasks,
@@ -51,15 +56,31 @@ impl Scratch {
         };
         log.create(&topics.iter().map(spec).collect::<Vec<_>>())?;
         let writer = log.writer("what-if")?;
-        Ok(Self { log: Arc::clone(log), writer, tasks, round: Round::default() })
+        Ok(Self { log: Arc::clone(log), writer, writers, round: Round::default() })
+    }
+
+    /// The workers that write here, and how many tasks each has.
+    pub(super) fn writers(&self) -> &[(WorkerName, i32)] {
+        &self.writers
+    }
+
+    /// A worker's task, if it is one that writes here.
+    pub(super) fn lead(&self, worker: &str, task: i32) -> Option<Lead> {
+        let at = self.writers.iter().position(|(name, _)| name.as_str() == worker)?;
+        let before: i32 = self.writers[..at].iter().map(|(_, tasks)| tasks).sum();
+        (0..self.writers[at].1).contains(&task).then_some(before + task)
+    }
+
+    fn tasks(&self) -> i32 {
+        self.writers.iter().map(|(_, tasks)| tasks).sum()
     }
 
     /// Adds an output of a task.
-    pub(super) fn push(&mut self, task: i32, mut output: OutRecord, place: Place) -> Result<(), LogError> {
+    pub(super) fn push(&mut self, task: Lead, mut output: OutRecord, place: Place) -> Result<(), LogError> {
         let Place { step, recorded, published } = place;
         let text = format!("{step}/{}/{}", i32::from(recorded), published.micros());
         output.headers.push((PLACE.to_owned(), Bytes::from(text)));
-        output.target.partition = output.target.partition * self.tasks + task;
+        output.target.partition = output.target.partition * self.tasks() + task;
         self.round.records.push(output);
         if self.round.records.len() >= ROUND { self.flush() } else { Ok(()) }
     }
@@ -84,8 +105,8 @@ impl Scratch {
         let mut streams =
             Streams { rows: Rows::new(&self.log)?, codec: Arc::clone(codec), heads: Vec::new() };
         for lane in of {
-            for task in 0..self.tasks {
-                let at = TopicPartition::new(lane.topic.clone(), lane.partition * self.tasks + task);
+            for task in 0..self.tasks() {
+                let at = TopicPartition::new(lane.topic.clone(), lane.partition * self.tasks() + task);
                 if self.log.bounds(&at)?.end > 0 {
                     streams.rows.open(&at, 0)?;
                     let head = Head { lane: lane.clone(), task, at, next: None };
@@ -110,7 +131,7 @@ pub(super) struct Head {
     /// The partition that they are of.
     pub(super) lane: TopicPartition,
     /// The task that made them.
-    pub(super) task: i32,
+    pub(super) task: Lead,
     at: TopicPartition,
     /// The next one; none at the end.
     pub(super) next: Option<Fresh>,
@@ -142,7 +163,7 @@ impl Streams {
     }
 
     /// The head of a task's outputs of a partition.
-    pub(super) fn of(&self, lane: &TopicPartition, task: i32) -> Option<usize> {
+    pub(super) fn of(&self, lane: &TopicPartition, task: Lead) -> Option<usize> {
         self.heads.iter().position(|head| head.task == task && head.lane == *lane)
     }
 

@@ -1,0 +1,53 @@
+//! The firm's risk worker: [`FirmMonitor`] as the settings want it.
+
+use std::sync::Arc;
+
+use tapewatch_config::Settings;
+use tapewatch_monitors::risk::Confidence;
+use tapewatch_monitors::risk::firm::{FirmBounds, FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
+
+use super::risk;
+use crate::core::MonitorFactory;
+
+/// Makes the monitor of its one task.
+pub(super) fn factory(settings: &Settings) -> MonitorFactory {
+    let parameters = parameters(settings);
+    Arc::new(move |_, _| Box::new(FirmMonitor::new(parameters.clone())))
+}
+
+/// The monitor's parameters.
+pub fn parameters(settings: &Settings) -> FirmParameters {
+    let (risk, firm) = (&settings.risk, &settings.firm);
+    FirmParameters {
+        publish_interval: firm.publish_every,
+        currency: risk.currency.as_str().into(),
+        scopes: firm
+            .scopes
+            .iter()
+            .map(|one| ScopeParameters {
+                scope: one.scope.as_str().into(),
+                portfolios: one.portfolios.iter().map(|id| id.as_str().into()).collect(),
+            })
+            .collect(),
+        limits: firm
+            .limits
+            .iter()
+            .map(|one| ScopeLimit {
+                scopes: one.scopes.iter().map(|scope| scope.as_str().into()).collect(),
+                limit: risk::limit(&one.limit),
+            })
+            .collect(),
+        levels: risk.var.levels.iter().map(|level| Confidence(*level)).collect(),
+        shortfall: risk::shortfall(risk.var.shortfall),
+        history: risk::history(settings),
+        marks: risk.freshness.marks,
+        books: firm.books,
+        bounds: FirmBounds {
+            // Those of all tasks.
+            portfolios: risk.bounds.portfolios as usize * settings.topics.partitions as usize,
+            symbols: risk.bounds.symbols as usize,
+            holdings: risk.bounds.holdings as usize,
+            feeds: risk.bounds.feeds as usize,
+        },
+    }
+}

@@ -1,0 +1,94 @@
+//! The books of all portfolios, as risk publishes them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
+
+use crate::risk::feeds::FeedId;
+use crate::risk::marks::SymbolId;
+use crate::risk::money::Money;
+
+/// A portfolio's whole book.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Book {
+    /// The risk task that wrote it.
+    pub(super) feed: FeedId,
+    pub(super) event_time: Time,
+    /// Why its risk task does not know that this is the book.
+    pub(super) unknown: Option<Unknown>,
+    /// By symbol's place.
+    pub(super) lines: Vec<BookLine>,
+}
+
+/// One symbol of a book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct BookLine {
+    pub(super) symbol: SymbolId,
+    /// Quantity × multiplier: units of what the mark prices.
+    pub(super) units: Money,
+    pub(super) currency: Currency,
+}
+
+/// All books, by portfolio.
+pub(super) type Books = BTreeMap<PortfolioId, Book>;
+
+/// What the portfolios of a scope hold of one symbol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) symbol: SymbolId,
+    /// Longs less shorts, units.
+    pub(super) net: Money,
+    /// Longs and shorts, units.
+    pub(super) gross: Money,
+    /// How many portfolios hold it,
+    pub(super) holders: u32,
+    /// and how many of them in another currency than the scope's.
+    pub(super) foreign: u32,
+    /// What `net` is worth at the mark; nothing without one.
+    pub(super) value: Money,
+    /// What `gross` is worth at the mark.
+    pub(super) size: Money,
+}
+
+impl Held {
+    /// Nothing of a symbol.
+    pub(super) fn nothing(symbol: SymbolId) -> Self {
+        Self { symbol, ..Self::default() }
+    }
+
+    /// With a portfolio's line more.
+    pub(super) fn plus(self, line: &BookLine, currency: &Currency) -> Self {
+        Self {
+            net: self.net + line.units,
+            gross: self.gross + line.units.abs(),
+            holders: self.holders + 1,
+            foreign: self.foreign + u32::from(line.currency != *currency),
+            ..self
+        }
+    }
+
+    /// With a portfolio's line less.
+    pub(super) fn less(self, line: &BookLine, currency: &Currency) -> Self {
+        Self {
+            net: self.net - line.units,
+            gross: self.gross - line.units.abs(),
+            holders: self.holders - 1,
+            foreign: self.foreign - u32::from(line.currency != *currency),
+            ..self
+        }
+    }
+
+    /// At this mark; worth nothing without one.
+    ///
+    /// # Errors
+    /// A value that does not fit an amount.
+    pub(super) fn at(self, price: Option<Amount>) -> Result<Self, tapewatch_schemas::amount::AmountError> {
+        let worth = |units: Money| match price {
+            Some(price) => Money::value(units.to_amount()?, price, Amount::ONE),
+            None => Ok(Money::ZERO),
+        };
+        Ok(Self { value: worth(self.net)?, size: worth(self.gross)?, ..self })
+    }
+}

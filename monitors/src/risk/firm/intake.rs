@@ -1,0 +1,194 @@
+//! Taking marks and books.
+
+use tapewatch_schemas::events::{Holding, Holdings, MarketData};
+use tapewatch_schemas::{Amount, PortfolioId, Symbol, worker_source};
+
+use super::FirmMonitor;
+use super::books::{Book, BookLine, Held};
+use crate::monitor::{Output, Refusal, Seen};
+use crate::risk::marks::{Mark, SymbolId, price_of};
+use crate::risk::money::Money;
+use crate::risk::{full, overflow};
+
+impl FirmMonitor {
+    pub(super) fn on_market_data(
+        &mut self,
+        data: &MarketData,
+        seen: &Seen<'_>,
+        clock: tapewatch_schemas::Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let price = price_of(data, self.half).map_err(overflow("bid"))?;
+        let symbol = self.marks.find(&data.symbol);
+        let mark = symbol.and_then(|s| self.marks.mark(s));
+        // Most marks come by the feed that the last one came by: no look-up.
+        let known = match mark {
+            Some(mark) if self.feeds.is(mark.feed, &data.source, seen.topic, seen.partition) => {
+                Some(mark.feed)
+            }
+            _ => self.feed(&data.source, seen)?,
+        };
+        let late = mark.is_some_and(|mark| mark.event_time > data.event_time);
+        let price = price.filter(|_| !late);
+        let other_currency = mark.is_none_or(|mark| mark.currency != data.currency);
+        let mut held = Vec::new();
+        match symbol {
+            Some(symbol) if price.is_some() => {
+                for place in &self.marks.entry(symbol).holders {
+                    let worth =
+                        self.scopes[*place as usize].of(symbol).at(price).map_err(overflow("last"))?;
+                    held.push((*place as usize, worth));
+                }
+            }
+            Some(_) => {}
+            None => self.room_for_symbols(1)?,
+        }
+
+        // Nothing is refused from here on.
+        self.begin(clock);
+        let feed = known.unwrap_or_else(|| self.feeds.add(&data.source, seen.topic, seen.partition));
+        let revived = self.feeds.read(feed, data.sequence);
+        if let Some(price) = price {
+            let symbol = symbol.unwrap_or_else(|| self.marks.add(&data.symbol));
+            let (currency, event_time) = (data.currency.clone(), data.event_time);
+            self.marks.entry_mut(symbol).mark = Some(Mark { price, currency, event_time, feed });
+        }
+        let most = self.parameters.bounds.symbols;
+        if self.history.follow(&self.parameters.history, self.clock, &mut self.marks, most) {
+            self.scopes.iter_mut().for_each(|scope| scope.revalue_due = true);
+        }
+        for (place, held) in held {
+            self.scopes[place].put(held);
+            self.level_is_due(place);
+            self.settle(place, other_currency, out);
+        }
+        if revived {
+            self.settle_unknown(out);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_holdings(
+        &mut self,
+        holdings: &Holdings,
+        seen: &Seen<'_>,
+        clock: tapewatch_schemas::Time,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let bounds = self.parameters.bounds;
+        let known = self.books.get(&holdings.portfolio);
+        if known.is_none() && self.books.len() >= bounds.portfolios {
+            return Err(full("portfolio", self.books.len(), "no more portfolios than the bound"));
+        }
+        if holdings.holdings.len() > bounds.holdings {
+            return Err(full("holdings", bounds.holdings, "no more symbols in a book than the bound"));
+        }
+        let provenance = &holdings.provenance;
+        let source = worker_source(provenance.worker.as_str(), provenance.partition);
+        let known_feed = self.feed(&source, seen)?;
+        let late = known.is_some_and(|book| book.event_time > holdings.event_time);
+        let (lines, new) = self.lines(&holdings.holdings)?;
+        self.room_for_symbols(new.len())?;
+        let held = if late { Vec::new() } else { self.held_with(&holdings.portfolio, &lines)? };
+
+        // Nothing is refused from here on.
+        self.begin(clock);
+        let feed = known_feed.unwrap_or_else(|| self.feeds.add(&source, seen.topic, seen.partition));
+        let revived = self.feeds.read(feed, provenance.step);
+        if !late {
+            for symbol in new {
+                self.marks.add(symbol);
+            }
+            let Holdings { event_time, unknown, .. } = *holdings;
+            self.books.insert(holdings.portfolio.clone(), Book { feed, event_time, unknown, lines });
+            for (place, held) in held {
+                let symbol = held.symbol;
+                let holds = self.scopes[place].put(held);
+                self.marks.set_holder(symbol, place as u32, holds);
+            }
+            for place in 0..self.scopes.len() {
+                if self.parameters.scopes[place].has(&holdings.portfolio) {
+                    self.scopes[place].revalue_due = true;
+                    self.level_is_due(place);
+                    self.settle(place, true, out);
+                }
+            }
+        }
+        if revived {
+            self.settle_unknown(out);
+        }
+        Ok(())
+    }
+
+    /// That there is room for `more` new symbols.
+    fn room_for_symbols(&self, more: usize) -> Result<(), Refusal> {
+        if self.marks.len() + more > self.parameters.bounds.symbols {
+            return Err(full("symbol", self.marks.len(), "no more symbols than the bound"));
+        }
+        Ok(())
+    }
+
+    /// The lines of a book, by symbol's place, and the symbols that are new, in the order of the places they will have.
+    fn lines<'h>(&self, holdings: &'h [Holding]) -> Result<(Vec<BookLine>, Vec<&'h Symbol>), Refusal> {
+        let (mut lines, mut new) = (Vec::with_capacity(holdings.len()), Vec::new());
+        for holding in holdings {
+            let symbol = self.marks.find(&holding.symbol).unwrap_or_else(|| {
+                let there =
+                    new.iter().position(|symbol: &&Symbol| **symbol == holding.symbol).unwrap_or(new.len());
+                if there == new.len() {
+                    new.push(&holding.symbol);
+                }
+                (self.marks.len() + there) as SymbolId
+            });
+            let units = Money::value(holding.quantity, holding.multiplier, Amount::ONE);
+            let units = units.map_err(overflow("quantity"))?;
+            lines.push(BookLine { symbol, units, currency: holding.currency.clone() });
+        }
+        lines.sort_unstable_by_key(|line| line.symbol);
+        let doubled = |pair: &[BookLine]| pair[0].symbol == pair[1].symbol;
+        if lines.windows(2).any(doubled) {
+            return Err(Refusal {
+                field: "holdings",
+                problem: "a symbol stands twice".to_owned(),
+                expected: "each symbol once",
+            });
+        }
+        Ok((lines, new))
+    }
+
+    /// The price of a symbol, if it has a mark. One that is yet to get its place has none.
+    fn price(&self, symbol: SymbolId) -> Option<Amount> {
+        let known = (symbol as usize) < self.marks.len();
+        known.then(|| self.marks.mark(symbol))?.map(|mark| mark.price)
+    }
+
+    /// What each scope of a portfolio holds once its book is this: of the symbols that it holds or held.
+    pub(super) fn held_with(
+        &self,
+        portfolio: &PortfolioId,
+        lines: &[BookLine],
+    ) -> Result<Vec<(usize, Held)>, Refusal> {
+        let before = self.books.get(portfolio).map_or(&[][..], |book| &book.lines);
+        let mut symbols: Vec<SymbolId> = before.iter().chain(lines).map(|line| line.symbol).collect();
+        symbols.sort_unstable();
+        symbols.dedup();
+        let of = |lines: &[BookLine], symbol| lines.iter().find(|line| line.symbol == symbol).cloned();
+        let currency = &self.parameters.currency;
+        let mut all = Vec::new();
+        let places = (0..self.scopes.len()).filter(|place| self.parameters.scopes[*place].has(portfolio));
+        for place in places {
+            for &symbol in &symbols {
+                let mut held = self.scopes[place].of(symbol);
+                if let Some(line) = of(before, symbol) {
+                    held = held.less(&line, currency);
+                }
+                if let Some(line) = of(lines, symbol) {
+                    held = held.plus(&line, currency);
+                }
+                let price = self.price(symbol);
+                all.push((place, held.at(price).map_err(overflow("quantity"))?));
+            }
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,263 @@
+//! The firm monitor: what strategies, desks and the firm hold and risk, from the books of all portfolios and the market.
+//!
+//! What the figures mean:
+//!
+//! - A *book* is the last record of `holdings.v1` of a portfolio. Its units are quantity × multiplier.
+//! - A *mark* is that of the risk monitor: the middle of bid and ask, else the last trade.
+//! - *Gross exposure*: the sizes of all positions of all portfolios. *Netted exposure*: the sizes of each symbol's net
+//!   position, so that what one portfolio is long and another short cancels. *Net exposure*: the sum of all values.
+//!   *Position* and *concentration* are of net positions.
+//! - *Value at risk and expected shortfall*: of the net positions, at their marks now, revalued over the return history of
+//!   the symbols, when a book changes and at each instant of the history.
+//! - What rests on a book that is not open, is too old, or never came though its portfolio is named, is unknown; so is
+//!   what rests on a mark that is missing or too old, or on another currency than the scope's.
+//!
+//! All of a portfolio's figures are in its own task of the risk monitor; value at risk is not additive, so what is above a
+//! portfolio is valued anew here, in one task.
+
+mod books;
+mod intake;
+mod parameters;
+mod publish;
+mod schedule;
+mod scope;
+mod state;
+
+use std::collections::BTreeSet;
+
+pub use parameters::{FirmBounds, FirmParameters, ScopeLimit, ScopeParameters};
+use tapewatch_schemas::events::{Heartbeat, Occasion, Progress, Unknown};
+use tapewatch_schemas::{Amount, Event, SourceId, Time, catalogue};
+
+use self::books::Books;
+use self::scope::{ScopeState, Surroundings};
+use super::feeds::{FeedId, Feeds};
+use super::full;
+use super::history::History;
+use super::marks::Marks;
+use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
+
+/// The risk of every scope above the portfolio.
+#[derive(Debug)]
+pub struct FirmMonitor {
+    parameters: FirmParameters,
+    half: Amount,
+    clock: Time,
+    feeds: Feeds,
+    /// The holders of a symbol are the places of scopes.
+    marks: Marks,
+    books: Books,
+    history: History,
+    scopes: Vec<ScopeState>,
+    /// When levels are due; none while nothing has changed.
+    level_due: Option<Time>,
+    /// The scopes by the instant at which their freshness is to be looked at again.
+    checks: BTreeSet<(Time, u32)>,
+    /// Profits of a revaluation, kept only for its memory.
+    pnl: Vec<f64>,
+}
+
+impl FirmMonitor {
+    /// A monitor that has seen nothing.
+    pub fn new(parameters: FirmParameters) -> Self {
+        let clock = Time::MIN;
+        let history = History::new(&parameters.history);
+        let scopes =
+            parameters.scopes.iter().map(|one| ScopeState::new(&one.scope, &parameters, clock)).collect();
+        Self {
+            parameters,
+            half: "0.5".parse().expect("a constant that is a decimal number"),
+            clock,
+            feeds: Feeds::default(),
+            marks: Marks::default(),
+            books: Books::default(),
+            history,
+            scopes,
+            level_due: None,
+            checks: BTreeSet::new(),
+            pnl: Vec::new(),
+        }
+    }
+
+    /// What it was told.
+    pub fn parameters(&self) -> &FirmParameters {
+        &self.parameters
+    }
+
+    /// The place of a record's feed, or that there is room for it.
+    fn feed(&self, source: &SourceId, seen: &Seen<'_>) -> Result<Option<FeedId>, Refusal> {
+        let known = self.feeds.find(source, seen.topic, seen.partition);
+        if known.is_none() && self.feeds.len() >= self.parameters.bounds.feeds {
+            return Err(full("source", self.feeds.len(), "no more sources than the bound on feeds"));
+        }
+        Ok(known)
+    }
+
+    /// A scope and what it is looked at with.
+    fn with(&mut self, place: usize) -> (&mut ScopeState, Surroundings<'_>) {
+        let around = Surroundings {
+            parameters: &self.parameters,
+            members: &self.parameters.scopes[place],
+            marks: &self.marks,
+            feeds: &self.feeds,
+            books: &self.books,
+            clock: self.clock,
+        };
+        (&mut self.scopes[place], around)
+    }
+
+    /// The clock has a time: every scope is looked at from here on.
+    fn begin(&mut self, clock: Time) {
+        let begun = self.clock != Time::MIN;
+        self.clock = clock;
+        if begun {
+            return;
+        }
+        for scope in &mut self.scopes {
+            *scope = ScopeState::new(&scope.scope, &self.parameters, clock);
+        }
+    }
+
+    /// After something about a scope changed: finds out what is unknown if that may have changed too, and publishes
+    /// what limits say if any says something new.
+    fn settle(&mut self, place: usize, reassess: bool, out: &mut Vec<Output>) {
+        let scope = &self.scopes[place];
+        if reassess || scope.marks_unknown.is_some() || scope.check_at.is_some_and(|at| at <= self.clock) {
+            self.reassess(place);
+        }
+        self.revalue(place);
+        let (scope, around) = self.with(place);
+        if scope.evaluate(&around) {
+            out.push(publish::risk_metrics(scope, &around, Occasion::Transition));
+            self.level_is_due(place);
+        }
+    }
+
+    fn reassess(&mut self, place: usize) {
+        let (scope, around) = self.with(place);
+        scope.first_record.get_or_insert(around.clock);
+        let before = scope.check_at;
+        let changed = scope.assess(&around);
+        let after = scope.check_at;
+        if before != after {
+            before.map(|at| self.checks.remove(&(at, place as u32)));
+            after.map(|at| self.checks.insert((at, place as u32)));
+        }
+        if changed {
+            self.level_is_due(place);
+        }
+    }
+
+    /// Revalues what a scope holds, at its marks now, if it is due and known. What is not known yet stays due.
+    fn revalue(&mut self, place: usize) {
+        let scope = &mut self.scopes[place];
+        if !scope.revalue_due || scope.unknown().is_some() {
+            return;
+        }
+        scope.revalue_due = false;
+        let values = scope.held.iter().map(|held| (held.symbol, held.value.to_f64()));
+        let FirmParameters { levels, shortfall, .. } = &self.parameters;
+        let tails = self.history.tails(values, levels, *shortfall, &mut self.pnl);
+        if tails != scope.tails {
+            scope.tails = tails;
+            self.level_is_due(place);
+        }
+    }
+
+    /// Settles every scope about which something is unknown.
+    fn settle_unknown(&mut self, out: &mut Vec<Output>) {
+        for place in 0..self.scopes.len() {
+            if self.scopes[place].unknown().is_some() {
+                self.settle(place, true, out);
+            }
+        }
+    }
+
+    fn on_heartbeat(&mut self, beat: &Heartbeat, clock: Time, out: &mut Vec<Output>) -> Result<(), Refusal> {
+        let ours = |progress: &&Progress| {
+            let topic = progress.topic.as_str();
+            (topic == catalogue::MARKET_DATA || topic == catalogue::HOLDINGS) && progress.last_sequence >= 0
+        };
+        let covers = || beat.progress.iter().filter(ours);
+        let new = covers().filter(|p| self.feeds.find(&beat.source, &p.topic, p.partition).is_none()).count();
+        if self.feeds.len() + new > self.parameters.bounds.feeds {
+            return Err(full("progress", self.feeds.len(), "no more sources than the bound on feeds"));
+        }
+        self.begin(clock);
+        for progress in covers() {
+            let known = self.feeds.find(&beat.source, &progress.topic, progress.partition);
+            let feed =
+                known.unwrap_or_else(|| self.feeds.add(&beat.source, &progress.topic, progress.partition));
+            self.feeds.beat(feed, progress, beat.event_time);
+        }
+        self.settle_unknown(out);
+        Ok(())
+    }
+}
+
+impl Monitor for FirmMonitor {
+    fn observe(&mut self, seen: &Seen<'_>, out: &mut Vec<Output>) -> Result<(), Refusal> {
+        let clock = self.clock.max(seen.clock);
+        let first = self.clock == Time::MIN;
+        match seen.event {
+            Event::MarketData(data) => self.on_market_data(data, seen, clock, out),
+            Event::Holdings(holdings) => self.on_holdings(holdings, seen, clock, out),
+            Event::Heartbeat(beat) => self.on_heartbeat(beat, clock, out),
+            other => Err(Refusal {
+                field: "topic",
+                problem: format!("a record of {}", other.topic()),
+                expected: "holdings, market data or heartbeats",
+            }),
+        }?;
+        if first {
+            // What is named and never comes is missing from here on.
+            for place in 0..self.scopes.len() {
+                self.level_is_due(place);
+                self.settle(place, true, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn source(&mut self, change: &SourceChange, out: &mut Vec<Output>) {
+        self.begin(self.clock.max(change.clock));
+        self.feeds.set_down(&change.topic, change.partition, change.down);
+        for place in 0..self.scopes.len() {
+            self.settle(place, true, out);
+        }
+    }
+
+    /// Books that were skipped come again whole, at the next change or within a day: until then those of that partition
+    /// are not known to be what they are.
+    fn skipped(&mut self, skip: &SourceSkip, out: &mut Vec<Output>) {
+        self.begin(self.clock.max(skip.clock));
+        if skip.topic.as_str() != catalogue::HOLDINGS {
+            return;
+        }
+        let of = |feed| self.feeds.is_of(feed, &skip.topic, skip.partition);
+        for book in self.books.values_mut().filter(|book| of(book.feed)) {
+            book.unknown = Some(Unknown::NoOpening);
+        }
+        for place in 0..self.scopes.len() {
+            self.settle(place, true, out);
+        }
+    }
+
+    fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
+        self.clock = self.clock.max(now);
+        self.run_due(out);
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        let check = self.checks.first().map(|(at, _)| *at);
+        [check, self.level_due, self.history.due()].into_iter().flatten().min()
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.to_bytes()
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), StateError> {
+        self.put_back(state)
+    }
+}

@@ -1,0 +1,95 @@
+//! What the firm monitor is told: scopes and who is in them, limits, freshness bounds, bounds on its state.
+
+use std::time::Duration;
+
+use tapewatch_schemas::{Currency, PortfolioId, Scope};
+
+use crate::kernels::ShortfallConvention;
+use crate::risk::{Confidence, HistoryParameters, LimitParameters};
+
+/// Everything that the firm monitor can be told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FirmParameters {
+    /// How often levels are published, on boundaries counted from the epoch.
+    pub publish_interval: Duration,
+    /// The currency of every figure; what is held or marked in another is `no_rate`.
+    pub currency: Currency,
+    /// What is rolled up, in the order in which it is published.
+    pub scopes: Vec<ScopeParameters>,
+    /// The limits, checked on every scope they apply to, in this order.
+    pub limits: Vec<ScopeLimit>,
+    /// The confidence levels of value at risk and expected shortfall.
+    pub levels: Vec<Confidence>,
+    /// Which expected shortfall is published.
+    pub shortfall: ShortfallConvention,
+    /// The returns of symbols that both are of.
+    pub history: HistoryParameters,
+    /// How old a mark may be.
+    pub marks: Duration,
+    /// How old a portfolio's book may be: the clock less the later of the book's event time and that of the last
+    /// heartbeat of the risk task that writes it, all of whose records were read.
+    pub books: Duration,
+    /// How much state there may be.
+    pub bounds: FirmBounds,
+}
+
+/// A scope above the portfolio.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScopeParameters {
+    /// Its name: `strategy:ID`, `desk:ID` or `firm:ID`.
+    pub scope: Scope,
+    /// The portfolios in it; all that have a book if empty.
+    pub portfolios: Vec<PortfolioId>,
+}
+
+/// A limit on scopes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScopeLimit {
+    /// The scopes it is on; all if empty.
+    pub scopes: Vec<Scope>,
+    /// What it bounds, and what it calls for. Of its measures those that a scope has; its portfolios play no part.
+    pub limit: LimitParameters,
+}
+
+impl ScopeLimit {
+    /// True if it is on this scope.
+    pub(super) fn is_on(&self, scope: &Scope) -> bool {
+        self.scopes.is_empty() || self.scopes.contains(scope)
+    }
+}
+
+/// How much state the monitor may hold. A record that would need more is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirmBounds {
+    /// Portfolios with a book.
+    pub portfolios: usize,
+    /// Symbols with marks or in books.
+    pub symbols: usize,
+    /// Symbols in one book.
+    pub holdings: usize,
+    /// Feeds: pairs of a source and a topic's partition.
+    pub feeds: usize,
+}
+
+impl Default for FirmParameters {
+    fn default() -> Self {
+        Self {
+            publish_interval: Duration::from_secs(60),
+            currency: Currency::from("USD"),
+            scopes: Vec::new(),
+            limits: Vec::new(),
+            levels: vec![Confidence(9500), Confidence(9900)],
+            shortfall: ShortfallConvention::AcerbiTasche,
+            history: HistoryParameters::default(),
+            marks: Duration::from_secs(20 * 60),
+            books: Duration::from_secs(60),
+            bounds: FirmBounds::default(),
+        }
+    }
+}
+
+impl Default for FirmBounds {
+    fn default() -> Self {
+        Self { portfolios: 100_000, symbols: 20_000, holdings: 2_000, feeds: 4_096 }
+    }
+}

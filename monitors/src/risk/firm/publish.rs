@@ -1,0 +1,57 @@
+//! The records that the monitor publishes.
+
+use tapewatch_schemas::events::{Measure, Occasion, Provenance, RiskMetrics};
+use tapewatch_schemas::{Event, RecordId};
+
+use super::scope::{ScopeState, Surroundings};
+use crate::monitor::Output;
+use crate::risk::measure::{Bounded, TailModel};
+use crate::risk::publish::{money, ratio};
+
+/// The scope's figures and limit states.
+pub(super) fn risk_metrics(scope: &mut ScopeState, around: &Surroundings<'_>, occasion: Occasion) -> Output {
+    let limits = &around.parameters.limits;
+    let limits = scope.limits.iter_mut().map(|track| track.state(&limits[track.place()].limit, around.marks));
+    let limits = limits.collect();
+    Output {
+        ages: around.ages(scope),
+        event: Event::RiskMetrics(RiskMetrics {
+            provenance: Provenance::default(),
+            id: RecordId::default(),
+            event_time: around.clock,
+            scope: scope.scope.clone(),
+            occasion,
+            currency: around.parameters.currency.clone(),
+            measures: measures(scope, around),
+            limits,
+        }),
+    }
+}
+
+fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
+    let unknown = scope.unknown();
+    let known = |value: f64| unknown.map_or(Ok(value), Err);
+    let concentration = scope.concentration();
+    let with_book = around.books.keys().filter(|portfolio| around.members.has(portfolio)).count();
+    let observed = scope.first_record.map_or(0, |first| around.clock.since(first));
+    let mut list = vec![
+        money("gross_exposure", unknown, scope.sums.gross),
+        money("net_exposure", unknown, scope.sums.net),
+        money("netted_exposure", unknown, scope.sums.netted),
+        ratio("largest_share", known(concentration.largest)),
+        ratio("top5_share", known(concentration.top5)),
+        ratio("herfindahl", known(concentration.herfindahl)),
+    ];
+    for level in &around.parameters.levels {
+        let tail = scope.tail(*level, around.parameters);
+        let (var, es) = (
+            Bounded::ValueAtRisk(TailModel::Revalued, *level),
+            Bounded::ExpectedShortfall(TailModel::Revalued, *level),
+        );
+        list.push(ratio(&var.to_string(), tail.map(|tail| tail.var)));
+        list.push(ratio(&es.to_string(), tail.map(|tail| tail.es)));
+    }
+    list.push(ratio("portfolios", Ok(with_book as f64)));
+    list.push(ratio("observed_for", Ok(observed as f64 / 1e6)));
+    list
+}

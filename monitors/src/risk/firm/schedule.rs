@@ -1,0 +1,42 @@
+//! What is due at instants: freshness to be looked at again, levels.
+
+use tapewatch_schemas::events::Occasion;
+
+use super::{FirmMonitor, publish};
+use crate::monitor::Output;
+use crate::risk::around::next_boundary;
+use crate::risk::history::fresh_prices;
+
+impl FirmMonitor {
+    /// A scope has something new to say at the next level.
+    pub(super) fn level_is_due(&mut self, place: usize) {
+        self.scopes[place].level_due = true;
+        let interval = self.parameters.publish_interval;
+        self.level_due.get_or_insert_with(|| next_boundary(self.clock, interval));
+    }
+
+    /// Does all that is due at the clock. Afterwards every deadline is later.
+    pub(super) fn run_due(&mut self, out: &mut Vec<Output>) {
+        while let Some((at, place)) = self.checks.first().copied().filter(|(at, _)| *at <= self.clock) {
+            self.settle(place as usize, true, out);
+            debug_assert!(self.checks.first() != Some(&(at, place)), "a check moves the next one out");
+        }
+        if self.history.take_due(self.clock) {
+            let bound = self.parameters.marks;
+            self.history.push(fresh_prices(&self.marks, &self.feeds, self.clock, bound));
+            for place in 0..self.scopes.len() {
+                self.scopes[place].revalue_due = true;
+                self.settle(place, false, out);
+            }
+        }
+        // Last, so that a level says what all of the above made of it.
+        if self.level_due.take_if(|at| *at <= self.clock).is_some() {
+            for place in 0..self.scopes.len() {
+                let (scope, around) = self.with(place);
+                if std::mem::take(&mut scope.level_due) {
+                    out.push(publish::risk_metrics(scope, &around, Occasion::Interval));
+                }
+            }
+        }
+    }
+}

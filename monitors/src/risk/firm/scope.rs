@@ -1,0 +1,260 @@
+//! One scope above the portfolio: what its portfolios hold together, what is unknown about it, where its limits stand.
+
+use serde::{Deserialize, Serialize};
+use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::{PortfolioId, Scope, Time};
+
+use super::books::{Books, Held};
+use super::parameters::{FirmParameters, ScopeParameters};
+use crate::kernels::{Concentration, TailRisk, concentration};
+use crate::monitor::Ages;
+use crate::risk::LimitParameters;
+use crate::risk::around::Earliest;
+use crate::risk::feeds::{FeedId, Feeds};
+use crate::risk::limits::LimitTrack;
+use crate::risk::marks::{Marks, SymbolId};
+use crate::risk::measure::{Bounded, Confidence, TailModel};
+use crate::risk::money::Money;
+use crate::risk::portfolio::worst;
+
+/// One scope.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct ScopeState {
+    pub(super) scope: Scope,
+    /// The clock when it was first looked at; none before the first record.
+    pub(super) first_record: Option<Time>,
+    pub(super) limits: Vec<LimitTrack>,
+    /// Why what rests on the books is unknown, and on the marks.
+    pub(super) books_unknown: Option<Unknown>,
+    pub(super) marks_unknown: Option<Unknown>,
+    /// Value at risk and expected shortfall per level, of what is held, revalued; losses positive.
+    pub(super) tails: Result<Vec<TailRisk>, Unknown>,
+    /// True if what is held, or the history, changed since they were made.
+    pub(super) revalue_due: bool,
+    /// Nothing that is current now is stale before this.
+    pub(super) check_at: Option<Time>,
+    /// Something has changed since the last level.
+    pub(super) level_due: bool,
+    /// By symbol's place.
+    #[serde(skip)]
+    pub(super) held: Vec<Held>,
+    #[serde(skip)]
+    pub(super) sums: Sums,
+}
+
+/// Sums over what is held. Exact, so adding and taking away is as good as summing anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sums {
+    /// Of the sizes of all positions: a long of one portfolio and a short of another add up.
+    pub(super) gross: Money,
+    /// Of their values.
+    pub(super) net: Money,
+    /// Of the sizes of each symbol's net position: these two cancel.
+    pub(super) netted: Money,
+}
+
+/// Everything about a scope that is not its own.
+pub(super) struct Surroundings<'a> {
+    pub(super) parameters: &'a FirmParameters,
+    pub(super) members: &'a ScopeParameters,
+    pub(super) marks: &'a Marks,
+    pub(super) feeds: &'a Feeds,
+    pub(super) books: &'a Books,
+    pub(super) clock: Time,
+}
+
+impl ScopeParameters {
+    /// True if a portfolio is in it.
+    pub(super) fn has(&self, portfolio: &PortfolioId) -> bool {
+        self.portfolios.is_empty() || self.portfolios.contains(portfolio)
+    }
+}
+
+impl ScopeState {
+    /// A scope that nothing is known of.
+    pub(super) fn new(scope: &Scope, parameters: &FirmParameters, clock: Time) -> Self {
+        Self {
+            scope: scope.clone(),
+            first_record: None,
+            limits: limits_of(scope, parameters, clock),
+            books_unknown: None,
+            marks_unknown: None,
+            tails: Err(Unknown::WarmingUp),
+            revalue_due: true,
+            check_at: None,
+            level_due: false,
+            held: Vec::new(),
+            sums: Sums::default(),
+        }
+    }
+
+    /// What is held of a symbol.
+    pub(super) fn of(&self, symbol: SymbolId) -> Held {
+        let at = self.held.binary_search_by_key(&symbol, |held| held.symbol);
+        at.map_or_else(|_| Held::nothing(symbol), |at| self.held[at])
+    }
+
+    /// Puts what is held of a symbol in its place; true if any portfolio holds it.
+    pub(super) fn put(&mut self, held: Held) -> bool {
+        let at = self.held.binary_search_by_key(&held.symbol, |held| held.symbol);
+        if let Ok(at) = at {
+            let old = self.held[at];
+            self.sums.gross -= old.size;
+            self.sums.net -= old.value;
+            self.sums.netted -= old.value.abs();
+        }
+        self.sums.gross += held.size;
+        self.sums.net += held.value;
+        self.sums.netted += held.value.abs();
+        let holds = held.holders > 0;
+        match at {
+            Ok(at) if holds => self.held[at] = held,
+            Ok(at) => {
+                self.held.remove(at);
+            }
+            Err(at) if holds => self.held.insert(at, held),
+            Err(_) => {}
+        }
+        holds
+    }
+
+    /// Why exposures are unknown.
+    pub(super) fn unknown(&self) -> Option<Unknown> {
+        worst(self.books_unknown, self.marks_unknown)
+    }
+
+    /// Finds out what is unknown, and until when what is current stays so; true if that is not what it was.
+    pub(super) fn assess(&mut self, around: &Surroundings<'_>) -> bool {
+        let mut earliest = Earliest { clock: around.clock, at: None };
+        let before = (self.books_unknown, self.marks_unknown);
+        self.books_unknown = around.books(&mut earliest);
+        self.marks_unknown =
+            self.held.iter().fold(None, |reason, held| worst(reason, around.mark(held, &mut earliest)));
+        self.check_at = earliest.at;
+        before != (self.books_unknown, self.marks_unknown)
+    }
+
+    /// Evaluates every limit; true if any changed its status or the reason it is unknown.
+    pub(super) fn evaluate(&mut self, around: &Surroundings<'_>) -> bool {
+        let mut limits = std::mem::take(&mut self.limits);
+        let mut changed = false;
+        for track in &mut limits {
+            let limit = &around.parameters.limits[track.place()].limit;
+            let (value, symbol) = self.bounded(limit, around);
+            changed |= track.take(limit, value, symbol, around.clock);
+        }
+        self.limits = limits;
+        changed
+    }
+
+    /// The value that a limit bounds, and the symbol that decides it.
+    fn bounded(
+        &self,
+        limit: &LimitParameters,
+        around: &Surroundings<'_>,
+    ) -> (Result<f64, Unknown>, Option<SymbolId>) {
+        if let Some(reason) = self.unknown() {
+            return (Err(reason), None);
+        }
+        let value = match limit.measure {
+            Bounded::GrossExposure => self.sums.gross.to_f64(),
+            Bounded::NettedExposure => self.sums.netted.to_f64(),
+            Bounded::NetExposure => self.sums.net.abs().to_f64(),
+            Bounded::LargestShare => self.concentration().largest,
+            Bounded::Top5Share => self.concentration().top5,
+            Bounded::Herfindahl => self.concentration().herfindahl,
+            Bounded::Position => {
+                let of = |held: &Held| &around.marks.entry(held.symbol).symbol;
+                let applies = |held: &&Held| limit.symbols.is_empty() || limit.symbols.contains(of(held));
+                let sizes = self.held.iter().filter(applies).map(|held| (held.value.abs(), held.symbol));
+                // Of equal ones the first.
+                let largest =
+                    sizes.filter(|(size, _)| *size > Money::ZERO).rev().max_by_key(|(size, _)| *size);
+                let (size, symbol) = largest.unzip();
+                return (Ok(size.unwrap_or_default().to_f64()), symbol);
+            }
+            Bounded::ValueAtRisk(TailModel::Revalued, level) => {
+                return (self.tail(level, around.parameters).map(|tail| tail.var), None);
+            }
+            Bounded::ExpectedShortfall(TailModel::Revalued, level) => {
+                return (self.tail(level, around.parameters).map(|tail| tail.es), None);
+            }
+            _ => return (Err(Unknown::Missing), None),
+        };
+        (Ok(value), None)
+    }
+
+    /// Value at risk and expected shortfall at a level, losses positive.
+    pub(super) fn tail(&self, level: Confidence, parameters: &FirmParameters) -> Result<TailRisk, Unknown> {
+        if let Some(reason) = self.unknown() {
+            return Err(reason);
+        }
+        let tails = self.tails.as_ref().map_err(|unknown| *unknown)?;
+        let place = parameters.levels.iter().position(|one| *one == level);
+        place.and_then(|place| tails.get(place).copied()).ok_or(Unknown::Missing)
+    }
+
+    /// How concentrated the scope's net positions are.
+    pub(super) fn concentration(&self) -> Concentration {
+        concentration(self.held.iter().map(|held| held.value.to_f64()))
+    }
+}
+
+/// The limits of a scope that came to be at `clock`: unknown until they are first evaluated.
+pub(super) fn limits_of(scope: &Scope, parameters: &FirmParameters, clock: Time) -> Vec<LimitTrack> {
+    let limits = parameters.limits.iter().enumerate().filter(|(_, limit)| limit.is_on(scope));
+    limits.map(|(place, limit)| LimitTrack::new(place, &limit.limit, clock)).collect()
+}
+
+impl Surroundings<'_> {
+    /// Why what rests on the books of the scope's portfolios is unknown.
+    fn books(&self, earliest: &mut Earliest) -> Option<Unknown> {
+        if self.members.portfolios.is_empty() {
+            return self.books.values().fold(None, |reason, book| worst(reason, self.book(book, earliest)));
+        }
+        self.members.portfolios.iter().fold(None, |reason, portfolio| {
+            let book = self.books.get(portfolio);
+            worst(reason, book.map_or(Some(Unknown::Missing), |book| self.book(book, earliest)))
+        })
+    }
+
+    fn book(&self, book: &super::books::Book, earliest: &mut Earliest) -> Option<Unknown> {
+        let current = self.feeds.current_at(book.feed, book.event_time);
+        let stale = earliest.stale(current, self.parameters.books);
+        if self.feeds.feed_is_down(book.feed) {
+            Some(Unknown::SourceDown)
+        } else {
+            worst(book.unknown, stale)
+        }
+    }
+
+    fn mark(&self, held: &Held, earliest: &mut Earliest) -> Option<Unknown> {
+        let Some(mark) = self.marks.mark(held.symbol) else { return Some(Unknown::Missing) };
+        let current = self.feeds.current_at(mark.feed, mark.event_time);
+        let stale = earliest.stale(current, self.parameters.marks);
+        if self.feeds.feed_is_down(mark.feed) {
+            Some(Unknown::SourceDown)
+        } else if held.foreign > 0 || mark.currency != self.parameters.currency {
+            Some(Unknown::NoRate)
+        } else {
+            stale
+        }
+    }
+
+    /// Ages of all that the scope's figures rest on.
+    pub(super) fn ages(&self, state: &ScopeState) -> Ages {
+        let mut ages = Ages::default();
+        let mut take = |feed: FeedId, event_time: Time| {
+            let age = self.clock.since(self.feeds.current_at(feed, event_time)).max(0);
+            ages.freshest = Some(ages.freshest.map_or(age, |a| a.min(age)));
+            ages.stalest = Some(ages.stalest.map_or(age, |a| a.max(age)));
+        };
+        for mark in state.held.iter().filter_map(|held| self.marks.mark(held.symbol)) {
+            take(mark.feed, mark.event_time);
+        }
+        for (_, book) in self.books.iter().filter(|(portfolio, _)| self.members.has(portfolio)) {
+            take(book.feed, book.event_time);
+        }
+        ages
+    }
+}

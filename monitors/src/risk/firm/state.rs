@@ -1,0 +1,104 @@
+//! Saving and putting back the whole state, as canonical bytes.
+
+use serde::{Deserialize, Serialize};
+use tapewatch_schemas::Time;
+use tapewatch_schemas::events::Unknown;
+
+use super::books::Books;
+use super::scope::{ScopeState, limits_of};
+use super::{FirmMonitor, FirmParameters};
+use crate::monitor::StateError;
+use crate::risk::feeds::{Feeds, SavedFeeds};
+use crate::risk::history::History;
+use crate::risk::limits::limits_restored;
+use crate::risk::marks::{Entry, Marks};
+use crate::risk::state::RevaluationTerms;
+
+/// The format of the saved state.
+const FORMAT: u16 = 1;
+
+/// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
+/// bytes; what can be worked out again is not saved.
+#[derive(Serialize, Deserialize)]
+struct Saved<B, M, H, S> {
+    format: u16,
+    clock: Time,
+    revaluation: RevaluationTerms,
+    feeds: SavedFeeds,
+    marks: M,
+    books: B,
+    history: H,
+    scopes: S,
+    level_due: Option<Time>,
+}
+
+impl FirmMonitor {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let saved = Saved {
+            format: FORMAT,
+            clock: self.clock,
+            revaluation: terms(&self.parameters),
+            feeds: self.feeds.save(),
+            marks: self.marks.save(),
+            books: &self.books,
+            history: &self.history,
+            scopes: &self.scopes,
+            level_due: self.level_due,
+        };
+        postcard::to_allocvec(&saved).expect("the state holds nothing that postcard cannot write")
+    }
+
+    pub(super) fn put_back(&mut self, state: &[u8]) -> Result<(), StateError> {
+        let (format, _) = postcard::take_from_bytes::<u16>(state).map_err(unreadable)?;
+        if format != FORMAT {
+            return Err(StateError(format!("it is of format {format}, this code reads {FORMAT}")));
+        }
+        let saved: Saved<Books, Vec<Entry>, History, Vec<ScopeState>> =
+            postcard::from_bytes(state).map_err(unreadable)?;
+        let mut back = Self::new(self.parameters.clone());
+        back.clock = saved.clock;
+        back.feeds = Feeds::restore(saved.feeds);
+        back.marks = Marks::restore(saved.marks);
+        back.history = saved.history.restored(&back.parameters.history);
+        back.level_due = saved.level_due;
+        let same = saved.revaluation == terms(&self.parameters);
+        // The configuration may have other scopes than the one the state was saved under.
+        for (place, parameters) in self.parameters.scopes.iter().enumerate() {
+            let fresh = ScopeState::new(&parameters.scope, &self.parameters, saved.clock);
+            let known = saved.scopes.iter().find(|scope| scope.scope == parameters.scope);
+            let mut scope = known.cloned().unwrap_or(fresh);
+            if !same {
+                (scope.tails, scope.revalue_due) = (Err(Unknown::WarmingUp), true);
+            }
+            limits_restored(&mut scope.limits, limits_of(&scope.scope, &self.parameters, saved.clock));
+            scope.check_at.map(|at| back.checks.insert((at, place as u32)));
+            back.scopes[place] = scope;
+        }
+        back.put_books(saved.books)?;
+        *self = back;
+        Ok(())
+    }
+
+    fn put_books(&mut self, books: Books) -> Result<(), StateError> {
+        for (portfolio, book) in books {
+            if book.lines.iter().any(|line| line.symbol as usize >= self.marks.len()) {
+                return Err(StateError(format!("portfolio {portfolio} holds a symbol that is not there")));
+            }
+            let held = self.held_with(&portfolio, &book.lines).map_err(|why| StateError(why.to_string()))?;
+            for (place, held) in held {
+                let holds = self.scopes[place].put(held);
+                self.marks.set_holder(held.symbol, place as u32, holds);
+            }
+            self.books.insert(portfolio, book);
+        }
+        Ok(())
+    }
+}
+
+fn terms(parameters: &FirmParameters) -> RevaluationTerms {
+    RevaluationTerms::of(&parameters.history, &parameters.levels, parameters.shortfall)
+}
+
+fn unreadable(error: postcard::Error) -> StateError {
+    StateError(error.to_string())
+}
