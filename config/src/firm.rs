@@ -44,8 +44,9 @@ pub struct FirmLimit {
 }
 
 impl Firm {
-    /// `tails` are the names of the measures of value at risk.
-    pub(crate) fn read(section: &mut Section<'_>, tails: &[String]) -> Self {
+    /// `tails` are the names of the measures of value at risk; `at_change` says whether books are published at each
+    /// change.
+    pub(crate) fn read(section: &mut Section<'_>, tails: &[String], at_change: bool) -> Self {
         let above_zero = |span: &Duration| !span.is_zero();
         let span = "a duration above 0, such as \"1m\"";
         let scopes = section.groups("scopes", FirmScope::read);
@@ -53,6 +54,13 @@ impl Firm {
         let known: Vec<&str> = scopes.iter().map(|one| one.scope.as_str()).collect();
         let limits = section.groups("limits", |limit| FirmLimit::read(limit, &known, tails));
         refuse_doubles(section, "limits", "name", limits.iter().map(|one| one.limit.name.as_str()));
+        if scopes.is_empty() && !limits.is_empty() {
+            section.fail("limits", "there is nothing that they could be on", "[[firm.scopes]], or no limits");
+        }
+        if !scopes.is_empty() && !at_change {
+            let problem = "risk.holdings_at_change is false: books would be taken for what is held although they are not";
+            section.fail("scopes", problem, "risk.holdings_at_change = true, or no scopes");
+        }
         Self {
             publish_every: section.get_if("publish_every", above_zero, span),
             books: section.get_if("books", above_zero, span),

@@ -91,6 +91,12 @@ fn bounds_between_settings_are_checked() {
     assert!(one("[[risk.limits]]\nname = \"a\"\nmeasure = \"var_97\"\nhard = 2").contains("no measure"));
     let typo = one("[[risk.limits]]\nname = \"a\"\nmeasure = \"var_99_ligth\"\nhard = 1");
     assert!(typo.ends_with("expected \"var_99_light\""), "{typo}");
+    let unread = one("[[firm.limits]]\nname = \"a\"\nmeasure = \"position\"\nhard = 1");
+    assert!(unread.contains("nothing that they could be on"), "{unread}");
+    let lagging = one("[risk]\nholdings_at_change = false\n[[firm.scopes]]\nscope = \"firm:a\"");
+    assert!(lagging.starts_with("firm.scopes") && lagging.contains("at_change is false"), "{lagging}");
+    let unnamed = one("[[firm.scopes]]\nscope = \"alpha\"");
+    assert!(unnamed.ends_with("expected strategy:ID, desk:ID or firm:ID"), "{unnamed}");
     // The default limit on a light is one too many.
     let dark = one("[risk.var]\nbacktest = 0");
     assert!(dark.contains("var_99_light is the light of a backtest, and there are none"), "{dark}");

@@ -33,6 +33,8 @@ impl RiskMonitor {
             return Ok(());
         };
         let same_currency = mark.is_some_and(|mark| mark.currency == data.currency);
+        // Another source's heartbeats may not reach as far as those of the one before.
+        let same_feed = mark.is_some_and(|mark| Some(mark.feed) == known);
 
         let mut values = std::mem::take(&mut self.values);
         values.clear();
@@ -70,7 +72,7 @@ impl RiskMonitor {
             let at = portfolio.find(symbol).expect("a holder holds the symbol");
             portfolio.revalue(at, *value, data.event_time);
             self.touched(place);
-            self.settle(place, !same_currency, out);
+            self.settle(place, !same_currency || !same_feed, out);
         }
         self.values = values;
         Ok(())

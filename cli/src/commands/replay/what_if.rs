@@ -26,7 +26,14 @@ pub(super) fn run(args: &Args, file: &Path, context: &Context) -> Result<ExitCod
     let log = context.open(&settings, Access::Existing)?;
     let then = context.settings_of(Some(file))?;
     let mut leaders = Vec::new();
+    let worked = workers::at_work(&settings, log.as_ref())?;
     for name in workers::at_work(&then, log.as_ref())?.into_iter().filter(|name| *name != ALERTING) {
+        if !worked.contains(&name) {
+            writeln!(
+                io::stderr(),
+                "warning: {name} has not run on this log: what it would have found is not in the answer"
+            )?;
+        }
         leaders.push(workers::replay_plan(name, &then, log.as_ref())?);
     }
     let alerting = workers::replay_plan(ALERTING, &then, log.as_ref())?;

@@ -16,6 +16,8 @@ pub(super) struct Book {
     /// The risk task that wrote it.
     pub(super) feed: FeedId,
     pub(super) event_time: Time,
+    /// The step of that task that made it: of two of one instant the later one is in force.
+    pub(super) step: i64,
     /// Why its risk task does not know that this is the book.
     pub(super) unknown: Option<Unknown>,
     /// By symbol's place.

@@ -30,7 +30,7 @@ impl FirmMonitor {
         };
         let late = mark.is_some_and(|mark| mark.event_time > data.event_time);
         let price = price.filter(|_| !late);
-        let other_currency = mark.is_none_or(|mark| mark.currency != data.currency);
+        let other = mark.is_none_or(|mark| mark.currency != data.currency || Some(mark.feed) != known);
         let mut held = Vec::new();
         match symbol {
             Some(symbol) if price.is_some() => {
@@ -60,7 +60,7 @@ impl FirmMonitor {
         for (place, held) in held {
             self.scopes[place].put(held);
             self.level_is_due(place);
-            self.settle(place, other_currency, out);
+            self.settle(place, other, out);
         }
         if revived {
             self.settle_unknown(out);
@@ -86,7 +86,8 @@ impl FirmMonitor {
         let provenance = &holdings.provenance;
         let source = worker_source(provenance.worker.as_str(), provenance.partition);
         let known_feed = self.feed(&source, seen)?;
-        let late = known.is_some_and(|book| book.event_time > holdings.event_time);
+        let made = (holdings.event_time, provenance.step);
+        let late = known.is_some_and(|book| (book.event_time, book.step) > made);
         let (lines, new) = self.lines(&holdings.holdings)?;
         self.room_for_symbols(new.len())?;
         let held = if late { Vec::new() } else { self.held_with(&holdings.portfolio, &lines)? };
@@ -100,7 +101,8 @@ impl FirmMonitor {
                 self.marks.add(symbol);
             }
             let Holdings { event_time, unknown, .. } = *holdings;
-            self.books.insert(holdings.portfolio.clone(), Book { feed, event_time, unknown, lines });
+            let book = Book { feed, event_time, step: provenance.step, unknown, lines };
+            self.books.insert(holdings.portfolio.clone(), book);
             for (place, held) in held {
                 let symbol = held.symbol;
                 let holds = self.scopes[place].put(held);
@@ -172,7 +174,10 @@ impl FirmMonitor {
         let mut symbols: Vec<SymbolId> = before.iter().chain(lines).map(|line| line.symbol).collect();
         symbols.sort_unstable();
         symbols.dedup();
-        let of = |lines: &[BookLine], symbol| lines.iter().find(|line| line.symbol == symbol).cloned();
+        let of = |lines: &[BookLine], symbol| {
+            let at = lines.binary_search_by_key(&symbol, |line| line.symbol).ok()?;
+            Some(lines[at].clone())
+        };
         let currency = &self.parameters.currency;
         let mut all = Vec::new();
         let places = (0..self.scopes.len()).filter(|place| self.parameters.scopes[*place].has(portfolio));

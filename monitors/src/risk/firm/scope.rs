@@ -209,6 +209,9 @@ pub(super) fn limits_of(scope: &Scope, parameters: &FirmParameters, clock: Time)
 impl Surroundings<'_> {
     /// Why what rests on the books of the scope's portfolios is unknown.
     fn books(&self, earliest: &mut Earliest) -> Option<Unknown> {
+        if self.books.is_empty() {
+            return Some(Unknown::Missing);
+        }
         if self.members.portfolios.is_empty() {
             return self.books.values().fold(None, |reason, book| worst(reason, self.book(book, earliest)));
         }

@@ -1,8 +1,10 @@
 //! Saving and putting back the whole state, as canonical bytes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
-use tapewatch_schemas::Time;
 use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::{Currency, PortfolioId, Scope, Time};
 
 use super::books::Books;
 use super::scope::{ScopeState, limits_of};
@@ -23,7 +25,7 @@ const FORMAT: u16 = 1;
 struct Saved<B, M, H, S> {
     format: u16,
     clock: Time,
-    revaluation: RevaluationTerms,
+    terms: Terms,
     feeds: SavedFeeds,
     marks: M,
     books: B,
@@ -32,12 +34,35 @@ struct Saved<B, M, H, S> {
     level_due: Option<Time>,
 }
 
+/// What figures are of, and when they are unknown.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Terms {
+    revaluation: RevaluationTerms,
+    scopes: Vec<(Scope, Vec<PortfolioId>)>,
+    currency: Currency,
+    marks: Duration,
+    books: Duration,
+}
+
+impl Terms {
+    fn of(parameters: &FirmParameters) -> Self {
+        let FirmParameters { history, levels, shortfall, scopes, currency, marks, books, .. } = parameters;
+        Self {
+            revaluation: RevaluationTerms::of(history, levels, *shortfall),
+            scopes: scopes.iter().map(|one| (one.scope.clone(), one.portfolios.clone())).collect(),
+            currency: currency.clone(),
+            marks: *marks,
+            books: *books,
+        }
+    }
+}
+
 impl FirmMonitor {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let saved = Saved {
             format: FORMAT,
             clock: self.clock,
-            revaluation: terms(&self.parameters),
+            terms: Terms::of(&self.parameters),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             books: &self.books,
@@ -61,14 +86,16 @@ impl FirmMonitor {
         back.marks = Marks::restore(saved.marks);
         back.history = saved.history.restored(&back.parameters.history);
         back.level_due = saved.level_due;
-        let same = saved.revaluation == terms(&self.parameters);
+        let same = saved.terms == Terms::of(&self.parameters);
         // The configuration may have other scopes than the one the state was saved under.
         for (place, parameters) in self.parameters.scopes.iter().enumerate() {
             let fresh = ScopeState::new(&parameters.scope, &self.parameters, saved.clock);
             let known = saved.scopes.iter().find(|scope| scope.scope == parameters.scope);
             let mut scope = known.cloned().unwrap_or(fresh);
-            if !same {
+            if !same && saved.clock != Time::MIN {
+                // What was known under other terms is looked at before anything else happens.
                 (scope.tails, scope.revalue_due) = (Err(Unknown::WarmingUp), true);
+                (scope.books_unknown, scope.check_at) = (Some(Unknown::Missing), Some(saved.clock));
             }
             limits_restored(&mut scope.limits, limits_of(&scope.scope, &self.parameters, saved.clock));
             scope.check_at.map(|at| back.checks.insert((at, place as u32)));
@@ -93,10 +120,6 @@ impl FirmMonitor {
         }
         Ok(())
     }
-}
-
-fn terms(parameters: &FirmParameters) -> RevaluationTerms {
-    RevaluationTerms::of(&parameters.history, &parameters.levels, parameters.shortfall)
 }
 
 fn unreadable(error: postcard::Error) -> StateError {
