@@ -245,9 +245,21 @@ fn under_more_patient_rules_it_tells_of_the_alerts_that_a_run_under_them_publish
     assert!(summary["move"].as_u64() > Some(3) && summary["disappear"].as_u64() > Some(3), "{summary}");
 }
 
+/// Figures of the firm are of all its portfolios, and a worker of its own makes them.
+#[test]
+fn under_a_tighter_limit_of_the_firm_it_tells_of_the_alerts_that_a_run_under_it_publishes() {
+    let limits = r#"[{ name = "firm_gross", measure = "gross_exposure", hard = 420_000, hysteresis = 0.9 }]"#;
+    let summary = in_folder(demo().with("TAPEWATCH_FIRM__LIMITS", limits), "");
+    assert!(summary["appear"].as_u64() > Some(0), "{summary}");
+}
+
 /// What another configuration would give is what a run under it gives. Returns the last line of the answer.
 fn would_be_as_it_is(configuration: &str) -> Value {
-    let folder = demo();
+    in_folder(demo(), configuration)
+}
+
+/// The same in a folder with a demo.
+fn in_folder(folder: Folder, configuration: &str) -> Value {
     folder.write("other.toml", configuration);
     let done = reading(&folder, &["replay", "--what-if", "other.toml", "--env", "demo", "--json"]);
     assert_eq!(done.code, 0, "{}", done.err);
