@@ -73,7 +73,9 @@ class Published:
     """What the risk worker said: figures, and books."""
 
     def __init__(self, log):
-        self.figures = [record["value"] for record in log.records("risk.metrics.v1")]
+        said = (record["value"] for record in log.records("risk.metrics.v1"))
+        # What is above the portfolio is another worker's.
+        self.figures = [value for value in said if value["provenance"]["worker"] == "risk"]
         self.books = {}
         for record in log.records("holdings.v1"):
             self.books.setdefault(record["value"]["portfolio"], []).append(record["value"])
