@@ -65,6 +65,9 @@ pub fn run(deps: Deps, shutdown: &Shutdown) -> Result<(), WorkerError> {
     let began = Instant::now();
     let Deps { worker, settings, log, registry, create_topics, announce } = deps;
     let metrics = Metrics::register(&registry, worker).expect("a registry takes each worker once");
+    if workers::wanted(&settings).all(|wanted| wanted != worker) {
+        tracing::warn!(worker, "nothing to do: the settings have no [[firm.scopes]]");
+    }
     topics::prepare(&settings, &*log, create_topics)?;
     let counts = topics::of_worker(worker, &*log)?;
     warn_of_short_retention(worker, &settings);

@@ -4,7 +4,7 @@ use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::time::micros_of;
 use tapewatch_schemas::{Time, catalogue};
 
-use super::feeds::{FeedId, Feeds};
+use super::feeds::Feeds;
 use super::history::History;
 use super::marks::{Marks, SymbolId};
 use super::parameters::RiskParameters;
@@ -116,24 +116,10 @@ impl Around<'_> {
 
     /// Ages of all that the portfolio's figures rest on.
     pub(super) fn ages(&self, portfolio: &Portfolio) -> Ages {
-        let mut ages = Ages::default();
-        let mut take = |feed: FeedId, event_time: Time| {
-            let age = self.clock.since(self.feeds.current_at(feed, event_time)).max(0);
-            ages.freshest = Some(ages.freshest.map_or(age, |a| a.min(age)));
-            ages.stalest = Some(ages.stalest.map_or(age, |a| a.max(age)));
-        };
-        for holding in &portfolio.holdings {
-            if let Some(mark) = self.marks.mark(holding.symbol) {
-                take(mark.feed, mark.event_time);
-            }
-        }
-        if let Some((feed, at)) = portfolio.executed {
-            take(feed, at);
-        }
-        if let Some(account) = &portfolio.account {
-            take(account.feed, account.event_time);
-        }
-        ages
+        let marks = portfolio.holdings.iter().filter_map(|holding| self.marks.mark(holding.symbol));
+        let marks = marks.map(|mark| (mark.feed, mark.event_time));
+        let account = portfolio.account.as_ref().map(|account| (account.feed, account.event_time));
+        self.feeds.ages(self.clock, marks.chain(portfolio.executed).chain(account))
     }
 
     /// How long the portfolio has been known, seconds.

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Progress;
 use tapewatch_schemas::{SourceId, Time, TopicName};
 
+use crate::monitor::Ages;
+
 /// Heartbeats of one feed that wait for records to be read. At the bound the last one is replaced, which
 /// only makes an age larger than it could be.
 const PENDING: usize = 4;
@@ -105,6 +107,17 @@ impl Feeds {
     /// Since when something that came by the feed at `event_time` is known to be current.
     pub(super) fn current_at(&self, id: FeedId, event_time: Time) -> Time {
         event_time.max(self.list[id as usize].alive)
+    }
+
+    /// The ages at `clock` of what came by these feeds, each at an event time.
+    pub(super) fn ages(&self, clock: Time, inputs: impl Iterator<Item = (FeedId, Time)>) -> Ages {
+        inputs.fold(Ages::default(), |ages, (feed, event_time)| {
+            let age = clock.since(self.current_at(feed, event_time)).max(0);
+            Ages {
+                freshest: Some(ages.freshest.map_or(age, |a| a.min(age))),
+                stalest: Some(ages.stalest.map_or(age, |a| a.max(age))),
+            }
+        })
     }
 
     /// A partition went down or came up.

@@ -10,7 +10,7 @@ use crate::kernels::{Concentration, TailRisk, concentration};
 use crate::monitor::Ages;
 use crate::risk::LimitParameters;
 use crate::risk::around::Earliest;
-use crate::risk::feeds::{FeedId, Feeds};
+use crate::risk::feeds::Feeds;
 use crate::risk::limits::LimitTrack;
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::measure::{Bounded, Confidence, TailModel};
@@ -246,18 +246,9 @@ impl Surroundings<'_> {
 
     /// Ages of all that the scope's figures rest on.
     pub(super) fn ages(&self, state: &ScopeState) -> Ages {
-        let mut ages = Ages::default();
-        let mut take = |feed: FeedId, event_time: Time| {
-            let age = self.clock.since(self.feeds.current_at(feed, event_time)).max(0);
-            ages.freshest = Some(ages.freshest.map_or(age, |a| a.min(age)));
-            ages.stalest = Some(ages.stalest.map_or(age, |a| a.max(age)));
-        };
-        for mark in state.held.iter().filter_map(|held| self.marks.mark(held.symbol)) {
-            take(mark.feed, mark.event_time);
-        }
-        for (_, book) in self.books.iter().filter(|(portfolio, _)| self.members.has(portfolio)) {
-            take(book.feed, book.event_time);
-        }
-        ages
+        let marks = state.held.iter().filter_map(|held| self.marks.mark(held.symbol));
+        let marks = marks.map(|mark| (mark.feed, mark.event_time));
+        let books = self.books.iter().filter(|(portfolio, _)| self.members.has(portfolio));
+        self.feeds.ages(self.clock, marks.chain(books.map(|(_, book)| (book.feed, book.event_time))))
     }
 }
