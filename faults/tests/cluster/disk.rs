@@ -2,8 +2,8 @@
 //! nothing is half written, and it goes on when there is space; on a slow one it goes on, slower. Under a producer's
 //! spool: what is refused is said, and what was taken comes to the log.
 //!
-//! The small disk is a file system in memory, which only root may mount. The slow one is strace's doing: the kernel
-//! answers each fsync of the worker late.
+//! The small disk is a file system in memory, which only root may mount. The slow one is a library loaded into the
+//! worker before libc: each fsync answers late.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
@@ -25,7 +25,7 @@ use tapewatch_producers::spool::{Courier, SpoolOptions, Taken};
 
 use crate::stage::process::program;
 use crate::stage::tape::{tape, undisturbed};
-use crate::stage::{PATIENCE, Stage, injected};
+use crate::stage::{PATIENCE, Stage, injected, until};
 
 /// What the slow disk adds to each fsync.
 const LATE: Duration = Duration::from_millis(500);
@@ -137,35 +137,42 @@ fn a_read_only_folder_is_a_clear_error() {
 
 #[test]
 fn a_slow_disk_slows_a_worker_and_nothing_else() {
-    if !Command::new("strace").arg("--version").output().is_ok_and(|done| done.status.success()) {
-        eprintln!("skipped: strace is not on the PATH");
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("tape.db").display());
     let Some(stage) = Stage::embedded("disk-slow", &url) else { return };
     let tape = tape(&*stage.log, 300);
     let expected = undisturbed(&stage.loaded(), &tape);
-    let (slow, traced) = (stage.path("slow"), stage.path("traced"));
-    let options = format!(
-        "-D -f -qq -o {} -e trace=fdatasync,fsync -e inject=fdatasync,fsync:delay_exit={}",
-        traced.display(),
-        LATE.as_micros()
+    let (slow, library, notes) = (stage.path("slow"), stage.path("slow_fsync.so"), stage.path("notes"));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/stage/slow_fsync.c");
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).status().unwrap();
+    assert!(built.success(), "cc could not build {source}");
+    let script = format!(
+        "#!/bin/sh\nexec env LD_PRELOAD={} SLOW_FSYNC_MS={} SLOW_FSYNC_NOTES={} {} \"$@\"\n",
+        library.display(),
+        LATE.as_millis(),
+        notes.display(),
+        program("tapewatch-risk").display()
     );
-    let script = format!("#!/bin/sh\nexec strace {options} {} \"$@\"\n", program("tapewatch-risk").display());
     fs::write(&slow, script).unwrap();
     fs::set_permissions(&slow, Permissions::from_mode(0o755)).unwrap();
     let mut worker = stage.program(&slow, "one");
     let mut journals = stage.journals();
     let mut writer = stage.log.writer("tape").unwrap();
     for records in tape {
-        writer.commit(&Round { records, offsets: Vec::new() }, None).unwrap();
+        let round = Round { records, offsets: Vec::new() };
+        // Four tasks hold the log's lock for half a second each, one after the other: whoever waits longer than
+        // the log lets it has written nothing, and tries again.
+        until("the log to take a round", || match writer.commit(&round, None) {
+            Ok(_) => true,
+            Err(CommitError::Aborted(LogError::Busy { .. })) => false,
+            Err(error) => panic!("{error}"),
+        });
     }
     journals.see_the_end(&mut worker);
     assert_eq!(worker.heard("fenced"), 0, "{}", worker.tail());
     worker.stop();
-    let late =
-        fs::read_to_string(&traced).unwrap().lines().filter(|line| line.ends_with("(DELAYED)")).count();
+    let late = fs::read(&notes).unwrap().len();
     assert!(late >= 5, "only {late} writes were late");
     injected("a disk that takes half a second for each fsync");
     stage.judge_risk(&expected);
