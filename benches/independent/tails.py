@@ -104,12 +104,26 @@ def filtered(changes, alpha, var):
     return np.quantile(ascending, alpha), _acerbi_tasche(ascending, alpha)
 
 
+def age_weighted(changes, alpha, var):
+    """Boudoukh, Richardson and Whitelaw (1998): a change weighs lambda times as much as the next one."""
+    ages = np.arange(len(changes) - 1, -1, -1)
+    shares = var["age_lambda"] ** ages
+    shares = shares / shares.sum()
+    order = np.argsort(changes, kind="stable")
+    ascending, shares = changes[order], shares[order]
+    reached = np.cumsum(shares)
+    at = min(int(np.searchsorted(reached, alpha)), len(changes) - 1)
+    before = reached[at] - shares[at]
+    return ascending[at], ((ascending[:at] * shares[:at]).sum() + (alpha - before) * ascending[at]) / alpha
+
+
 MODELS = {
     "historical": historical,
     "gaussian": gaussian,
     "cornish_fisher": cornish_fisher,
     "ewma": ewma,
     "filtered": filtered,
+    "age_weighted": age_weighted,
 }
 
 

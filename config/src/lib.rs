@@ -6,6 +6,7 @@
 mod alerting;
 mod breaker;
 mod condition;
+mod conduct;
 mod day;
 mod dead_letters;
 mod described;
@@ -38,6 +39,7 @@ mod version;
 pub use alerting::{Alerting, Control, Grace, Person};
 pub use breaker::Breaker;
 pub use condition::{Comparison, Condition, HealthKind, HealthStatus, LimitStatus, On, Restriction};
+pub use conduct::Conduct;
 pub use day::{Day, Zone};
 pub use dead_letters::{DeadLetters, HOLDABLE, OnDeadLetter};
 pub use error::{ConfigError, ConfigErrors, Origin};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::conduct;
 use crate::error::nearest;
 use crate::section::Section;
 use crate::value::choice;
@@ -36,7 +37,7 @@ const MEASURES: [&str; 12] = [
 ];
 
 /// Those of what is above the portfolio.
-pub(crate) const SCOPE_MEASURES: [&str; 7] = [
+pub(crate) const SCOPE_MEASURES: [&str; 12] = [
     "gross_exposure",
     "netted_exposure",
     "net_exposure",
@@ -44,6 +45,11 @@ pub(crate) const SCOPE_MEASURES: [&str; 7] = [
     "largest_share",
     "top5_share",
     "herfindahl",
+    "leverage",
+    "drawdown",
+    "max_drawdown",
+    "daily_loss",
+    "daily_loss_share",
 ];
 
 /// The one measure that there is for each symbol.
@@ -56,7 +62,7 @@ pub struct Limit {
     pub name: String,
     /// What it bounds: `gross_exposure`, `net_exposure`, `position` (each symbol's, without its sign),
     /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `max_correlation`, `drawdown`, `max_drawdown`,
-    /// `daily_loss`, `daily_loss_share`, `var_95`, `es_99`, …
+    /// `daily_loss`, `daily_loss_share`, those of `risk.conduct`, `var_95`, `es_99`, …
     pub measure: String,
     /// Warn over this: money in the portfolio's currency, shares and ratios as fractions.
     pub soft: Option<f64>,
@@ -81,7 +87,11 @@ impl Limit {
     pub(crate) fn read(section: &mut Section<'_>, windowed: &[String]) -> Self {
         let id = |id: &String| !id.is_empty() && !id.contains(':');
         let portfolios = section.values("portfolios", id, "a portfolio's id");
-        let known: Vec<&str> = MEASURES.into_iter().chain(windowed.iter().map(String::as_str)).collect();
+        let known: Vec<&str> = MEASURES
+            .into_iter()
+            .chain(conduct::MEASURES)
+            .chain(windowed.iter().map(String::as_str))
+            .collect();
         Self { portfolios, ..Self::read_of_scopes(section, &known) }
     }
 

@@ -7,6 +7,7 @@ use rust_decimal::prelude::ToPrimitive;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use crate::conduct::{self, Conduct};
 use crate::day::Day;
 use crate::instruments::{self, Instrument, refuse_doubles};
 use crate::layer::Node;
@@ -36,6 +37,8 @@ pub struct Risk {
     pub var: ValueAtRisk,
     /// The returns of symbols that the model `revalued` is of.
     pub history: History,
+    /// How orders are looked at; none if they are not.
+    pub conduct: Option<Conduct>,
     /// How old inputs may be.
     pub freshness: Freshness,
     /// How much state a task may hold.
@@ -67,6 +70,8 @@ pub struct ValueAtRisk {
     pub shortfall: Shortfall,
     /// The weight of the past in the models `ewma` and `filtered`.
     pub lambda: f64,
+    /// The weight of a change in the model `age_weighted`, of that of the next one.
+    pub age_lambda: f64,
     /// How many forecasts a backtest is over; 0 for no backtests.
     pub backtest: u32,
 }
@@ -160,6 +165,8 @@ choice! {
         Ewma = "ewma",
         /// Filtered historical simulation.
         Filtered = "filtered",
+        /// The changes, weighted by their age.
+        AgeWeighted = "age_weighted",
         /// What is held now, over the return history of its symbols: `var_95_revalued`, …
         Revalued = "revalued",
     }
@@ -214,9 +221,17 @@ impl Risk {
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
         let var = section.group("var", ValueAtRisk::read);
         let history = section.group("history", History::read);
+        let conduct = section.group("conduct", Conduct::read);
         let limits = section.groups("limits", |limit| Limit::read(limit, &var.measures()));
         for (at, limit) in limits.iter().enumerate() {
-            if var.backtest == 0 && limit.measure.ends_with(LIGHT) {
+            if conduct.is_none() && conduct::MEASURES.contains(&limit.measure.as_str()) {
+                let problem = format!("{} is of orders, which are not looked at", limit.measure);
+                section.fail(
+                    &format!("limits[{at}].measure"),
+                    &problem,
+                    "risk.conduct.window, such as \"1m\", or no such limit",
+                );
+            } else if var.backtest == 0 && limit.measure.ends_with(LIGHT) {
                 let problem = format!("{} is the light of a backtest, and there are none", limit.measure);
                 section.fail(
                     &format!("limits[{at}].measure"),
@@ -258,6 +273,7 @@ impl Risk {
             }),
             instruments: instruments::read_file(section, "instruments"),
             history,
+            conduct,
             var,
             limits,
         }
@@ -312,6 +328,11 @@ impl ValueAtRisk {
                 "lambda",
                 |weight| (0.5..1.0).contains(weight),
                 "a weight from 0.5 to below 1, such as 0.94",
+            ),
+            age_lambda: section.get_if(
+                "age_lambda",
+                |weight| (0.5..1.0).contains(weight),
+                "a weight from 0.5 to below 1, such as 0.99",
             ),
             backtest: section.get_if(
                 "backtest",

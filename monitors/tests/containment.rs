@@ -58,6 +58,8 @@ fn book(filled: Option<i64>, lines: &[(&str, &str)]) -> Holdings {
         opened: true,
         unknown: None,
         filled_at: filled.map(at),
+        account: None,
+        account_unknown: None,
         holdings: lines.iter().map(line).collect(),
     }
 }

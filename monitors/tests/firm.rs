@@ -53,6 +53,8 @@ fn book(portfolio: &str, lines: &[(&str, &str)]) -> Event {
         opened: true,
         unknown: None,
         filled_at: None,
+        account: None,
+        account_unknown: None,
         holdings: lines.iter().map(|(symbol, quantity)| line(symbol, quantity, "1")).collect(),
     })
 }

@@ -7,8 +7,9 @@ mod drive;
 
 use drive::{Driver, account, fill, mark};
 use tapewatch_monitors::kernels::{
-    EwmaSeed, Filtered, Moments, Sample, ShortfallConvention, Tail, TailRisk, acerbi_szekely, christoffersen,
-    cornish_fisher, ewma_volatilities, expected_shortfall, gaussian_tail, traffic_light, value_at_risk,
+    Aged, EwmaSeed, Filtered, Moments, Sample, ShortfallConvention, Tail, TailRisk, acerbi_szekely,
+    christoffersen, cornish_fisher, ewma_volatilities, expected_shortfall, gaussian_tail, traffic_light,
+    value_at_risk,
 };
 use tapewatch_monitors::risk::{Basis, Bounded, LimitParameters, Sampling, TailModel};
 use tapewatch_monitors::{RiskParameters, TaskContext};
@@ -18,20 +19,23 @@ use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
 const WINDOW: usize = 40;
 const MINIMUM: usize = 12;
 const LAMBDA: f64 = 0.9;
+const AGE_LAMBDA: f64 = 0.95;
 
 /// The models of the window of changes.
-const OF_CHANGES: [TailModel; 5] = [
+const OF_CHANGES: [TailModel; 6] = [
     TailModel::Historical,
     TailModel::Gaussian,
     TailModel::CornishFisher,
     TailModel::Ewma,
     TailModel::Filtered,
+    TailModel::AgeWeighted,
 ];
 
 fn parameters() -> RiskParameters {
     let mut parameters = RiskParameters::default();
     let window = &mut parameters.window;
     (window.samples, window.minimum, window.lambda) = (WINDOW, MINIMUM, LAMBDA);
+    window.age_lambda = AGE_LAMBDA;
     (window.sampling, window.basis) = (Sampling::EachFill, Basis::Book);
     window.models = OF_CHANGES.to_vec();
     let measure: Bounded = "es_99_filtered".parse().unwrap();
@@ -108,6 +112,7 @@ fn scratch(model: TailModel, changes: &[f64], alpha: f64) -> TailRisk {
             gaussian_tail(0.0, *all.last().unwrap(), tail).unwrap()
         }
         TailModel::Filtered => Filtered::new(moving, LAMBDA).unwrap().tail(tail).unwrap(),
+        TailModel::AgeWeighted => Aged::new(sample, AGE_LAMBDA).unwrap().tail(tail).unwrap(),
         TailModel::Revalued => panic!("it is not of changes: see revaluation.rs"),
     }
 }
@@ -119,6 +124,7 @@ fn names(model: TailModel) -> [(String, String, f64); 2] {
         TailModel::CornishFisher => "_cornish_fisher",
         TailModel::Ewma => "_ewma",
         TailModel::Filtered => "_filtered",
+        TailModel::AgeWeighted => "_age_weighted",
         TailModel::Revalued => "_revalued",
     };
     [(95, 0.05), (99, 0.01)]

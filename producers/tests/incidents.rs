@@ -94,7 +94,7 @@ fn check(incident: &Incident, records: &[SliceRecord]) {
         Kind::Drawdown => {
             for (portfolio, worst) in worst_drawdowns(records) {
                 let fallen = incident.portfolio.as_ref().unwrap().as_str() == portfolio;
-                let bounds = if fallen { 0.16..0.185 } else { 0.0..0.08 };
+                let bounds = if fallen { 0.205..0.235 } else { 0.0..0.08 };
                 assert!(bounds.contains(&worst), "{portfolio} {worst}");
             }
         }

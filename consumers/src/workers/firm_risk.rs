@@ -40,6 +40,7 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
         levels: risk.var.levels.iter().map(|level| Confidence(*level)).collect(),
         shortfall: risk::shortfall(risk.var.shortfall),
         history: risk::history(settings),
+        day: risk::day(settings),
         marks: risk.freshness.marks,
         books: firm.books,
         bounds: FirmBounds {

@@ -8,9 +8,9 @@ use tapewatch_config::{
 };
 use tapewatch_monitors::kernels::ShortfallConvention;
 use tapewatch_monitors::risk::{
-    Basis, Bounded, Bounds, Confidence, DayParameters, Freshness, HistoryParameters, Instrument,
-    LimitParameters, PnlMethod, ReferencePrices, RiskMonitor, RiskParameters, Sampling, TailModel,
-    TaskContext, WindowParameters,
+    Basis, Bounded, Bounds, ConductParameters, Confidence, DayParameters, Freshness, HistoryParameters,
+    Instrument, LimitParameters, PnlMethod, ReferencePrices, RiskMonitor, RiskParameters, Sampling,
+    TailModel, TaskContext, WindowParameters,
 };
 use tapewatch_schemas::events::TradingLevel;
 use tapewatch_schemas::{Amount, Time};
@@ -39,18 +39,14 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
             MethodSetting::Fifo => PnlMethod::Fifo,
             MethodSetting::Lifo => PnlMethod::Lifo,
         },
-        day: DayParameters {
-            starts: risk.day.starts,
-            offsets: risk
-                .day
-                .time_zone
-                .offsets()
-                .into_iter()
-                .map(|(from, ahead)| (Time::from_secs(from), ahead))
-                .collect(),
-        },
+        day: day(settings),
         window: window(settings),
         history: history(settings),
+        conduct: risk.conduct.as_ref().map(|conduct| ConductParameters {
+            window: conduct.window,
+            duplicates_within: conduct.duplicates_within,
+            orders: conduct.orders as usize,
+        }),
         freshness: Freshness {
             marks: risk.freshness.marks,
             executions: risk.freshness.executions,
@@ -92,9 +88,17 @@ fn window(settings: &Settings) -> WindowParameters {
         levels: var.levels.iter().map(|level| Confidence(*level)).collect(),
         models: var.models.iter().map(|model| tail_model(*model)).collect(),
         lambda: var.lambda,
+        age_lambda: var.age_lambda,
         backtest: var.backtest as usize,
         shortfall: shortfall(var.shortfall),
     }
+}
+
+/// When a day begins.
+pub(super) fn day(settings: &Settings) -> DayParameters {
+    let day = &settings.risk.day;
+    let offsets = day.time_zone.offsets().into_iter().map(|(from, ahead)| (Time::from_secs(from), ahead));
+    DayParameters { starts: day.starts, offsets: offsets.collect() }
 }
 
 /// The returns of symbols.
@@ -131,6 +135,7 @@ fn tail_model(model: ModelSetting) -> TailModel {
         ModelSetting::CornishFisher => TailModel::CornishFisher,
         ModelSetting::Ewma => TailModel::Ewma,
         ModelSetting::Filtered => TailModel::Filtered,
+        ModelSetting::AgeWeighted => TailModel::AgeWeighted,
         ModelSetting::Revalued => TailModel::Revalued,
     }
 }
@@ -164,12 +169,13 @@ mod tests {
     #[test]
     fn a_limit_can_be_on_the_tail_of_every_model_and_level() {
         let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-        let models =
-            "[\"historical\", \"gaussian\", \"cornish_fisher\", \"ewma\", \"filtered\", \"revalued\"]";
+        let models = "[\"historical\", \"gaussian\", \"cornish_fisher\", \"ewma\", \"filtered\", \"age_weighted\", \"revalued\"]";
         let mut text = format!("[risk.var]\nmodels = {models}\nlevels = [0.95, 0.975]\nlambda = 0.97\n");
         let mut names = Vec::new();
         for level in ["95", "97_5"] {
-            for model in ["", "_gaussian", "_cornish_fisher", "_ewma", "_filtered", "_revalued"] {
+            for model in
+                ["", "_gaussian", "_cornish_fisher", "_ewma", "_filtered", "_age_weighted", "_revalued"]
+            {
                 names.extend(["var", "es"].map(|kind| format!("{kind}_{level}{model}")));
                 names.push(format!("var_{level}{model}_light"));
             }

@@ -100,21 +100,30 @@ impl<'a> Panel<'a> {
         Ok(Shrunk { intensity, matrix })
     }
 
-    /// Each series less its mean, divided by the population's deviation.
     fn standardised(&self) -> Result<Vec<Vec<f64>>, SampleError> {
-        let one = |series: &Sample<'_>| {
-            let (values, _) = series.scaled();
-            let n = values.len() as f64;
-            let rough = sum_of(&values, &values, |value, _| value) / n;
-            let mean = rough + sum_of(&values, &values, |value, _| value - rough) / n;
-            let deviation = libm::sqrt(sum_of(&values, &values, |a, b| (a - mean) * (b - mean)) / n);
-            if series.is_constant() || deviation == 0.0 {
-                return Err(SampleError::Constant { figure: "a correlation with a series" });
-            }
-            Ok(values.iter().map(|value| (value - mean) / deviation).collect())
-        };
-        self.series.iter().map(one).collect()
+        self.series.iter().map(standardised).collect()
     }
+}
+
+/// A series less its mean, divided by the population's deviation.
+///
+/// # Errors
+/// All values are equal.
+pub fn standardised(series: &Sample<'_>) -> Result<Vec<f64>, SampleError> {
+    let (values, _) = series.scaled();
+    let n = values.len() as f64;
+    let rough = sum_of(&values, &values, |value, _| value) / n;
+    let mean = rough + sum_of(&values, &values, |value, _| value - rough) / n;
+    let deviation = libm::sqrt(sum_of(&values, &values, |a, b| (a - mean) * (b - mean)) / n);
+    if series.is_constant() || deviation == 0.0 {
+        return Err(SampleError::Constant { figure: "a correlation with a series" });
+    }
+    Ok(values.iter().map(|value| (value - mean) / deviation).collect())
+}
+
+/// Pearson's correlation of two series that are [`standardised`], equally long.
+pub fn correlation(left: &[f64], right: &[f64]) -> f64 {
+    (sum_of(left, right, |l, r| l * r) / left.len() as f64).clamp(-1.0, 1.0)
 }
 
 /// A correlation matrix that was shrunk.
@@ -141,11 +150,7 @@ impl Shrunk {
 /// The means of the products of each two series.
 fn products(standardised: &[Vec<f64>]) -> SymmetricMatrix {
     SymmetricMatrix::from_upper(standardised.len(), |row, column| {
-        if row == column {
-            return 1.0;
-        }
-        let (left, right) = (&standardised[row], &standardised[column]);
-        (sum_of(left, right, |l, r| l * r) / left.len() as f64).clamp(-1.0, 1.0)
+        if row == column { 1.0 } else { correlation(&standardised[row], &standardised[column]) }
     })
 }
 

@@ -26,16 +26,22 @@ pub struct Ewma {
     variance: f64,
 }
 
+/// That λ is one.
+pub(super) fn weight_of_the_past(lambda: f64) -> Result<(), SampleError> {
+    if lambda > 0.0 && lambda < 1.0 {
+        return Ok(());
+    }
+    let expected = "more than 0 and less than 1, such as 0.94";
+    Err(SampleError::Parameter { name: "lambda", value: lambda, expected })
+}
+
 impl Ewma {
     /// From the variance that is forecast for the next return.
     ///
     /// # Errors
     /// λ is not between 0 and 1, or the variance is no number of at least 0.
     pub fn new(lambda: f64, variance: f64) -> Result<Self, SampleError> {
-        if !(lambda > 0.0 && lambda < 1.0) {
-            let expected = "more than 0 and less than 1, such as 0.94";
-            return Err(SampleError::Parameter { name: "lambda", value: lambda, expected });
-        }
+        weight_of_the_past(lambda)?;
         if !(variance.is_finite() && variance >= 0.0) {
             let expected = "a number of at least 0";
             return Err(SampleError::Parameter { name: "the first variance", value: variance, expected });

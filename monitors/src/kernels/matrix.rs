@@ -9,7 +9,7 @@ pub struct SymmetricMatrix {
 
 impl SymmetricMatrix {
     /// From its entries on and above the diagonal.
-    pub(super) fn from_upper(size: usize, mut entry: impl FnMut(usize, usize) -> f64) -> Self {
+    pub(crate) fn from_upper(size: usize, mut entry: impl FnMut(usize, usize) -> f64) -> Self {
         let mut values = vec![0.0; size * size];
         for row in 0..size {
             for column in row..size {

@@ -5,6 +5,7 @@
 //! [`SampleError`]. The others are what the monitors call at every event; their callers keep NaN out.
 
 mod acerbi_szekely;
+mod aged;
 mod backtest;
 mod binomial;
 mod chi_square;
@@ -31,6 +32,7 @@ mod sorted_window;
 mod traffic_light;
 
 pub use acerbi_szekely::{AcerbiSzekely, acerbi_szekely};
+pub use aged::Aged;
 pub use backtest::{Forecast, Model, forecasts, hits};
 pub use binomial::Binomial;
 pub use chi_square::{chi_square_1_above, chi_square_2_above};
@@ -38,7 +40,7 @@ pub use christoffersen::{Christoffersen, Transitions, christoffersen};
 pub use concentration::{Concentration, concentration};
 pub use contributions::{Contribution, Contributions, contributions};
 pub use cornish_fisher::{CornishFisher, cornish_fisher};
-pub use correlation::{Panel, Shrunk};
+pub use correlation::{Panel, Shrunk, correlation, standardised};
 pub use drawdown::{Drawdown, DrawdownProfile, drawdown_profile, trailing_drawdown, wealth};
 pub use ewma::{Ewma, EwmaSeed, ewma_volatilities};
 pub use exposure::Exposure;

@@ -2,7 +2,7 @@
 
 use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::time::micros_of;
-use tapewatch_schemas::{Time, catalogue};
+use tapewatch_schemas::{Amount, Currency, Time, catalogue};
 
 use super::feeds::Feeds;
 use super::history::History;
@@ -73,22 +73,37 @@ impl Around<'_> {
             }
     }
 
-    /// Why what rests on a portfolio's book is unknown.
-    pub(super) fn book_unknown(&self, portfolio: &Portfolio) -> Option<Unknown> {
-        self.book(portfolio, &mut Earliest { clock: self.clock, at: None })
+    /// What is unknown about a portfolio, its marks as they were last looked at.
+    pub(super) fn unknowns(&self, portfolio: &Portfolio) -> Unknowns {
+        let mut earliest = Earliest { clock: self.clock, at: None };
+        let book = self.book(portfolio, &mut earliest);
+        Unknowns { book, account: self.account(portfolio, &mut earliest), marks: portfolio.unknowns.marks }
     }
 
     fn book(&self, portfolio: &Portfolio, earliest: &mut Earliest) -> Option<Unknown> {
+        let opening = (!portfolio.opened).then_some(Unknown::NoOpening);
+        worst(self.executions(portfolio, earliest), opening)
+    }
+
+    /// Why what rests on a portfolio's execution reports alone is unknown.
+    pub(super) fn executions_unknown(&self, portfolio: &Portfolio) -> Option<Unknown> {
+        self.executions(portfolio, &mut Earliest { clock: self.clock, at: None })
+    }
+
+    fn executions(&self, portfolio: &Portfolio, earliest: &mut Earliest) -> Option<Unknown> {
         let stale = portfolio.executed.and_then(|(feed, at)| {
             earliest.stale(self.feeds.current_at(feed, at), self.parameters.freshness.executions)
         });
-        if self.feeds.is_down(catalogue::EXEC_REPORTS, self.partition) {
-            Some(Unknown::SourceDown)
-        } else if portfolio.opened {
-            stale
-        } else {
-            Some(Unknown::NoOpening)
-        }
+        let down = self.feeds.is_down(catalogue::EXEC_REPORTS, self.partition);
+        if down { Some(Unknown::SourceDown) } else { stale }
+    }
+
+    /// The price of a symbol in a currency, unless it is stale.
+    pub(super) fn fresh_price(&self, symbol: SymbolId, currency: &Currency) -> Option<Amount> {
+        let mark = self.marks.mark(symbol).filter(|mark| mark.currency == *currency)?;
+        let current = self.feeds.current_at(mark.feed, mark.event_time);
+        let fresh = self.clock <= current + self.parameters.freshness.marks;
+        (fresh && !self.feeds.feed_is_down(mark.feed)).then_some(mark.price)
     }
 
     fn mark(&self, portfolio: &Portfolio, holding: &Holding, earliest: &mut Earliest) -> Option<Unknown> {

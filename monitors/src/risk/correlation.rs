@@ -5,8 +5,9 @@ use tapewatch_schemas::events::Unknown;
 use super::around::Around;
 use super::history::History;
 use super::marks::SymbolId;
+use super::pairs::Pairs;
 use super::portfolio::Portfolio;
-use crate::kernels::{Panel, Sample, SampleError};
+use crate::kernels::{Panel, Sample, SampleError, SymmetricMatrix};
 
 /// More symbols than these are not compared in pairs, of which there would be too many.
 const MOST: usize = 200;
@@ -18,6 +19,14 @@ pub(super) struct Together {
     pub(super) largest: f64,
     /// The mean of all pairs, with their signs.
     pub(super) average: f64,
+}
+
+impl Together {
+    fn of(matrix: &SymmetricMatrix) -> Result<Self, Unknown> {
+        let (_, _, largest) = matrix.largest_pair().ok_or(Unknown::Missing)?;
+        let average = matrix.mean_off_diagonal().ok_or(Unknown::Missing)?;
+        Ok(Self { largest: libm::fabs(largest), average })
+    }
 }
 
 /// What a portfolio's symbols make of the history as it is; worked out when somebody asks, and forgotten when what is held
@@ -35,7 +44,10 @@ impl Portfolio {
         if let Some(known) = self.correlated.together {
             return known;
         }
-        let together = around.history.moves(self.symbols()).and_then(|moves| moves.together());
+        let history = around.history;
+        let shared = history.pairs().and_then(|mut pairs| pairs.together(history, self.symbols()));
+        let together =
+            shared.unwrap_or_else(|| history.moves(self.symbols()).and_then(|moves| moves.together()));
         self.correlated.together = Some(together);
         together
     }
@@ -53,6 +65,24 @@ impl Portfolio {
 
     fn symbols(&self) -> impl ExactSizeIterator<Item = SymbolId> {
         self.holdings.iter().map(|holding| holding.symbol)
+    }
+}
+
+impl Pairs {
+    /// How these symbols move together, if it is of what all portfolios share.
+    fn together(
+        &mut self,
+        history: &History,
+        symbols: impl ExactSizeIterator<Item = SymbolId>,
+    ) -> Option<Result<Together, Unknown>> {
+        if !(2..=MOST).contains(&symbols.len()) {
+            return None;
+        }
+        let moving = self.moving(history, symbols)?;
+        if moving.len() < 2 {
+            return Some(Ok(Together { largest: 0.0, average: 0.0 }));
+        }
+        Some(Together::of(&self.matrix(&moving)))
     }
 }
 
@@ -85,9 +115,7 @@ impl Moves {
             return Ok(Together { largest: 0.0, average: 0.0 });
         }
         let matrix = self.panel().and_then(|panel| panel.pearson()).map_err(|_| Unknown::Missing)?;
-        let (_, _, largest) = matrix.largest_pair().ok_or(Unknown::Missing)?;
-        let average = matrix.mean_off_diagonal().ok_or(Unknown::Missing)?;
-        Ok(Together { largest: libm::fabs(largest), average })
+        Together::of(&matrix)
     }
 
     fn effective_bets(&self) -> Result<f64, Unknown> {

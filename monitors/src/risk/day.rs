@@ -41,6 +41,12 @@ impl DayParameters {
             .unwrap_or(Time::MAX)
     }
 
+    /// When a day ends that was to end at `due` under whatever was configured then: what is due and was not done yet
+    /// stays due.
+    pub(super) fn still(&self, due: Time, clock: Time) -> Time {
+        if self.next(Time(due.0.saturating_sub(1))) == due { due } else { self.next(clock) }
+    }
+
     /// The first instant at which the zone's clocks show that time of that day (counted from the epoch) or, where
     /// they are put forward over it, a later one.
     fn beginning(&self, day: i64) -> Time {
@@ -128,15 +134,19 @@ impl Portfolio {
         if let Some(reason) = self.equity_unknown() {
             return Err(reason);
         }
-        let profit = self.daily_profit(basis)?;
-        let (loss, began) = ((-profit).max(Money::ZERO), self.equity() - profit);
-        Ok(if loss == Money::ZERO {
-            0.0
-        } else if began > Money::ZERO {
-            loss.to_f64() / began.to_f64()
-        } else {
-            f64::MAX
-        })
+        Ok(loss_share(self.daily_profit(basis)?, self.equity()))
+    }
+}
+
+/// What was lost, as a share of the equity without that loss: 0 or more, the largest double where there was none.
+pub(super) fn loss_share(profit: Money, equity: Money) -> f64 {
+    let (loss, began) = ((-profit).max(Money::ZERO), equity - profit);
+    if loss == Money::ZERO {
+        0.0
+    } else if began > Money::ZERO {
+        loss.to_f64() / began.to_f64()
+    } else {
+        f64::MAX
     }
 }
 

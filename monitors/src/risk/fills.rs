@@ -80,6 +80,9 @@ impl RiskMonitor {
         portfolio.executed = Some((feed, latest));
         let denominated = portfolio.currency.is_some();
         let fill = matches!(effect, Effect::Fill(..));
+        if !matches!(effect, Effect::Duplicate) {
+            self.take_conduct(place, report);
+        }
         let booked = self.take_effect(place, report, effect);
         if booked {
             if fill {

@@ -1,5 +1,6 @@
 //! The return history of symbols: a window of simple returns, the same instants for all.
 
+use std::cell::{RefCell, RefMut};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use super::around::next_boundary;
 use super::feeds::Feeds;
 use super::marks::{Marks, SymbolId};
 use super::measure::Confidence;
+use super::pairs::Pairs;
 use super::parameters::HistoryParameters;
 use super::reference::ReferencePrices;
 use crate::kernels::{
@@ -25,7 +27,7 @@ pub(in crate::risk) type Price<'a> = Option<(Amount, &'a Currency)>;
 /// after it is over the gap, as a Monday's is. All columns end at the latest instant. At most
 /// [`HistoryParameters::window`] returns of [`HistoryParameters::symbols`] symbols are kept: the oldest leaves; what
 /// has a later place among the symbols has no history, and what rests on it is warming up.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(in crate::risk) struct History {
     interval: Duration,
     #[serde(skip)]
@@ -42,6 +44,8 @@ pub(in crate::risk) struct History {
     due: Option<Time>,
     /// By symbol's place.
     columns: Vec<Column>,
+    #[serde(skip)]
+    pairs: RefCell<Pairs>,
 }
 
 /// One symbol's returns.
@@ -79,7 +83,8 @@ impl History {
         let HistoryParameters { interval, window, minimum, symbols, ref reference } = *parameters;
         let reference = reference.as_ref().map(|prices| prices.hash());
         let (begun, due, columns) = (false, None, Vec::new());
-        Self { interval, window, minimum, symbols, reference, begun, due, columns }
+        let pairs = RefCell::default();
+        Self { interval, window, minimum, symbols, reference, begun, due, columns, pairs }
     }
 
     /// Goes on after it was put back from a saved state: the configuration may have another size than the one the
@@ -134,6 +139,7 @@ impl History {
             self.columns[at].returns = returns.to_vec();
             self.columns[at].trim(self.window);
         }
+        self.pairs.take();
     }
 
     /// A mark came at `clock`: the next boundary is an instant.
@@ -155,6 +161,7 @@ impl History {
     /// The prices of all symbols at one instant more, by place, as [`fresh_prices`] gives them. A symbol has a return if
     /// it has a price at both ends, in one currency, and the first is above zero.
     pub(in crate::risk) fn push<'p>(&mut self, prices: impl IntoIterator<Item = Price<'p>>) {
+        self.pairs.take();
         let mut named = 0;
         for price in prices.into_iter().take(self.symbols) {
             if named == self.columns.len() {
@@ -164,6 +171,15 @@ impl History {
             named += 1;
         }
         self.columns[named..].iter_mut().for_each(|column| column.push(None, self.window));
+    }
+
+    /// What all portfolios share; none while there are fewer instants than the minimum.
+    pub(in crate::risk) fn pairs(&self) -> Option<RefMut<'_, Pairs>> {
+        let mut pairs = self.pairs.borrow_mut();
+        if pairs.instants() == 0 {
+            *pairs = Pairs::of(self.columns.iter().map(|column| column.returns.len()).max().unwrap_or(0));
+        }
+        (pairs.instants() >= self.minimum.max(2)).then_some(pairs)
     }
 
     /// A symbol's returns, oldest first, NaN where there is none; they end at the latest instant.

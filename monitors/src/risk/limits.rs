@@ -96,6 +96,13 @@ impl Portfolio {
             Bounded::MaxDrawdown => known(self.equity_unknown(), || self.drawdown.largest()),
             Bounded::DailyLoss => self.daily_loss(around.parameters.window.basis),
             Bounded::DailyLossShare => self.daily_loss_share(around.parameters.window.basis),
+            Bounded::MessageRate
+            | Bounded::PeakMessageRate
+            | Bounded::OrderToTrade
+            | Bounded::RejectedShare
+            | Bounded::DuplicateOrders
+            | Bounded::SelfCrossings
+            | Bounded::PriceAway => self.conduct(limit.measure, around),
             Bounded::ValueAtRisk(model, level) => self.tail(model, level, around.parameters).map(|t| t.var),
             Bounded::Light(model, level) => self.light(model, level, &around.parameters.window),
             Bounded::ExpectedShortfall(model, level) => {
@@ -128,16 +135,7 @@ impl Portfolio {
 
     /// Gross exposure over equity. Exposure without equity is more than any bound: the largest double.
     pub(super) fn leverage(&self) -> Result<f64, Unknown> {
-        known(self.equity_unknown(), || {
-            let (gross, equity) = (self.sums.gross.to_f64(), self.equity().to_f64());
-            if gross == 0.0 {
-                0.0
-            } else if equity > 0.0 {
-                gross / equity
-            } else {
-                f64::MAX
-            }
-        })
+        known(self.equity_unknown(), || leverage(self.sums.gross, self.equity()))
     }
 
     /// How concentrated the book is.
@@ -153,6 +151,17 @@ impl Portfolio {
             .iter_mut()
             .map(|track| track.state(&around.parameters.limits[track.place], around.marks))
             .collect()
+    }
+}
+
+/// Gross exposure over equity; the largest double without equity.
+pub(super) fn leverage(gross: Money, equity: Money) -> f64 {
+    if gross == Money::ZERO {
+        0.0
+    } else if equity > Money::ZERO {
+        gross.to_f64() / equity.to_f64()
+    } else {
+        f64::MAX
     }
 }
 

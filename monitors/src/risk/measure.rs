@@ -45,6 +45,9 @@ pub enum TailModel {
     /// Filtered historical simulation: the changes, each divided by the deviation that [`TailModel::Ewma`] had
     /// forecast for it, times the one for the next. O(n log n).
     Filtered,
+    /// The changes, each with the weight of its age: the first at which the shares of the worst reach the tail, and the
+    /// mean of these. O(n log n).
+    AgeWeighted,
     /// Not of the window of changes: of what is held now, revalued over the return history of the symbols. The type 7
     /// quantile, and the mean beyond it. O(n) a symbol held.
     Revalued,
@@ -52,8 +55,15 @@ pub enum TailModel {
 
 impl TailModel {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Historical, Self::Gaussian, Self::CornishFisher, Self::Ewma, Self::Filtered, Self::Revalued];
+    pub const ALL: [Self; 7] = [
+        Self::Historical,
+        Self::Gaussian,
+        Self::CornishFisher,
+        Self::Ewma,
+        Self::Filtered,
+        Self::AgeWeighted,
+        Self::Revalued,
+    ];
 
     /// True if it is of the window of changes of profit and loss.
     pub const fn of_changes(self) -> bool {
@@ -68,10 +78,22 @@ impl TailModel {
             Self::CornishFisher => "_cornish_fisher",
             Self::Ewma => "_ewma",
             Self::Filtered => "_filtered",
+            Self::AgeWeighted => "_age_weighted",
             Self::Revalued => "_revalued",
         }
     }
 }
+
+/// Those of how orders are sent.
+pub(super) const CONDUCT: [Bounded; 7] = [
+    Bounded::MessageRate,
+    Bounded::PeakMessageRate,
+    Bounded::OrderToTrade,
+    Bounded::RejectedShare,
+    Bounded::DuplicateOrders,
+    Bounded::SelfCrossings,
+    Bounded::PriceAway,
+];
 
 /// A measure that a limit can bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,6 +125,20 @@ pub enum Bounded {
     DailyLoss,
     /// Loss since the day began, of the equity it began with: 0 or more.
     DailyLossShare,
+    /// Orders accepted, rejected, replaced and cancelled, a second, over the window of conduct.
+    MessageRate,
+    /// The same, in the busiest sixtieth of the window.
+    PeakMessageRate,
+    /// The same for each fill, less one: 0 or more.
+    OrderToTrade,
+    /// Orders rejected, of those sent, 0 to 1.
+    RejectedShare,
+    /// Orders sent with the terms of another that was sent just before or after.
+    DuplicateOrders,
+    /// Orders that could be filled against another of the same portfolio.
+    SelfCrossings,
+    /// How far a limit price was from the mark, as a share of it; the furthest.
+    PriceAway,
     /// Value at risk, account currency, a loss positive.
     ValueAtRisk(TailModel, Confidence),
     /// Expected shortfall, account currency, a loss positive.
@@ -127,6 +163,13 @@ impl fmt::Display for Bounded {
             Self::MaxDrawdown => f.write_str("max_drawdown"),
             Self::DailyLoss => f.write_str("daily_loss"),
             Self::DailyLossShare => f.write_str("daily_loss_share"),
+            Self::MessageRate => f.write_str("message_rate"),
+            Self::PeakMessageRate => f.write_str("peak_message_rate"),
+            Self::OrderToTrade => f.write_str("order_to_trade"),
+            Self::RejectedShare => f.write_str("rejected_share"),
+            Self::DuplicateOrders => f.write_str("duplicate_orders"),
+            Self::SelfCrossings => f.write_str("self_crossings"),
+            Self::PriceAway => f.write_str("price_away"),
             Self::ValueAtRisk(model, level) => write!(f, "var_{level}{}", model.suffix()),
             Self::ExpectedShortfall(model, level) => write!(f, "es_{level}{}", model.suffix()),
             Self::Light(model, level) => write!(f, "var_{level}{}_light", model.suffix()),
@@ -139,7 +182,7 @@ impl FromStr for Bounded {
 
     /// Reads the name that [`fmt::Display`] writes.
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [Bounded; 13] = [
+        const PLAIN: [Bounded; 20] = [
             Bounded::GrossExposure,
             Bounded::NettedExposure,
             Bounded::NetExposure,
@@ -153,6 +196,13 @@ impl FromStr for Bounded {
             Bounded::MaxDrawdown,
             Bounded::DailyLoss,
             Bounded::DailyLossShare,
+            Bounded::MessageRate,
+            Bounded::PeakMessageRate,
+            Bounded::OrderToTrade,
+            Bounded::RejectedShare,
+            Bounded::DuplicateOrders,
+            Bounded::SelfCrossings,
+            Bounded::PriceAway,
         ];
         if let Some(found) = PLAIN.into_iter().find(|m| m.to_string() == name) {
             return Ok(found);
@@ -182,7 +232,8 @@ impl FromStr for Bounded {
                  net_exposure, \
                  position, leverage, largest_share, top5_share, herfindahl, max_correlation, drawdown, max_drawdown, \
                  daily_loss, \
-                 daily_loss_share, var_95, \
+                 daily_loss_share, message_rate, peak_message_rate, order_to_trade, rejected_share, \
+                 duplicate_orders, self_crossings, price_away, var_95, \
                  es_99 or another level, or of another model: var_99_filtered, or the zone of its backtest: \
                  var_99_light"
             )
@@ -196,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 15] = [
+        const NAMES: [&str; 16] = [
             "var_95_revalued",
             "var_95_revalued_light",
             "var_99_light",
@@ -211,6 +262,7 @@ mod tests {
             "var_97_5",
             "es_99_75",
             "var_97_5_cornish_fisher",
+            "es_99_age_weighted",
             "es_99_ewma",
         ];
         for name in NAMES {

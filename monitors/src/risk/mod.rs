@@ -26,6 +26,7 @@
 mod account;
 mod around;
 mod backtest;
+mod conduct;
 mod correlation;
 mod day;
 mod executions;
@@ -41,6 +42,7 @@ mod marks;
 mod measure;
 mod money;
 mod opening;
+mod pairs;
 mod parameters;
 mod portfolio;
 mod publish;
@@ -53,6 +55,7 @@ mod tails;
 
 use std::collections::BTreeSet;
 
+pub use conduct::ConductParameters;
 pub use day::DayParameters;
 use hashbrown::HashMap;
 pub use measure::{Bounded, Confidence, TailModel};
@@ -66,6 +69,7 @@ use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, cata
 
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 use around::Around;
+use conduct::Conduct;
 use feeds::{FeedId, Feeds};
 use history::History;
 use lots::Costing;
@@ -177,7 +181,9 @@ impl RiskMonitor {
             let limits = limits::limits_of(&self.parameters, id, self.clock);
             let samples = self.parameters.window.samples;
             let opened = self.task.opened_from_zero;
-            self.portfolios.push(Portfolio::new(id.clone(), self.clock, opened, samples, limits));
+            let mut portfolio = Portfolio::new(id.clone(), self.clock, opened, samples, limits);
+            portfolio.conduct = self.parameters.conduct.as_ref().map(Conduct::new);
+            self.portfolios.push(portfolio);
             self.by_id.insert(id.clone(), place);
             place
         })
@@ -225,8 +231,12 @@ impl RiskMonitor {
         self.follow_day(place);
         self.revalue(place);
         let (portfolio, around) = self.with(place);
-        // Whoever adds books up is told of a new portfolio, and of a book that is not to be relied on.
-        if portfolio.said != Some(portfolio.unknowns.book.map_or(Ok(()), Err)) {
+        // Whoever adds books up is told of a new portfolio, of what its account says, and of what is not to be relied on.
+        let says = portfolio.says(portfolio.unknowns);
+        let told = portfolio.said.is_some_and(|said| {
+            said == says || (said.book == says.book && !around.parameters.holdings_at_change)
+        });
+        if !told {
             out.push(publish::holdings(portfolio, &around));
         }
         if portfolio.equity_unknown().is_none() {

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 use tapewatch_schemas::events::TradingLevel;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Symbol};
 
+use super::conduct::ConductParameters;
 use super::day::DayParameters;
 use super::lots::Costing;
 use super::measure::{Bounded, Confidence, TailModel};
@@ -34,6 +35,8 @@ pub struct RiskParameters {
     pub window: WindowParameters,
     /// The returns of symbols that [`TailModel::Revalued`] is of.
     pub history: HistoryParameters,
+    /// How orders are looked at; none if they are not.
+    pub conduct: Option<ConductParameters>,
     /// How old an input may be.
     pub freshness: Freshness,
     /// The limits, checked on every portfolio they apply to, in this order.
@@ -90,6 +93,8 @@ pub struct WindowParameters {
     pub shortfall: ShortfallConvention,
     /// The weight of the past in [`TailModel::Ewma`] and [`TailModel::Filtered`]: above 0 and below 1.
     pub lambda: f64,
+    /// The weight of a change in [`TailModel::AgeWeighted`], of that of the next one: above 0 and below 1.
+    pub age_lambda: f64,
     /// How many forecasts, each with the change that followed it, a backtest is over; 0 for no backtests.
     pub backtest: usize,
 }
@@ -217,6 +222,7 @@ impl Default for RiskParameters {
             day: DayParameters::default(),
             window: WindowParameters::default(),
             history: HistoryParameters::default(),
+            conduct: None,
             freshness: Freshness::default(),
             limits: default_limits(),
             instruments: BTreeMap::new(),
@@ -236,6 +242,7 @@ impl Default for WindowParameters {
             models: vec![TailModel::Historical],
             shortfall: ShortfallConvention::AcerbiTasche,
             lambda: 0.94,
+            age_lambda: 0.99,
             backtest: 250,
         }
     }

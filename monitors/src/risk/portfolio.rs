@@ -5,6 +5,7 @@ use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
 
 use super::backtest::Backtest;
+use super::conduct::Conduct;
 use super::correlation::Correlated;
 use super::day::Day;
 use super::executions::{Execution, Executions};
@@ -64,6 +65,17 @@ pub(super) struct Unknowns {
     pub(super) account: Option<Unknown>,
 }
 
+/// What a whole book says beside its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Said {
+    /// Why the lines are not known to be the book.
+    pub(super) book: Option<Unknown>,
+    /// Why what rests on the account is unknown.
+    pub(super) account: Option<Unknown>,
+    /// Equity less the value of the lines, and deposits less withdrawals.
+    pub(super) standing: Option<(Money, Money)>,
+}
+
 /// The sums over the holdings. Exact, so adding and taking away is as good as summing anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
@@ -94,8 +106,8 @@ pub(super) struct Portfolio {
     /// Executions that came again.
     pub(super) duplicates: u64,
     pub(super) executions: Executions,
-    /// What the last whole book says: that it is known, or why it is not; none before the first one.
-    pub(super) said: Option<Result<(), Unknown>>,
+    /// What the last whole book says beside its lines; none before the first one.
+    pub(super) said: Option<Said>,
     /// The event time of the latest fill since the last whole book.
     pub(super) filled: Option<Time>,
     /// The feed and event time of the latest execution report.
@@ -111,6 +123,8 @@ pub(super) struct Portfolio {
     /// Per model and level; none before the first change.
     pub(super) backtests: Vec<Backtest>,
     pub(super) day: Day,
+    /// Its orders, where they are looked at.
+    pub(super) conduct: Option<Conduct>,
     pub(super) limits: Vec<LimitTrack>,
     pub(super) unknowns: Unknowns,
     /// No input that is current now is stale before this. A lower bound: what comes meanwhile moves the
@@ -179,6 +193,7 @@ impl Portfolio {
             correlated: Correlated::default(),
             backtests: Vec::new(),
             day: Day::default(),
+            conduct: None,
             limits,
             unknowns: Unknowns::default(),
             check_at: None,
@@ -236,11 +251,23 @@ impl Portfolio {
 
     /// Why equity, and what rests on it, is unknown.
     pub(super) fn equity_unknown(&self) -> Option<Unknown> {
-        let foreign = match (&self.account, self.foreign_fee) {
+        worst(self.exposure_unknown(), worst(self.unknowns.account, self.foreign_fee_unknown()))
+    }
+
+    fn foreign_fee_unknown(&self) -> Option<Unknown> {
+        match (&self.account, self.foreign_fee) {
             (Some(account), Some(paid)) if paid > account.event_time => Some(Unknown::NoRate),
             _ => None,
-        };
-        worst(worst(self.exposure_unknown(), self.unknowns.account), foreign)
+        }
+    }
+
+    /// What a whole book says beside its lines, if these things are unknown.
+    pub(super) fn says(&self, unknowns: Unknowns) -> Said {
+        // A position that the account knew before it had a mark is in its equity, and not yet in what is held.
+        let unpriced = unknowns.marks.filter(|reason| *reason == Unknown::Missing);
+        let account = worst(worst(unknowns.account, self.foreign_fee_unknown()), unpriced);
+        let standing = self.account.as_ref().map(|account| (self.equity() - self.sums.net, account.flows));
+        Said { book: unknowns.book, account, standing }
     }
 
     /// True if anything it rests on is unknown.

@@ -1,11 +1,13 @@
 //! What the risk monitor publishes: figures and limit states, and whole books.
 
-use tapewatch_schemas::events::{Holding, Holdings, Measure, Occasion, Provenance, RiskMetrics, Unknown};
+use tapewatch_schemas::events::{
+    Holding, Holdings, Measure, Occasion, Provenance, RiskMetrics, Standing, Unknown,
+};
 use tapewatch_schemas::{Event, RecordId, Scope};
 
 use super::around::Around;
 use super::backtest::{Verdict, number};
-use super::measure::{Bounded, Confidence, TailModel};
+use super::measure::{Bounded, CONDUCT, Confidence, TailModel};
 use super::money::Money;
 use super::parameters::WindowParameters;
 use super::portfolio::Portfolio;
@@ -73,6 +75,9 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
             backtested(&mut list, portfolio, model, level, window);
         }
     }
+    if portfolio.conduct.is_some() {
+        list.extend(CONDUCT.map(|measure| ratio(&measure.to_string(), portfolio.conduct(measure, around))));
+    }
     list.push(ratio("samples", Ok(portfolio.window.len() as f64)));
     list.push(ratio("duplicate_executions", Ok(portfolio.duplicates as f64)));
     list.push(ratio("observed_for", Ok(around.observed_for(portfolio))));
@@ -122,8 +127,12 @@ pub(super) fn ratio(name: &str, value: Result<f64, Unknown>) -> Measure {
 
 /// The portfolio's whole book, by symbol; the next one's fills are those after it.
 pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output {
-    let unknown = around.book_unknown(portfolio);
-    portfolio.said = Some(unknown.map_or(Ok(()), Err));
+    let said = portfolio.says(around.unknowns(portfolio));
+    portfolio.said = Some(said);
+    let currency = portfolio.currency.as_ref().unwrap_or(&around.parameters.default_currency);
+    let account = said.standing.and_then(|(beside, flows)| {
+        Some(Standing { currency: currency.clone(), beside: beside.amount()?, flows: flows.amount()? })
+    });
     let mut lines: Vec<Holding> = portfolio
         .holdings
         .iter()
@@ -144,8 +153,11 @@ pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output
             event_time: around.clock,
             portfolio: portfolio.id.clone(),
             opened: portfolio.opened,
-            unknown,
+            unknown: said.book,
             filled_at: portfolio.filled.take(),
+            // A sum that does not fit an amount is none that could be relied on.
+            account_unknown: said.account.or_else(|| account.is_none().then_some(Unknown::Missing)),
+            account,
             holdings: lines,
         }),
     }

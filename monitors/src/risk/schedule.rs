@@ -58,6 +58,9 @@ impl RiskMonitor {
                 }
             }
         }
+        if self.level_due.is_some_and(|at| at <= self.clock) {
+            self.roll_conduct(out);
+        }
         // Last, so that a level says what all of the above made of it. What the above made due is due
         // here too, so the next level waits for the next change.
         if self.level_due.is_some_and(|at| at <= self.clock) {
@@ -66,6 +69,7 @@ impl RiskMonitor {
                 let (portfolio, around) = self.with(place);
                 if std::mem::take(&mut portfolio.level_due) {
                     out.push(publish::risk_metrics(portfolio, &around, Occasion::Interval));
+                    self.conduct_goes_on(place);
                 }
             }
         }

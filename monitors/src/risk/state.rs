@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::Time;
 
+use super::conduct::Conduct;
 use super::day::Day;
 use super::feeds::{Feeds, SavedFeeds};
 use super::history::History;
@@ -20,7 +21,7 @@ use crate::kernels::{ShortfallConvention, SortedWindow};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 9;
+const FORMAT: u16 = 10;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -52,12 +53,14 @@ struct Terms {
     minimum: usize,
     shortfall: ShortfallConvention,
     lambda: f64,
+    age_lambda: f64,
 }
 
 impl Terms {
     fn of(window: &WindowParameters) -> Self {
-        let WindowParameters { basis, sampling, samples, minimum, shortfall, lambda, .. } = *window;
-        Self { basis, sampling, samples, minimum, shortfall, lambda }
+        let WindowParameters { basis, sampling, samples, minimum, shortfall, lambda, age_lambda, .. } =
+            *window;
+        Self { basis, sampling, samples, minimum, shortfall, lambda, age_lambda }
     }
 }
 
@@ -123,11 +126,8 @@ impl RiskMonitor {
         back.history = saved.history.restored(&back.parameters.history);
         (back.level_due, back.sample_due, back.book_due) =
             (saved.level_due, saved.sample_due, saved.book_due);
-        // The configuration may have another day than the one the state was saved under. What is due and was not done
-        // yet stays due.
-        let day = &back.parameters.day;
-        let ends_a_day = |due: Time| day.next(Time(due.0.saturating_sub(1))) == due;
-        back.day_due = saved.day_due.map(|due| if ends_a_day(due) { due } else { day.next(back.clock) });
+        // The configuration may have another day than the one the state was saved under.
+        back.day_due = saved.day_due.map(|due| back.parameters.day.still(due, back.clock));
         let terms = Terms::of(&back.parameters.window);
         let revaluation = revaluation_terms(&back.parameters);
         let adapt = (saved.costing != back.costing()).then(|| back.costing());
@@ -160,6 +160,11 @@ impl RiskMonitor {
         portfolio.window = SortedWindow::from_values(window.samples, portfolio.window.arrived());
         portfolio.measure_tails(window);
         portfolio.backtests_restored(&self.parameters);
+        portfolio.conduct =
+            self.parameters.conduct.as_ref().map(|parameters| match portfolio.conduct.take() {
+                Some(conduct) => conduct.restored(parameters),
+                None => Conduct::new(parameters),
+            });
         portfolio.sum_anew();
         portfolio.check_at.map(|at| self.checks.insert((at, place)));
         if portfolio.unwell() {

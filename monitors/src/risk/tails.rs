@@ -6,7 +6,7 @@ use super::measure::{Confidence, TailModel};
 use super::parameters::{Basis, RiskParameters, WindowParameters};
 use super::portfolio::Portfolio;
 use crate::kernels::{
-    EwmaSeed, Filtered, Moments, Sample, SampleError, SortedWindow, Tail, TailRisk, cornish_fisher,
+    Aged, EwmaSeed, Filtered, Moments, Sample, SampleError, SortedWindow, Tail, TailRisk, cornish_fisher,
     ewma_volatilities, gaussian_tail, sorted_tail,
 };
 
@@ -89,6 +89,7 @@ enum Estimate<'a> {
     },
     Expanded(Moments),
     Filtered(Filtered),
+    Aged(Aged),
 }
 
 impl<'a> Estimate<'a> {
@@ -115,6 +116,7 @@ impl<'a> Estimate<'a> {
                 }
                 moments => Self::Expanded(moments),
             }),
+            TailModel::AgeWeighted => Aged::new(Sample::new(values)?, parameters.age_lambda).map(Self::Aged),
             TailModel::Ewma | TailModel::Filtered => {
                 // The first change seeds the recursion: one of nothing would say that there is no risk.
                 let from = values.iter().position(|change| *change != 0.0);
@@ -138,6 +140,7 @@ impl<'a> Estimate<'a> {
                 cornish_fisher(moments, tail).map(|found| TailRisk { var: found.var, es: found.es })
             }
             Self::Filtered(filtered) => filtered.tail(tail),
+            Self::Aged(aged) => aged.tail(tail),
         }
     }
 }

@@ -4,7 +4,7 @@
 pub enum Kind {
     /// A person buys more of one symbol than the limit allows, and sells it two hours later.
     PositionOverLimit,
-    /// A loop buys high and sells low until over 15 % of the peak equity is lost.
+    /// A loop buys high and sells low until over 20 % of the peak equity is lost.
     Drawdown,
     /// The marks of one partition stop for five hours, and the heartbeats say nothing about it.
     StoppedFeed,

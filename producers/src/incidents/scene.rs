@@ -15,8 +15,8 @@ const SECOND: i64 = 1_000_000;
 const TOO_MUCH: f64 = 130_000.0;
 /// Bars that the person holds it.
 const HELD: usize = 8;
-/// The share of the peak equity that the loop loses: over the soft bound of 15 %, under the hard one of 20 %.
-const LOST: f64 = 0.165;
+/// The share of the peak equity that the loop loses: over the soft bound of 15 % and the hard one of 20 %.
+const LOST: f64 = 0.215;
 /// Bars without marks: five hours.
 const SILENT: usize = 20;
 /// Bars after a burst in which good reports surely come.
@@ -76,15 +76,20 @@ impl Scene<'_, '_> {
     fn drawdown(&mut self) -> Incident {
         self.script(0, Script::Churn(LOST));
         let mut incident = self.incident(EXEC_REPORTS, 1);
-        // Half of the way it may only reduce, and the loop reads no control.
+        // From some way on it may only reduce, and then not trade at all, and the loop reads no control.
         incident.expected = vec![
             self.of_portfolio(Says::Warning("drawdown"), 2),
+            self.of_portfolio(Says::Breached("drawdown"), 2),
             self.of_portfolio(Says::Health("halt_broken"), 2),
         ];
-        // The loss stays: whoever bounds the largest loss so far is told of it too.
+        // The loss stays: whoever bounds the largest loss so far is told of it too. So does the halt, and the portfolio's
+        // strategy, which reads no control either, sells what it has left one day.
         incident.also_expected = vec![
             self.of_portfolio(Says::Warning("max_drawdown"), 2),
+            self.of_portfolio(Says::Breached("max_drawdown"), 2),
             Expectation { by: Time::MAX, ..self.of_portfolio(Says::Warning("drawdown"), 2) },
+            Expectation { by: Time::MAX, ..self.of_portfolio(Says::Breached("drawdown"), 2) },
+            Expectation { by: Time::MAX, ..self.of_portfolio(Says::Health("halt_broken"), 2) },
         ];
         incident
     }
@@ -222,9 +227,9 @@ impl Scene<'_, '_> {
             ),
             Kind::Drawdown => (
                 format!(
-                    "a loop buys {symbol} high and sells it low until {portfolio} has lost 16.5 % of its peak"
+                    "a loop buys {symbol} high and sells it low until {portfolio} has lost 21.5 % of its peak"
                 ),
-                "the limit `drawdown` over its soft bound of 15 %, and a portfolio that buys although it may only reduce",
+                "the limit `drawdown` over 15 % and then over 20 %, a halt, and a portfolio that trades on",
             ),
             Kind::StoppedFeed => (
                 format!(

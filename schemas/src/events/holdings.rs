@@ -4,7 +4,8 @@ use super::{Provenance, Unknown};
 use crate::names::{Currency, PortfolioId, Symbol};
 use crate::{Amount, RecordId, Time};
 
-/// A portfolio's whole book, at each change, when it becomes unknown or known, and once a day of event time. Key: portfolio.
+/// A portfolio's whole book, at each change of it or of what its account says, when it becomes unknown
+/// or known, and once a day of event time. Key: portfolio.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Holdings {
@@ -23,8 +24,24 @@ pub struct Holdings {
     /// The event time of the latest fill since the book before this one; none if there was no fill: what changed, if
     /// anything did, is a fill undone or corrected, or what positions say.
     pub filled_at: Option<Time>,
+    /// What the account adds to the lines; none before its first record.
+    pub account: Option<Standing>,
+    /// Why what rests on the account is unknown; none if it is known.
+    pub account_unknown: Option<Unknown>,
     /// Every symbol held, by symbol; flat ones are left out.
     pub holdings: Vec<Holding>,
+}
+
+/// What an account adds to what is held.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    /// The account's currency.
+    pub currency: Currency,
+    /// Equity less what the lines are worth: with the lines at any marks it is the equity at those marks.
+    pub beside: Amount,
+    /// Deposits less withdrawals so far.
+    pub flows: Amount,
 }
 
 /// One symbol of a book.

@@ -43,6 +43,7 @@ pub(super) static FAMILIES: &[&Family] = &[
     &families::cornish_fisher::FAMILY,
     &families::ewma::FAMILY,
     &families::filtered::FAMILY,
+    &families::aged::FAMILY,
     &families::kupiec::FAMILY,
     &families::christoffersen::FAMILY,
     &families::traffic_light::FAMILY,

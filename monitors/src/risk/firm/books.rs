@@ -20,8 +20,21 @@ pub(super) struct Book {
     pub(super) step: i64,
     /// Why its risk task does not know that this is the book.
     pub(super) unknown: Option<Unknown>,
+    /// What the account adds, in the scopes' currency.
+    pub(super) standing: Option<Standing>,
+    /// Why what rests on the account is unknown.
+    pub(super) account_unknown: Option<Unknown>,
     /// By symbol's place.
     pub(super) lines: Vec<BookLine>,
+}
+
+/// What a portfolio's account adds to what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Standing {
+    /// Equity less what is held.
+    pub(super) beside: Money,
+    /// Deposits less withdrawals so far.
+    pub(super) flows: Money,
 }
 
 /// One symbol of a book.

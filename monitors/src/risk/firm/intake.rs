@@ -1,13 +1,14 @@
 //! Taking marks and books.
 
-use tapewatch_schemas::events::{Holding, Holdings, MarketData};
+use tapewatch_schemas::events::{Holding, Holdings, MarketData, Unknown};
 use tapewatch_schemas::{Amount, PortfolioId, Symbol, worker_source};
 
 use super::FirmMonitor;
-use super::books::{Book, BookLine, Held};
+use super::books::{Book, BookLine, Held, Standing};
 use crate::monitor::{Output, Refusal, Seen};
 use crate::risk::marks::{Mark, SymbolId, price_of};
 use crate::risk::money::Money;
+use crate::risk::portfolio::worst;
 use crate::risk::{full, overflow};
 
 impl FirmMonitor {
@@ -101,8 +102,11 @@ impl FirmMonitor {
                 self.marks.add(symbol);
             }
             let Holdings { event_time, unknown, .. } = *holdings;
-            let book = Book { feed, event_time, step: provenance.step, unknown, lines };
-            self.books.insert(holdings.portfolio.clone(), book);
+            let (standing, account_unknown) = self.standing(holdings);
+            let worth = self.worth(&lines);
+            let step = provenance.step;
+            let book = Book { feed, event_time, step, unknown, standing, account_unknown, lines };
+            let before = self.books.insert(holdings.portfolio.clone(), book).and_then(|book| book.standing);
             for (place, held) in held {
                 let symbol = held.symbol;
                 let holds = self.scopes[place].put(held);
@@ -110,6 +114,7 @@ impl FirmMonitor {
             }
             for place in 0..self.scopes.len() {
                 if self.parameters.scopes[place].has(&holdings.portfolio) {
+                    self.scopes[place].take_standing(before, standing, worth);
                     self.scopes[place].revalue_due = true;
                     self.level_is_due(place);
                     self.settle(place, true, out);
@@ -156,6 +161,29 @@ impl FirmMonitor {
             });
         }
         Ok((lines, new))
+    }
+
+    /// What an account adds to what is held, in the scopes' currency, and why what rests on it is unknown.
+    fn standing(&self, holdings: &Holdings) -> (Option<Standing>, Option<Unknown>) {
+        match &holdings.account {
+            Some(account) if account.currency != self.parameters.currency => {
+                (None, worst(holdings.account_unknown, Some(Unknown::NoRate)))
+            }
+            Some(account) => {
+                let (beside, flows) = (Money::of(account.beside), Money::of(account.flows));
+                (Some(Standing { beside, flows }), holdings.account_unknown)
+            }
+            None => (None, holdings.account_unknown.or(Some(Unknown::Missing))),
+        }
+    }
+
+    /// What lines are worth at the marks; none without all of these.
+    fn worth(&self, lines: &[BookLine]) -> Option<Money> {
+        let value = |line: &BookLine| {
+            let price = self.price(line.symbol)?;
+            Money::value(line.units.amount()?, price, Amount::ONE).ok()
+        };
+        lines.iter().map(value).sum()
     }
 
     /// The price of a symbol, if it has a mark. One that is yet to get its place has none.

@@ -9,6 +9,8 @@
 //!   *Position* and *concentration* are of net positions.
 //! - *Value at risk and expected shortfall*: of the net positions, at their marks now, revalued over the return history of
 //!   the symbols, when a book changes and at each instant of the history.
+//! - *Equity*: what accounts add to what is held, which each book says, and what is held at the marks. What a portfolio
+//!   has when it comes is no profit.
 //! - What rests on a book that is not open, is too old, or never came though its portfolio is named, is unknown; so is
 //!   what rests on a mark that is missing or too old, or on another currency than the scope's.
 //!
@@ -16,6 +18,7 @@
 //! portfolio is valued anew here, in one task.
 
 mod books;
+mod equity;
 mod intake;
 mod parameters;
 mod publish;
@@ -49,8 +52,9 @@ pub struct FirmMonitor {
     books: Books,
     history: History,
     scopes: Vec<ScopeState>,
-    /// When levels are due; none while nothing has changed.
+    /// When levels and a new day are due; none while nothing has changed.
     level_due: Option<Time>,
+    day_due: Option<Time>,
     /// The scopes by the instant at which their freshness is to be looked at again.
     checks: BTreeSet<(Time, u32)>,
     /// Profits of a revaluation, kept only for its memory.
@@ -74,6 +78,7 @@ impl FirmMonitor {
             history,
             scopes,
             level_due: None,
+            day_due: None,
             checks: BTreeSet::new(),
             pnl: Vec::new(),
         }
@@ -126,6 +131,9 @@ impl FirmMonitor {
             self.reassess(place);
         }
         self.revalue(place);
+        if self.scopes[place].follow_equity() && self.day_due.is_none() {
+            self.day_due = Some(self.parameters.day.next(self.clock));
+        }
         let (scope, around) = self.with(place);
         if scope.evaluate(&around) {
             out.push(publish::risk_metrics(scope, &around, Occasion::Transition));
@@ -250,7 +258,7 @@ impl Monitor for FirmMonitor {
 
     fn next_deadline(&self) -> Option<Time> {
         let check = self.checks.first().map(|(at, _)| *at);
-        [check, self.level_due, self.history.due()].into_iter().flatten().min()
+        [check, self.level_due, self.day_due, self.history.due()].into_iter().flatten().min()
     }
 
     fn save(&self) -> Vec<u8> {

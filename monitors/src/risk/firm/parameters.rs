@@ -5,7 +5,7 @@ use std::time::Duration;
 use tapewatch_schemas::{Currency, PortfolioId, Scope};
 
 use crate::kernels::ShortfallConvention;
-use crate::risk::{Confidence, HistoryParameters, LimitParameters};
+use crate::risk::{Confidence, DayParameters, HistoryParameters, LimitParameters};
 
 /// Everything that the firm monitor can be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,8 @@ pub struct FirmParameters {
     pub shortfall: ShortfallConvention,
     /// The returns of symbols that both are of.
     pub history: HistoryParameters,
+    /// When a day of profit and loss begins.
+    pub day: DayParameters,
     /// How old a mark may be.
     pub marks: Duration,
     /// How old a portfolio's book may be: the clock less the later of the book's event time and that of the last
@@ -81,6 +83,7 @@ impl Default for FirmParameters {
             levels: vec![Confidence(9500), Confidence(9900)],
             shortfall: ShortfallConvention::AcerbiTasche,
             history: HistoryParameters::default(),
+            day: DayParameters::default(),
             marks: Duration::from_secs(20 * 60),
             books: Duration::from_secs(60),
             bounds: FirmBounds::default(),

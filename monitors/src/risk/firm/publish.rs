@@ -34,13 +34,24 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
     let concentration = scope.concentration();
     let with_book = around.books.keys().filter(|portfolio| around.members.has(portfolio)).count();
     let observed = scope.first_record.map_or(0, |first| around.clock.since(first));
+    let equity = |measure: Bounded| {
+        let value = scope.of_equity(measure).expect("it rests on equity");
+        ratio(&measure.to_string(), value)
+    };
+    let day = scope.daily_profit();
     let mut list = vec![
+        money("equity", scope.equity_unknown(), scope.equity()),
         money("gross_exposure", unknown, scope.sums.gross),
         money("net_exposure", unknown, scope.sums.net),
         money("netted_exposure", unknown, scope.sums.netted),
         ratio("largest_share", known(concentration.largest)),
         ratio("top5_share", known(concentration.top5)),
         ratio("herfindahl", known(concentration.herfindahl)),
+        equity(Bounded::Leverage),
+        equity(Bounded::Drawdown),
+        equity(Bounded::MaxDrawdown),
+        money("daily_pnl", day.err(), day.unwrap_or_default()),
+        equity(Bounded::DailyLossShare),
     ];
     for level in &around.parameters.levels {
         let tail = scope.tail(*level, around.parameters);

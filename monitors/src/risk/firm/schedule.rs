@@ -6,6 +6,7 @@ use super::{FirmMonitor, publish};
 use crate::monitor::Output;
 use crate::risk::around::next_boundary;
 use crate::risk::history::fresh_prices;
+use crate::risk::money::Money;
 
 impl FirmMonitor {
     /// A scope has something new to say at the next level.
@@ -35,6 +36,16 @@ impl FirmMonitor {
                 let (scope, around) = self.with(place);
                 if std::mem::take(&mut scope.level_due) {
                     out.push(publish::risk_metrics(scope, &around, Occasion::Interval));
+                }
+            }
+        }
+        // After the level, which is of the day that ends here.
+        if self.day_due.take_if(|at| *at <= self.clock).is_some() {
+            for place in 0..self.scopes.len() {
+                if self.scopes[place].day_moved() {
+                    self.scopes[place].equity.day.roll(Money::ZERO, 0);
+                    self.level_is_due(place);
+                    self.settle(place, false, out);
                 }
             }
         }

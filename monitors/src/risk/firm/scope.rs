@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::{PortfolioId, Scope, Time};
 
-use super::books::{Books, Held};
+use super::books::{Book, Books, Held};
+use super::equity::Equity;
 use super::parameters::{FirmParameters, ScopeParameters};
 use crate::kernels::{Concentration, TailRisk, concentration};
 use crate::monitor::Ages;
@@ -27,6 +28,8 @@ pub(super) struct ScopeState {
     /// Why what rests on the books is unknown, and on the marks.
     pub(super) books_unknown: Option<Unknown>,
     pub(super) marks_unknown: Option<Unknown>,
+    /// What it is worth.
+    pub(super) equity: Equity,
     /// Value at risk and expected shortfall per level, of what is held, revalued; losses positive.
     pub(super) tails: Result<Vec<TailRisk>, Unknown>,
     /// True if what is held, or the history, changed since they were made.
@@ -79,6 +82,7 @@ impl ScopeState {
             limits: limits_of(scope, parameters, clock),
             books_unknown: None,
             marks_unknown: None,
+            equity: Equity::default(),
             tails: Err(Unknown::WarmingUp),
             revalue_due: true,
             check_at: None,
@@ -126,12 +130,12 @@ impl ScopeState {
     /// Finds out what is unknown, and until when what is current stays so; true if that is not what it was.
     pub(super) fn assess(&mut self, around: &Surroundings<'_>) -> bool {
         let mut earliest = Earliest { clock: around.clock, at: None };
-        let before = (self.books_unknown, self.marks_unknown);
-        self.books_unknown = around.books(&mut earliest);
+        let before = (self.books_unknown, self.marks_unknown, self.equity.unknown);
+        (self.books_unknown, self.equity.unknown) = around.books(&mut earliest);
         self.marks_unknown =
             self.held.iter().fold(None, |reason, held| worst(reason, around.mark(held, &mut earliest)));
         self.check_at = earliest.at;
-        before != (self.books_unknown, self.marks_unknown)
+        before != (self.books_unknown, self.marks_unknown, self.equity.unknown)
     }
 
     /// Evaluates every limit; true if any changed its status or the reason it is unknown.
@@ -153,6 +157,9 @@ impl ScopeState {
         limit: &LimitParameters,
         around: &Surroundings<'_>,
     ) -> (Result<f64, Unknown>, Option<SymbolId>) {
+        if let Some(value) = self.of_equity(limit.measure) {
+            return (value, None);
+        }
         if let Some(reason) = self.unknown() {
             return (Err(reason), None);
         }
@@ -207,21 +214,27 @@ pub(super) fn limits_of(scope: &Scope, parameters: &FirmParameters, clock: Time)
 }
 
 impl Surroundings<'_> {
-    /// Why what rests on the books of the scope's portfolios is unknown.
-    fn books(&self, earliest: &mut Earliest) -> Option<Unknown> {
+    /// Why what rests on the books of the scope's portfolios is unknown, and why what rests on their accounts is.
+    fn books(&self, earliest: &mut Earliest) -> (Option<Unknown>, Option<Unknown>) {
+        let mut reasons = (None, None);
+        let mut look_at = |book: Option<&Book>| {
+            let (book, account) = match book {
+                Some(book) => (self.book(book, earliest), book.account_unknown),
+                None => (Some(Unknown::Missing), Some(Unknown::Missing)),
+            };
+            reasons = (worst(reasons.0, book), worst(reasons.1, account));
+        };
         if self.books.is_empty() {
-            return Some(Unknown::Missing);
+            look_at(None);
+        } else if self.members.portfolios.is_empty() {
+            self.books.values().for_each(|book| look_at(Some(book)));
+        } else {
+            self.members.portfolios.iter().for_each(|portfolio| look_at(self.books.get(portfolio)));
         }
-        if self.members.portfolios.is_empty() {
-            return self.books.values().fold(None, |reason, book| worst(reason, self.book(book, earliest)));
-        }
-        self.members.portfolios.iter().fold(None, |reason, portfolio| {
-            let book = self.books.get(portfolio);
-            worst(reason, book.map_or(Some(Unknown::Missing), |book| self.book(book, earliest)))
-        })
+        reasons
     }
 
-    fn book(&self, book: &super::books::Book, earliest: &mut Earliest) -> Option<Unknown> {
+    fn book(&self, book: &Book, earliest: &mut Earliest) -> Option<Unknown> {
         let current = self.feeds.current_at(book.feed, book.event_time);
         let stale = earliest.stale(current, self.parameters.books);
         if self.feeds.feed_is_down(book.feed) {

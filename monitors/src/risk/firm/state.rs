@@ -14,10 +14,11 @@ use crate::risk::feeds::{Feeds, SavedFeeds};
 use crate::risk::history::History;
 use crate::risk::limits::limits_restored;
 use crate::risk::marks::{Entry, Marks};
+use crate::risk::money::Money;
 use crate::risk::state::RevaluationTerms;
 
 /// The format of the saved state.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
@@ -32,6 +33,7 @@ struct Saved<B, M, H, S> {
     history: H,
     scopes: S,
     level_due: Option<Time>,
+    day_due: Option<Time>,
 }
 
 /// What figures are of, and when they are unknown.
@@ -69,6 +71,7 @@ impl FirmMonitor {
             history: &self.history,
             scopes: &self.scopes,
             level_due: self.level_due,
+            day_due: self.day_due,
         };
         postcard::to_allocvec(&saved).expect("the state holds nothing that postcard cannot write")
     }
@@ -86,7 +89,10 @@ impl FirmMonitor {
         back.marks = Marks::restore(saved.marks);
         back.history = saved.history.restored(&back.parameters.history);
         back.level_due = saved.level_due;
-        let same = saved.terms == Terms::of(&self.parameters);
+        // The configuration may have another day than the one the state was saved under.
+        back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
+        let now = Terms::of(&self.parameters);
+        let same = saved.terms == now;
         // The configuration may have other scopes than the one the state was saved under.
         for (place, parameters) in self.parameters.scopes.iter().enumerate() {
             let fresh = ScopeState::new(&parameters.scope, &self.parameters, saved.clock);
@@ -96,6 +102,11 @@ impl FirmMonitor {
                 // What was known under other terms is looked at before anything else happens.
                 (scope.tails, scope.revalue_due) = (Err(Unknown::WarmingUp), true);
                 (scope.books_unknown, scope.check_at) = (Some(Unknown::Missing), Some(saved.clock));
+            }
+            // Equity of others, or in another currency, is no series with this one's.
+            let members = |terms: &Terms| terms.scopes.iter().find(|one| one.0 == scope.scope).cloned();
+            if members(&saved.terms) != members(&now) || saved.terms.currency != now.currency {
+                scope.equity.begin_anew();
             }
             limits_restored(&mut scope.limits, limits_of(&scope.scope, &self.parameters, saved.clock));
             scope.check_at.map(|at| back.checks.insert((at, place as u32)));
@@ -115,6 +126,10 @@ impl FirmMonitor {
             for (place, held) in held {
                 let holds = self.scopes[place].put(held);
                 self.marks.set_holder(held.symbol, place as u32, holds);
+            }
+            for place in (0..self.scopes.len()).filter(|place| self.parameters.scopes[*place].has(&portfolio))
+            {
+                self.scopes[place].equity.beside += book.standing.map_or(Money::ZERO, |one| one.beside);
             }
             self.books.insert(portfolio, book);
         }

@@ -1,6 +1,7 @@
 //! The families, a file each.
 
 pub(super) mod acerbi_szekely;
+pub(super) mod aged;
 pub(super) mod christoffersen;
 pub(super) mod concentration;
 pub(super) mod contributions;

@@ -1,0 +1,247 @@
+//! What strategies, desks and the firm are worth: the sum of what their portfolios are, and how that moves.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod drive;
+
+use std::time::Duration;
+
+use drive::{Driver, Level, account_with, fill, in_currency, mark};
+use proptest::prelude::*;
+use tapewatch_monitors::risk::firm::{FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
+use tapewatch_monitors::risk::{Bounded, LimitParameters};
+use tapewatch_monitors::{Output, RiskParameters, TaskContext};
+use tapewatch_schemas::Event;
+use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
+
+const FIRM: &str = "firm:all";
+
+/// The risk worker, and the firm's behind it.
+struct House {
+    risk: Driver,
+    firm: Driver,
+}
+
+impl House {
+    fn new() -> Self {
+        let mut risk = RiskParameters::default();
+        risk.freshness.marks = Duration::from_secs(7200);
+        risk.freshness.accounts = Duration::from_secs(300);
+        risk.freshness.executions = Duration::from_secs(360_000);
+        risk.limits.clear();
+        let drawdown = LimitParameters::new("drawdown", Bounded::Drawdown, None, Some(0.2));
+        let firm = FirmParameters {
+            scopes: vec![ScopeParameters { scope: FIRM.into(), portfolios: Vec::new() }],
+            limits: vec![ScopeLimit { scopes: Vec::new(), limit: drawdown }],
+            marks: Duration::from_secs(7200),
+            books: Duration::from_secs(360_000),
+            ..FirmParameters::default()
+        };
+        Self {
+            risk: Driver::risk(risk, TaskContext { partition: 0, opened_from_zero: true }),
+            firm: Driver::new(move || Box::new(FirmMonitor::new(firm.clone()))),
+        }
+    }
+
+    fn see(&mut self, second: i64, event: Event) {
+        let out = self.risk.see(second, event.clone());
+        self.pass(second, out);
+        if matches!(event, Event::MarketData(_)) {
+            self.firm.see(second, event);
+        }
+    }
+
+    fn pass(&mut self, second: i64, out: Vec<Output>) {
+        for output in out {
+            if let Event::Holdings(mut book) = output.event {
+                book.provenance.worker = "risk".into();
+                self.firm.see_at(second, Event::Holdings(book));
+            }
+        }
+    }
+
+    fn run_to(&mut self, second: i64) {
+        let out = self.risk.run_to(second);
+        self.pass(second, out);
+        self.firm.run_to(second);
+    }
+
+    fn account(&mut self, second: i64, portfolio: &str, equity: &str, deposits: &str, withdrawals: &str) {
+        self.see(second, account_with(portfolio, equity, equity, deposits, withdrawals));
+    }
+
+    fn level(&mut self) -> Level {
+        self.firm.level(FIRM)
+    }
+}
+
+/// The example of docs/risk.md: two portfolios of 1,000 each, of which p buys 10 A at 50.
+fn example() -> House {
+    let mut house = House::new();
+    house.see(0, mark("A", "50", "50"));
+    house.account(1, "p", "1000", "0", "0");
+    house.account(2, "q", "1000", "0", "0");
+    house.see(3, fill("p", "A", Side::Buy, "10", "50", "0"));
+    house
+}
+
+#[test]
+fn equity_is_the_sum_and_moves_with_the_marks() {
+    let mut house = example();
+    let level = house.level();
+    assert_eq!((level.value("equity"), level.value("leverage")), (Some(2000.0), Some(0.25)));
+    house.see(4, mark("A", "40", "40"));
+    let level = house.level();
+    let values = ["equity", "leverage", "drawdown", "daily_pnl", "daily_loss_share"];
+    assert_eq!(values.map(|name| level.value(name).unwrap()), [1900.0, 400.0 / 1900.0, 0.05, -100.0, 0.05]);
+    // What the account says beside our marks, such as interest, is profit, too.
+    house.account(5, "q", "1010", "0", "0");
+    assert_eq!(house.level().value("equity"), Some(1910.0));
+    assert_eq!(house.level().value("max_drawdown"), Some(0.05));
+}
+
+#[test]
+fn what_is_paid_in_or_out_is_neither_profit_nor_loss() {
+    let mut house = example();
+    house.see(4, mark("A", "40", "40"));
+    house.account(5, "q", "500", "0", "500");
+    let level = house.level();
+    assert_eq!(level.value("equity"), Some(1400.0));
+    assert_eq!(level.value("daily_pnl"), Some(-100.0));
+    let near = |level: &Level| (level.value("drawdown").unwrap() - 0.05).abs() < 1e-12;
+    assert!(near(&level));
+    house.account(6, "q", "4500", "4000", "500");
+    assert_eq!(house.level().value("daily_pnl"), Some(-100.0));
+    // A portfolio that comes brings what it has.
+    house.account(7, "r", "9000", "9000", "0");
+    let level = house.level();
+    assert_eq!(level.value("equity"), Some(14_400.0));
+    assert!(near(&level));
+    assert_eq!(level.value("daily_pnl"), Some(-100.0));
+}
+
+#[test]
+fn a_day_begins_with_what_was_there() {
+    let mut house = example();
+    house.see(4, mark("A", "40", "40"));
+    // The test begins at midnight, UTC.
+    let midnight = 24 * 3600;
+    for second in [midnight - 10, midnight + 10] {
+        house.see(second, mark("A", "40", "40"));
+        for portfolio in ["p", "q"] {
+            let equity = if portfolio == "p" { "900" } else { "1000" };
+            house.account(second, portfolio, equity, "0", "0");
+        }
+        house.run_to(second + 1);
+        let expected = if second < midnight { -100.0 } else { 0.0 };
+        assert_eq!(house.level().value("daily_pnl"), Some(expected), "{second}");
+    }
+    assert_eq!(house.level().value("drawdown"), Some(0.05), "a drawdown is of no day");
+}
+
+#[test]
+fn what_accounts_do_not_say_is_unknown() {
+    let mut house = example();
+    // Of p the account is stale; what is held is known.
+    house.account(250, "q", "1000", "0", "0");
+    house.run_to(302);
+    let level = house.level();
+    for name in ["equity", "leverage", "drawdown", "max_drawdown", "daily_pnl", "daily_loss_share"] {
+        assert_eq!(level.unknown(name), Some(Unknown::Stale), "{name}");
+    }
+    assert_eq!(level.limit("drawdown").status, LimitStatus::Unknown);
+    assert_eq!(level.value("gross_exposure"), Some(500.0));
+    house.account(303, "p", "1000", "0", "0");
+    assert_eq!(house.level().value("equity"), Some(2000.0));
+    // A portfolio without an account.
+    house.see(304, fill("s", "A", Side::Buy, "1", "50", "0"));
+    assert_eq!(house.level().unknown("equity"), Some(Unknown::Missing));
+    assert_eq!(house.level().value("gross_exposure"), Some(550.0));
+    // And one in another currency.
+    let Event::Account(mut foreign) = account_with("s", "10", "10", "0", "0") else { unreachable!() };
+    foreign.currency = "EUR".into();
+    house.see(305, Event::Account(foreign));
+    assert_eq!(house.level().unknown("equity"), Some(Unknown::NoRate));
+}
+
+#[test]
+fn a_position_that_the_account_knew_before_the_mark_came_is_missing_until_then() {
+    let mut house = House::new();
+    house.see(1, in_currency(fill("p", "A", Side::Buy, "10", "50", "0"), "USD"));
+    house.account(2, "p", "1000", "0", "0");
+    assert_eq!(house.level().unknown("equity"), Some(Unknown::Missing));
+    house.see(3, mark("A", "60", "60"));
+    assert_eq!(house.level().value("equity"), Some(1000.0));
+    house.see(4, mark("A", "61", "61"));
+    assert_eq!(house.level().value("equity"), Some(1010.0));
+    assert_eq!(house.level().value("drawdown"), Some(0.0));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Mark(usize, i64),
+    Fill(usize, usize, i64),
+    Account(usize, i64, i64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => (0..3_usize, 1..100_i64).prop_map(|(symbol, price)| Step::Mark(symbol, price)),
+        3 => (0..3_usize, 0..3_usize, -9..9_i64).prop_map(|(p, s, q)| Step::Fill(p, s, q)),
+        1 => (0..3_usize, 1..5000_i64, 0..9_i64).prop_map(|(p, e, d)| Step::Account(p, e, d)),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+fn show(house: &mut House, second: i64, step: &Step) {
+    const PORTFOLIOS: [&str; 3] = ["p", "q", "r"];
+    const SYMBOLS: [&str; 3] = ["A", "B", "C"];
+    match step {
+        Step::Mark(symbol, price) => {
+            house.see(second, mark(SYMBOLS[*symbol], &price.to_string(), &price.to_string()));
+        }
+        Step::Fill(_, _, 0) => {}
+        Step::Fill(portfolio, symbol, quantity) => {
+            let side = if *quantity < 0 { Side::Sell } else { Side::Buy };
+            let quantity = quantity.abs().to_string();
+            house.see(second, fill(PORTFOLIOS[*portfolio], SYMBOLS[*symbol], side, &quantity, "50", "0.1"));
+        }
+        Step::Account(portfolio, equity, deposits) => {
+            let (equity, deposits) = (equity.to_string(), deposits.to_string());
+            house.account(second, PORTFOLIOS[*portfolio], &equity, &deposits, "0");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// To the last digit, whatever came in whatever order; and unknown when one of them is.
+    #[test]
+    fn equity_is_the_sum_of_the_portfolios(steps in steps(), restart in 0..60_usize) {
+        let mut house = House::new();
+        for (second, step) in (0..).zip(&steps) {
+            if second as usize == restart {
+                house.firm.restart();
+            }
+            show(&mut house, second, step);
+        }
+        let mut portfolios: Vec<&str> = Vec::new();
+        for step in &steps {
+            if let Step::Account(p, ..) | Step::Fill(p, _, -9..=-1 | 1..) = step {
+                portfolios.push(["p", "q", "r"][*p]);
+            }
+        }
+        portfolios.sort_unstable();
+        portfolios.dedup();
+        if !portfolios.is_empty() {
+            let equity = |portfolio: &&str| house.risk.level(portfolio).value("equity");
+            let sum: Option<f64> = portfolios.iter().map(equity).collect::<Vec<_>>().into_iter().sum();
+            let said = house.level().value("equity");
+            match (said, sum) {
+                (Some(said), Some(sum)) => prop_assert!((said - sum).abs() <= 1e-9 * sum.abs().max(1.0), "{} {}", said, sum),
+                (said, sum) => prop_assert_eq!(said, sum),
+            }
+        }
+    }
+}
