@@ -1,5 +1,6 @@
 //! What the load harness and the micro-benchmarks share: workloads, hosted workers, readings, tables.
 
+pub mod desk;
 pub mod figures;
 pub mod hosted;
 pub mod journals;

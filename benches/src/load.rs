@@ -1,5 +1,6 @@
 //! The measurements of the load harness.
 
+pub mod cost;
 pub mod job_e;
 pub mod latency;
 pub mod memory;

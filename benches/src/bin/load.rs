@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use tapewatch_benches::Failure;
-use tapewatch_benches::load::{job_e, latency, memory, r, replay, restart, start, transaction};
+use tapewatch_benches::load::{cost, job_e, latency, memory, r, replay, restart, start, transaction};
 use tapewatch_benches::peer::Peer;
 
 /// Measures tapewatch on this machine.
@@ -87,6 +87,15 @@ enum What {
         #[arg(long, default_value_t = 600)]
         seconds: u64,
     },
+    /// What a fill costs the risk worker by window and symbols, and what a portfolio takes of memory.
+    Cost {
+        /// Portfolios of one task.
+        #[arg(long, default_value_t = 10_000)]
+        portfolios: usize,
+        /// Draw the costs into this file (SVG).
+        #[arg(long)]
+        picture: Option<std::path::PathBuf>,
+    },
     /// A round of records and positions through the log's writer.
     Transaction {
         /// How often.
@@ -134,6 +143,7 @@ fn main() -> Result<(), Failure> {
         What::Takeover { open_transaction, kills } => {
             restart::takeover(&url, kills.load(), open_transaction)?
         }
+        What::Cost { portfolios, picture } => cost::run(portfolios, picture.as_deref())?,
         What::Memory { rate, seconds } => memory::run(&url, rate, seconds)?,
         What::Transaction { rounds, records } => transaction::run(&url, rounds, records)?,
     };
