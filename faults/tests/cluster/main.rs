@@ -21,6 +21,7 @@ mod rolling_bounce;
 mod scaling;
 mod schema_midstream;
 mod stage;
+mod stale_feed;
 mod topics_gone;
 mod torn_transaction;
 mod unknown_outcome;
