@@ -8,8 +8,8 @@ use drive::{Driver, at, beat_of};
 use tapewatch_monitors::alerting::{Comparison, Condition, Pattern, Rule};
 use tapewatch_monitors::{AlertingParameters, Output};
 use tapewatch_schemas::events::{
-    Alert, AlertState, HealthKind, HealthStatus, LimitState, LimitStatus, Measure, Occasion, Provenance,
-    RiskMetrics, Severity, SystemHealth, TradingLevel, Unknown,
+    Alert, AlertState, HealthKind, HealthStatus, LimitOverride, LimitState, LimitStatus, Measure, Occasion,
+    Provenance, RiskMetrics, Severity, SystemHealth, TradingLevel, Unknown,
 };
 use tapewatch_schemas::{Event, RecordId, Time};
 
@@ -41,6 +41,8 @@ fn limit(status: LimitStatus, unknown: Option<Unknown>) -> LimitState {
         unknown,
         symbol: None,
         calls_for: TradingLevel::Normal,
+        of_equity: false,
+        overridden: None,
     }
 }
 
@@ -125,6 +127,32 @@ fn a_breach_fires_once_and_is_resolved_once() {
     );
     assert_eq!(alerts(&after)[0].since, at(2));
     assert_ne!(alerts(&after)[0].id, alert.id);
+}
+
+#[test]
+fn what_is_not_in_force_alerts_no_longer_and_is_not_called_kept() {
+    let mut d = default();
+    d.see(1, standing(LimitStatus::Breached));
+    let over = d.see(2, standing(LimitStatus::NotInForce));
+    assert_eq!(said(&over), [("limit_breached".to_owned(), AlertState::Resolved, 2)]);
+    assert_eq!(alerts(&over)[0].message, "resolved: p: limit leverage is not in force now");
+    let over = d.see(3, unknown(Unknown::Stale));
+    assert_eq!(said(&over), [("limit_unknown".to_owned(), AlertState::Firing, 3)]);
+    assert_eq!(said(&d.see(4, standing(LimitStatus::NotInForce))).len(), 1);
+}
+
+#[test]
+fn an_alert_names_who_put_other_bounds_in_place_and_what_is_a_share_of_equity() {
+    let mut state = limit(LimitStatus::Breached, None);
+    state.of_equity = true;
+    state.overridden =
+        Some(LimitOverride { who: "ada".into(), why: "a hedge".into(), until: Time(60_000_000) });
+    let fired = default().see(1, figures("p", 0.0, vec![state]));
+    assert_eq!(
+        alerts(&fired)[0].message,
+        "p: limit leverage is breached: leverage is 3.41 of the equity, over 3, 114 % of it; overridden by ada until \
+         1970-01-01T00:01:00Z: a hedge"
+    );
 }
 
 #[test]

@@ -5,12 +5,14 @@
 mod drive;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use drive::{Driver, at, beat_of, mark};
 use proptest::prelude::*;
+use tapewatch_monitors::Output;
 use tapewatch_monitors::risk::firm::{FirmBounds, FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
-use tapewatch_monitors::risk::{Bounded, LimitParameters};
+use tapewatch_monitors::risk::{Bounded, Calendar, LimitParameters, Override, Schedule};
 use tapewatch_schemas::events::{Holding, Holdings, LimitStatus, Provenance, TradingLevel, Unknown};
 use tapewatch_schemas::{Amount, Event, RecordId, Time};
 
@@ -129,6 +131,59 @@ fn a_limit_of_a_scope_calls_for_a_halt_at_the_book_that_breaks_it() {
     let out = d.see(5, mark("B", "15", "15"));
     assert!(out.iter().any(|o| matches!(&o.event, Event::RiskMetrics(m) if m.scope.as_str() == FIRM
         && m.limits[0].status == LimitStatus::Ok)));
+}
+
+#[test]
+fn limits_of_scopes_have_schedules_and_overrides_too() {
+    let hours = |from: u64, to: u64| Calendar {
+        days: [true; 7],
+        from: Duration::from_secs(from),
+        to: Duration::from_secs(to),
+        ..Calendar::default()
+    };
+    let mut told = parameters();
+    let calendar = Arc::new(hours(100, 300));
+    told.limits[1].limit.schedule = Some(Schedule { calendar, outside: false });
+    told.limits[0].limit.overrides = vec![Override {
+        scopes: vec![FIRM.into()],
+        soft: Some(100.0),
+        hard: Some(600.0),
+        from: at(50),
+        until: at(200),
+        who: "ada".into(),
+        why: "a reason".into(),
+    }];
+    let mut d = firm(told);
+    d.see(0, mark("A", "9", "11"));
+    d.see(0, mark("B", "20", "20"));
+    d.see(1, book("p", &[("A", "10"), ("B", "5")]));
+    d.see(2, book("q", &[("A", "-4")]));
+    d.see(3, book("r", &[("B", "-20")]));
+    let expected = [
+        (49, LimitStatus::Ok, 1_000.0, false, LimitStatus::NotInForce),
+        (50, LimitStatus::Breached, 600.0, true, LimitStatus::NotInForce),
+        (100, LimitStatus::Breached, 600.0, true, LimitStatus::Ok),
+        (200, LimitStatus::Ok, 1_000.0, false, LimitStatus::Ok),
+        (300, LimitStatus::Ok, 1_000.0, false, LimitStatus::NotInForce),
+    ];
+    for (second, status, hard, overridden, symbol) in expected {
+        d.restart();
+        d.run_to(second);
+        let boundary = |o: &Output| match &o.event {
+            Event::RiskMetrics(m) if m.scope.as_str() == FIRM && m.event_time == at(second) => Some((
+                m.limits[0].status,
+                m.limits[0].hard,
+                m.limits[0].overridden.is_some(),
+                m.limits[1].status,
+            )),
+            _ => None,
+        };
+        let said = d.outputs.iter().rev().find_map(boundary);
+        let now = (status, Some(hard), overridden, symbol);
+        assert_eq!(said.unwrap_or(now), now, "at {second}");
+        assert_eq!(said.is_some(), second != 49, "a boundary is told at its step");
+    }
+    assert_eq!(d.level(DESK).limit("gross").overridden, None);
 }
 
 #[test]

@@ -39,6 +39,8 @@ fn limit(name: &str, status: LimitStatus, calls_for: TradingLevel) -> LimitState
         unknown,
         symbol: None,
         calls_for,
+        of_equity: false,
+        overridden: None,
     }
 }
 
@@ -199,6 +201,22 @@ fn of_a_halt_after_less_is_told_anew() {
     let ended = ControlRequest { despite_breach: true, ..asked("ada", Resume) };
     let ended = d.see(80, Event::ControlRequest(ended));
     assert_eq!(told(&ended), [resolved("trading_restricted"), resolved("halt_unacknowledged")]);
+}
+
+#[test]
+fn a_halt_stands_when_its_limit_is_no_longer_in_force_and_a_person_may_end_it() {
+    let off = || figures(vec![limit("drawdown", LimitStatus::NotInForce, TradingLevel::Normal)]);
+    let mut d = desk();
+    d.see(1, breach(TradingLevel::Halt));
+    let resume = || Event::ControlRequest(ControlRequest { despite_breach: true, ..asked("ada", Resume) });
+    d.see(2, resume());
+    // Nothing calls for it now, and nobody has ended what was begun.
+    d.see(3, breach(TradingLevel::Halt));
+    assert_eq!(said(&d.see(4, off())), None);
+    // What was excused in one session is not in the next.
+    assert_eq!(said(&d.see(5, breach(TradingLevel::Halt))), Some((Raised, TradingLevel::Halt)));
+    assert_eq!(said(&d.see(6, off())), None);
+    assert_eq!(said(&d.see(7, ask("ada", Resume))), Some((Lowered, TradingLevel::Normal)));
 }
 
 #[test]

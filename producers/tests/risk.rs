@@ -121,7 +121,7 @@ impl Task {
             let Event::RiskMetrics(metrics) = &output.event else { continue };
             for limit in metrics.limits.iter().filter(|limit| limit.previous.is_some()) {
                 let status = match limit.status {
-                    LimitStatus::Ok => continue,
+                    LimitStatus::Ok | LimitStatus::NotInForce => continue,
                     LimitStatus::Warning => Found::Warning,
                     LimitStatus::Breached => Found::Breached,
                     LimitStatus::Unknown => Found::Unknown(limit.unknown.unwrap()),

@@ -54,10 +54,10 @@ impl AlertingMonitor {
 pub(super) fn limit_text(scope: &str, state: &LimitState) -> String {
     let LimitState { limit, measure, .. } = state;
     let of = state.symbol.as_ref().map_or(String::new(), |symbol| format!(" of {symbol}"));
-    let value = state.value.map_or_else(|| "unknown".to_owned(), number);
+    let value = value_text(state);
     let used = state.utilisation.map_or(String::new(), |u| format!(", {:.0} % of it", u * 100.0));
     let bound = |bound: Option<f64>| bound.map_or_else(|| "none".to_owned(), number);
-    match state.status {
+    let text = match state.status {
         LimitStatus::Breached => {
             let hard = bound(state.hard);
             format!("{scope}: limit {limit} is breached: {measure}{of} is {value}, over {hard}{used}")
@@ -74,7 +74,18 @@ pub(super) fn limit_text(scope: &str, state: &LimitState) -> String {
             let reason = state.unknown.map_or("no reason given", why);
             format!("{scope}: limit {limit} cannot be checked: {measure} is unknown, {reason}")
         }
+        LimitStatus::NotInForce => format!("{scope}: limit {limit} is not in force now"),
+    };
+    match &state.overridden {
+        Some(by) => format!("{text}; overridden by {} until {}: {}", by.who, by.until, by.why),
+        None => text,
     }
+}
+
+/// What a limit bounds: the value of its measure, or its share of the equity.
+pub(super) fn value_text(state: &LimitState) -> String {
+    let value = state.value.map_or_else(|| "unknown".to_owned(), number);
+    if state.of_equity { format!("{value} of the equity") } else { value }
 }
 
 fn why(reason: Unknown) -> &'static str {

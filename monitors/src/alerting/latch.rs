@@ -362,6 +362,6 @@ fn calling(limit: &LimitState) -> String {
         LimitStatus::Breached => limit.hard,
         _ => limit.soft,
     };
-    let number = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), super::alert::number);
-    format!("limit {}: {} is {}, over {}", limit.limit, limit.measure, number(limit.value), number(bound))
+    let over = bound.map_or_else(|| "unknown".to_owned(), super::alert::number);
+    format!("limit {}: {} is {}, over {over}", limit.limit, limit.measure, super::alert::value_text(limit))
 }

@@ -10,8 +10,7 @@ use tapewatch_schemas::time::micros_of;
 use super::money::Money;
 use super::parameters::Basis;
 use super::portfolio::Portfolio;
-
-const DAY: i64 = 86_400_000_000;
+use super::zone::{Clocks, DAY};
 
 /// When a day begins: at a time of day by the clocks of a time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +32,11 @@ impl Default for DayParameters {
 impl DayParameters {
     /// The first beginning of a day after `clock`.
     pub fn next(&self, clock: Time) -> Time {
-        let local = clock.micros().saturating_add(self.ahead(self.span_of(clock)));
-        let today = local.div_euclid(DAY).saturating_sub(1);
+        let clocks = Clocks(&self.offsets);
+        let starts = micros_of(self.starts);
+        let today = clocks.show(clock).div_euclid(DAY).saturating_sub(1);
         (today..=today.saturating_add(3))
-            .map(|day| self.beginning(day))
+            .map(|day| clocks.first(day.saturating_mul(DAY).saturating_add(starts)))
             .find(|at| *at > clock)
             .unwrap_or(Time::MAX)
     }
@@ -45,30 +45,6 @@ impl DayParameters {
     /// stays due.
     pub(super) fn still(&self, due: Time, clock: Time) -> Time {
         if self.next(Time(due.0.saturating_sub(1))) == due { due } else { self.next(clock) }
-    }
-
-    /// The first instant at which the zone's clocks show that time of that day (counted from the epoch) or, where
-    /// they are put forward over it, a later one.
-    fn beginning(&self, day: i64) -> Time {
-        let shown = day.saturating_mul(DAY).saturating_add(micros_of(self.starts));
-        // Clocks are put forward and back by less than a day, so two spans before are early enough.
-        let first = self.span_of(Time(shown)).saturating_sub(2);
-        let in_span = |span: usize| {
-            let begins = if span == 0 { Time::MIN } else { self.offsets[span - 1].0 };
-            let at = Time(shown.saturating_sub(self.ahead(span))).max(begins);
-            self.offsets.get(span).is_none_or(|(ends, _)| at < *ends).then_some(at)
-        };
-        (first..=self.offsets.len()).find_map(in_span).unwrap_or(Time::MAX)
-    }
-
-    /// The span between two changes of the clocks that holds an instant: 0 is before the first.
-    fn span_of(&self, at: Time) -> usize {
-        self.offsets.partition_point(|(from, _)| *from <= at)
-    }
-
-    /// How far the clocks are ahead of UTC in a span, microseconds.
-    fn ahead(&self, span: usize) -> i64 {
-        span.checked_sub(1).map_or(0, |at| i64::from(self.offsets[at].1) * 1_000_000)
     }
 }
 

@@ -1,75 +1,45 @@
-//! Limits: the value of what they bound, and where they stand.
+//! Limits of a portfolio: the values of what they bound.
 
-use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
-use tapewatch_schemas::events::{LimitState, LimitStatus, TradingLevel, Unknown};
+use tapewatch_schemas::events::{LimitState, Unknown};
 use tapewatch_schemas::{PortfolioId, Time};
 
 use super::around::Around;
-use super::marks::{Marks, SymbolId};
+use super::marks::SymbolId;
 use super::measure::Bounded;
 use super::money::Money;
 use super::parameters::{LimitParameters, RiskParameters};
-use super::portfolio::Portfolio;
+use super::portfolio::{Portfolio, worst};
+use super::terms::Limits;
 use crate::kernels::{Concentration, concentration};
 
-/// Where one limit of one portfolio stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct LimitTrack {
-    name: SmolStr,
-    /// Its place in the configuration.
-    #[serde(skip)]
-    place: usize,
-    status: LimitStatus,
-    /// Where it stood when that was last known: hysteresis goes on from there.
-    stood: LimitStatus,
-    unknown: Option<Unknown>,
-    since: Time,
-    value: Option<f64>,
-    symbol: Option<SymbolId>,
-    /// The status before, within the step of a transition.
-    #[serde(skip)]
-    previous: Option<LimitStatus>,
-}
-
 /// The limits of a portfolio that came to be at `clock`: unknown until they are first evaluated.
-pub(super) fn limits_of(
-    parameters: &RiskParameters,
-    portfolio: &PortfolioId,
-    clock: Time,
-) -> Vec<LimitTrack> {
+pub(super) fn limits_of(parameters: &RiskParameters, portfolio: &PortfolioId, clock: Time) -> Limits {
     let applies = |l: &LimitParameters| l.portfolios.is_empty() || l.portfolios.contains(portfolio);
     let limits = parameters.limits.iter().enumerate().filter(|(_, limit)| applies(limit));
-    limits.map(|(place, limit)| LimitTrack::new(place, limit, clock)).collect()
-}
-
-/// Puts saved limits in the configuration's order: what it no longer names is dropped, what is new begins
-/// as unknown.
-pub(super) fn limits_restored(saved: &mut Vec<LimitTrack>, fresh: Vec<LimitTrack>) {
-    let mut put = |mut track: LimitTrack| {
-        if let Some(old) = saved.iter().find(|s| s.name == track.name) {
-            track = LimitTrack { place: track.place, ..old.clone() };
-        }
-        track
-    };
-    let restored = fresh.into_iter().map(&mut put).collect();
-    *saved = restored;
+    Limits::new(limits, portfolio.as_str(), clock)
 }
 
 impl Portfolio {
-    /// Evaluates every limit; true if any changed its status or the reason it is unknown.
+    /// Evaluates every limit; true if any changed its status, the reason it is unknown, or its terms.
     pub(super) fn evaluate(&mut self, around: &Around<'_>) -> bool {
-        let mut limits = std::mem::take(&mut self.limits);
+        let mut tracks = std::mem::take(&mut self.limits.tracks);
         let mut changed = false;
-        for track in &mut limits {
-            let limit = &around.parameters.limits[track.place];
-            let (value, symbol) = match limit.measure {
+        for track in &mut tracks {
+            let limit = &around.parameters.limits[track.place()];
+            if track.is_off() {
+                changed |= track.leave(around.clock);
+                continue;
+            }
+            let (mut value, symbol) = match limit.measure {
                 Bounded::MaxCorrelation => (self.together(around).map(|t| t.largest), None),
                 _ => self.bounded(limit, around),
             };
+            if limit.of_equity {
+                value = self.of_equity(value);
+            }
             changed |= track.take(limit, value, symbol, around.clock);
         }
-        self.limits = limits;
+        self.limits.tracks = tracks;
         changed
     }
 
@@ -138,6 +108,24 @@ impl Portfolio {
         known(self.equity_unknown(), || leverage(self.sums.gross, self.equity()))
     }
 
+    /// A sum of money as a share of the equity; unknown if either is.
+    fn of_equity(&self, value: Result<f64, Unknown>) -> Result<f64, Unknown> {
+        let unknown = worst(value.err(), self.equity_unknown());
+        value.and_then(|value| known(unknown, || self.share(value))).map_err(|own| unknown.unwrap_or(own))
+    }
+
+    /// The share of the equity that a sum of money is. Of something without equity: the largest double.
+    fn share(&self, value: f64) -> f64 {
+        let equity = self.equity().to_f64();
+        if equity > 0.0 {
+            value / equity
+        } else if value > 0.0 {
+            f64::MAX
+        } else {
+            0.0
+        }
+    }
+
     /// How concentrated the book is.
     pub(super) fn concentration(&self) -> Result<Concentration, Unknown> {
         known(self.exposure_unknown(), || {
@@ -148,8 +136,9 @@ impl Portfolio {
     /// The states of all limits, as they are published, and forgets what they were before this step.
     pub(super) fn limit_states(&mut self, around: &Around<'_>) -> Vec<LimitState> {
         self.limits
+            .tracks
             .iter_mut()
-            .map(|track| track.state(&around.parameters.limits[track.place], around.marks))
+            .map(|track| track.state(&around.parameters.limits[track.place()], around.marks))
             .collect()
     }
 }
@@ -167,138 +156,4 @@ pub(super) fn leverage(gross: Money, equity: Money) -> f64 {
 
 fn known<T>(unknown: Option<Unknown>, value: impl FnOnce() -> T) -> Result<T, Unknown> {
     unknown.map_or_else(|| Ok(value()), Err)
-}
-
-impl LimitTrack {
-    /// A limit that came to be at `clock`, at its place in the configuration: unknown until it is first evaluated.
-    pub(super) fn new(place: usize, limit: &LimitParameters, clock: Time) -> Self {
-        Self {
-            name: limit.name.clone(),
-            place,
-            status: LimitStatus::Unknown,
-            stood: LimitStatus::Ok,
-            unknown: Some(Unknown::Missing),
-            since: clock,
-            value: None,
-            symbol: None,
-            previous: None,
-        }
-    }
-
-    /// Its place in the configuration.
-    pub(super) fn place(&self) -> usize {
-        self.place
-    }
-
-    /// Takes a new value; true if the status or the reason it is unknown changed.
-    pub(super) fn take(
-        &mut self,
-        limit: &LimitParameters,
-        value: Result<f64, Unknown>,
-        symbol: Option<SymbolId>,
-        clock: Time,
-    ) -> bool {
-        let status = value.map_or(LimitStatus::Unknown, |v| classify(v, self.stood, limit));
-        let unknown = value.err();
-        let changed = status != self.status || unknown != self.unknown;
-        if changed {
-            self.previous = Some(self.status);
-        }
-        if status != self.status {
-            self.since = clock;
-        }
-        self.status = status;
-        if status != LimitStatus::Unknown {
-            self.stood = status;
-        }
-        self.unknown = unknown;
-        self.value = value.ok();
-        self.symbol = symbol;
-        changed
-    }
-
-    /// As it is published; forgets what it was before this step.
-    pub(super) fn state(&mut self, limit: &LimitParameters, marks: &Marks) -> LimitState {
-        let bound = limit.hard.or(limit.soft);
-        LimitState {
-            limit: self.name.to_string(),
-            measure: limit.measure.to_string(),
-            status: self.status,
-            previous: self.previous.take(),
-            since: self.since,
-            value: self.value,
-            soft: limit.soft,
-            hard: limit.hard,
-            utilisation: match (self.value, bound) {
-                (Some(value), Some(bound)) if bound > 0.0 => Some((value / bound).min(f64::MAX)),
-                _ => None,
-            },
-            unknown: self.unknown,
-            symbol: self.symbol.map(|s| marks.entry(s).symbol.to_string()),
-            calls_for: match self.status {
-                LimitStatus::Breached => limit.on_hard.max(limit.on_soft),
-                LimitStatus::Warning => limit.on_soft,
-                LimitStatus::Ok | LimitStatus::Unknown => TradingLevel::Normal,
-            },
-        }
-    }
-}
-
-/// Where a value puts a limit that stood in `before`. At a bound is within it.
-fn classify(value: f64, before: LimitStatus, limit: &LimitParameters) -> LimitStatus {
-    let over = |bound: Option<f64>, held: bool| {
-        bound.is_some_and(|b| value > if held { b * (1.0 - limit.hysteresis) } else { b })
-    };
-    if over(limit.hard, before == LimitStatus::Breached) {
-        LimitStatus::Breached
-    } else if over(limit.soft, matches!(before, LimitStatus::Breached | LimitStatus::Warning)) {
-        LimitStatus::Warning
-    } else {
-        LimitStatus::Ok
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_crossed_bound_is_left_only_below_its_hysteresis() {
-        let mut limit = LimitParameters::new("l", Bounded::Leverage, Some(2.0), Some(3.0));
-        limit.hysteresis = 0.1;
-        let mut status = LimitStatus::Ok;
-        for (value, expected) in [
-            (2.0, LimitStatus::Ok),
-            (2.1, LimitStatus::Warning),
-            (1.9, LimitStatus::Warning),
-            (3.0, LimitStatus::Warning),
-            (3.1, LimitStatus::Breached),
-            (2.8, LimitStatus::Breached),
-            (2.6, LimitStatus::Warning),
-            (1.7, LimitStatus::Ok),
-            (1.9, LimitStatus::Ok),
-        ] {
-            status = classify(value, status, &limit);
-            assert_eq!(status, expected, "{value}");
-        }
-    }
-
-    #[test]
-    fn what_is_unknown_meanwhile_leaves_the_hysteresis() {
-        let mut limit = LimitParameters::new("l", Bounded::Leverage, None, Some(3.0));
-        limit.hysteresis = 0.1;
-        let parameters = RiskParameters { limits: vec![limit.clone()], ..RiskParameters::default() };
-        let mut track = limits_of(&parameters, &"p".into(), Time(0)).remove(0);
-        for (value, expected) in [
-            (Ok(3.1), LimitStatus::Breached),
-            (Err(Unknown::Stale), LimitStatus::Unknown),
-            (Ok(2.8), LimitStatus::Breached),
-            (Err(Unknown::Stale), LimitStatus::Unknown),
-            (Ok(2.6), LimitStatus::Ok),
-            (Ok(2.8), LimitStatus::Ok),
-        ] {
-            track.take(&limit, value, None, Time(1));
-            assert_eq!(track.status, expected, "{value:?}");
-        }
-    }
 }

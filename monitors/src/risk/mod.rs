@@ -26,6 +26,7 @@
 mod account;
 mod around;
 mod backtest;
+mod calendar;
 mod conduct;
 mod correlation;
 mod day;
@@ -52,9 +53,13 @@ mod revalued;
 mod schedule;
 mod state;
 mod tails;
+mod terms;
+mod track;
+mod zone;
 
 use std::collections::BTreeSet;
 
+pub use calendar::{Calendar, Schedule};
 pub use conduct::ConductParameters;
 pub use day::DayParameters;
 use hashbrown::HashMap;
@@ -66,6 +71,7 @@ pub use parameters::{
 pub use reference::ReferencePrices;
 use tapewatch_schemas::events::{Heartbeat, Occasion};
 use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, catalogue};
+pub use terms::Override;
 
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 use around::Around;
@@ -76,6 +82,7 @@ use lots::Costing;
 use marks::Marks;
 use money::Money;
 use portfolio::Portfolio;
+use terms::earlier;
 
 /// What the runtime knows about the task that a monitor serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +113,8 @@ pub struct RiskMonitor {
     sample_due: Option<Time>,
     book_due: Option<Time>,
     day_due: Option<Time>,
+    /// When a schedule or an override of a limit begins or ends next.
+    terms_due: Option<Time>,
     /// The portfolios by the instant at which their freshness is to be looked at again.
     checks: BTreeSet<(Time, u32)>,
     /// The portfolios about which something is unknown.
@@ -136,6 +145,7 @@ impl RiskMonitor {
             sample_due: None,
             book_due: None,
             day_due: None,
+            terms_due: None,
             checks: BTreeSet::new(),
             unwell: BTreeSet::new(),
             revived: false,
@@ -179,6 +189,7 @@ impl RiskMonitor {
         known.unwrap_or_else(|| {
             let place = self.portfolios.len() as u32;
             let limits = limits::limits_of(&self.parameters, id, self.clock);
+            self.terms_due = earlier(self.terms_due, limits.until());
             let samples = self.parameters.window.samples;
             let opened = self.task.opened_from_zero;
             let mut portfolio = Portfolio::new(id.clone(), self.clock, opened, samples, limits);
@@ -350,7 +361,8 @@ impl Monitor for RiskMonitor {
     fn next_deadline(&self) -> Option<Time> {
         let check = self.checks.first().map(|(at, _)| *at);
         let history = self.history.due();
-        let due = [check, self.level_due, self.sample_due, self.book_due, self.day_due, history];
+        let due =
+            [check, self.level_due, self.sample_due, self.book_due, self.day_due, self.terms_due, history];
         due.into_iter().flatten().min()
     }
 

@@ -9,11 +9,13 @@ use smol_str::SmolStr;
 use tapewatch_schemas::events::TradingLevel;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Symbol};
 
+use super::calendar::Schedule;
 use super::conduct::ConductParameters;
 use super::day::DayParameters;
 use super::lots::Costing;
 use super::measure::{Bounded, Confidence, TailModel};
 use super::reference::ReferencePrices;
+use super::terms::Override;
 use crate::kernels::ShortfallConvention;
 
 /// Everything that the risk monitor can be told.
@@ -162,6 +164,12 @@ pub struct LimitParameters {
     pub on_hard: TradingLevel,
     /// A bound that was crossed is left only below bound × (1 − hysteresis); 0 to 1.
     pub hysteresis: f64,
+    /// True if what is bounded is the measure's share of the equity: only of sums of money, only on portfolios.
+    pub of_equity: bool,
+    /// When it is in force; always if none.
+    pub schedule: Option<Schedule>,
+    /// Other bounds for a while.
+    pub overrides: Vec<Override>,
     /// The portfolios it applies to; all if empty.
     pub portfolios: Vec<PortfolioId>,
     /// For [`Bounded::Position`]: the symbols it applies to; all if empty.
@@ -179,6 +187,9 @@ impl LimitParameters {
             on_soft: TradingLevel::Normal,
             on_hard: TradingLevel::Normal,
             hysteresis: 0.0,
+            of_equity: false,
+            schedule: None,
+            overrides: Vec::new(),
             portfolios: Vec::new(),
             symbols: Vec::new(),
         }

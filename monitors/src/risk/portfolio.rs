@@ -10,13 +10,13 @@ use super::correlation::Correlated;
 use super::day::Day;
 use super::executions::{Execution, Executions};
 use super::feeds::FeedId;
-use super::limits::LimitTrack;
 use super::line::Line;
 use super::lots::{Costing, Lots, Position};
 use super::marks::SymbolId;
 use super::money::Money;
 use super::parameters::Basis;
 use super::revalued::Revalued;
+use super::terms::Limits;
 use crate::kernels::{Drawdown, SortedWindow, TailRisk};
 
 /// One symbol held.
@@ -125,7 +125,7 @@ pub(super) struct Portfolio {
     pub(super) day: Day,
     /// Its orders, where they are looked at.
     pub(super) conduct: Option<Conduct>,
-    pub(super) limits: Vec<LimitTrack>,
+    pub(super) limits: Limits,
     pub(super) unknowns: Unknowns,
     /// No input that is current now is stale before this. A lower bound: what comes meanwhile moves the
     /// true instant out, and it is looked up again when this one is reached.
@@ -162,13 +162,7 @@ pub(super) struct Booking {
 
 impl Portfolio {
     /// A portfolio whose first record came at `clock`.
-    pub(super) fn new(
-        id: PortfolioId,
-        clock: Time,
-        opened: bool,
-        samples: usize,
-        limits: Vec<LimitTrack>,
-    ) -> Self {
+    pub(super) fn new(id: PortfolioId, clock: Time, opened: bool, samples: usize, limits: Limits) -> Self {
         Self {
             id,
             first_record: clock,

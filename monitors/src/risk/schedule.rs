@@ -1,4 +1,4 @@
-//! What is due at instants: freshness to be looked at again, samples, whole books, levels.
+//! What is due at instants: freshness to be looked at again, samples, whole books, levels, terms of limits.
 
 use tapewatch_schemas::Time;
 use tapewatch_schemas::events::Occasion;
@@ -7,6 +7,7 @@ use super::RiskMonitor;
 use super::around::next_boundary;
 use super::parameters::Sampling;
 use super::publish;
+use super::terms::earlier;
 use crate::monitor::Output;
 
 impl RiskMonitor {
@@ -84,6 +85,25 @@ impl RiskMonitor {
                     self.settle(place, false, out);
                 }
             }
+        }
+        self.renew_terms(out);
+    }
+
+    /// Schedules and overrides of limits begin and end. After all else: what is due at the same instant is of the time
+    /// that ends here, and a limit on a day's loss that begins with the day begins with none.
+    fn renew_terms(&mut self, out: &mut Vec<Output>) {
+        if !take_due(&mut self.terms_due, self.clock) {
+            return;
+        }
+        for place in 0..self.portfolios.len() as u32 {
+            let portfolio = &mut self.portfolios[place as usize];
+            if portfolio.limits.until().is_some_and(|at| at <= self.clock) {
+                let limit = |at: usize| &self.parameters.limits[at];
+                portfolio.limits.renew(limit, portfolio.id.as_str(), self.clock);
+                self.level_is_due(place);
+                self.settle(place, false, out);
+            }
+            self.terms_due = earlier(self.terms_due, self.portfolios[place as usize].limits.until());
         }
     }
 

@@ -9,19 +9,20 @@ use super::conduct::Conduct;
 use super::day::Day;
 use super::feeds::{Feeds, SavedFeeds};
 use super::history::History;
-use super::limits::{limits_of, limits_restored};
+use super::limits::limits_of;
 use super::lots::Costing;
 use super::marks::{Entry, Marks};
 use super::measure::{Confidence, TailModel};
 use super::parameters::{Basis, HistoryParameters, RiskParameters, Sampling, WindowParameters};
 use super::portfolio::Portfolio;
 use super::revalued::Revalued;
+use super::terms::{BoundsOf, earlier};
 use super::{RiskMonitor, TaskContext};
 use crate::kernels::{ShortfallConvention, SortedWindow};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 10;
+const FORMAT: u16 = 11;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -34,6 +35,7 @@ struct Saved<P, M, H> {
     costing: Costing,
     terms: Terms,
     revaluation: RevaluationTerms,
+    bounds: Vec<BoundsOf>,
     feeds: SavedFeeds,
     marks: M,
     history: H,
@@ -98,6 +100,7 @@ impl RiskMonitor {
             costing: self.costing(),
             terms: Terms::of(&self.parameters.window),
             revaluation: revaluation_terms(&self.parameters),
+            bounds: self.parameters.limits.iter().map(BoundsOf::new).collect(),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             history: &self.history,
@@ -130,6 +133,7 @@ impl RiskMonitor {
         back.day_due = saved.day_due.map(|due| back.parameters.day.still(due, back.clock));
         let terms = Terms::of(&back.parameters.window);
         let revaluation = revaluation_terms(&back.parameters);
+        let rebound = !back.parameters.limits.iter().map(BoundsOf::new).eq(saved.bounds);
         let adapt = (saved.costing != back.costing()).then(|| back.costing());
         for (place, mut portfolio) in (0_u32..).zip(saved.portfolios) {
             adapt.inspect(|costing| portfolio.adapt(*costing));
@@ -137,10 +141,19 @@ impl RiskMonitor {
             if saved.revaluation != revaluation {
                 portfolio.revalue_anew();
             }
+            back.put_limits(&mut portfolio, rebound);
             back.put_portfolio(place, portfolio)?;
         }
         *self = back;
         Ok(())
+    }
+
+    /// Gives a portfolio the configuration's limits, which may bound something else than when it was saved.
+    fn put_limits(&mut self, portfolio: &mut Portfolio, rebound: bool) {
+        let fresh = limits_of(&self.parameters, &portfolio.id, self.clock);
+        let limit = |at: usize| &self.parameters.limits[at];
+        portfolio.limits.restored(fresh, limit, portfolio.id.as_str(), rebound);
+        self.terms_due = earlier(self.terms_due, portfolio.limits.until());
     }
 
     fn put_portfolio(&mut self, place: u32, mut portfolio: Portfolio) -> Result<(), StateError> {
@@ -153,8 +166,6 @@ impl RiskMonitor {
             }
             self.marks.set_holder(holding.symbol, place, true);
         }
-        let fresh = limits_of(&self.parameters, &portfolio.id, self.clock);
-        limits_restored(&mut portfolio.limits, fresh);
         let window = &self.parameters.window;
         // The configuration may have another size of window than the one the state was saved under.
         portfolio.window = SortedWindow::from_values(window.samples, portfolio.window.arrived());

@@ -73,8 +73,18 @@ impl Driver {
         refusal
     }
 
+    /// Shows a record that happened at `second`, before the ticks that are due at the same instant.
+    pub(crate) fn see_first(&mut self, second: i64, event: Event) -> Vec<Output> {
+        let out = self.run_before(at(second));
+        self.take(second, stamped(event, at(second)), out).unwrap()
+    }
+
     pub(crate) fn try_see(&mut self, second: i64, event: Event) -> Result<Vec<Output>, Refusal> {
-        let mut out = self.run_to(second);
+        let out = self.run_to(second);
+        self.take(second, event, out)
+    }
+
+    fn take(&mut self, second: i64, event: Event, mut out: Vec<Output>) -> Result<Vec<Output>, Refusal> {
         let clock = self.clock.max(at(second));
         let event = numbered(event, self.offset);
         let topic = TopicName::from(event.topic());
@@ -93,8 +103,12 @@ impl Driver {
 
     /// Runs every deadline up to `second`.
     pub(crate) fn run_to(&mut self, second: i64) -> Vec<Output> {
+        self.run_before(Time(at(second).micros() + 1))
+    }
+
+    fn run_before(&mut self, end: Time) -> Vec<Output> {
         let mut out = Vec::new();
-        while let Some(due) = self.monitor.next_deadline().filter(|due| *due <= at(second)) {
+        while let Some(due) = self.monitor.next_deadline().filter(|due| *due < end) {
             self.monitor.tick(due, &mut out);
             let next = self.monitor.next_deadline();
             assert!(next.is_none_or(|next| next > due), "a tick at {due} left the deadline {next:?}");

@@ -24,7 +24,9 @@ pub use kind::EventKind;
 pub use market_data::MarketData;
 pub use position::{Position, PositionLine};
 pub use provenance::{Cause, Provenance};
-pub use risk_metrics::{LimitLevel, LimitState, LimitStatus, Measure, Occasion, RiskMetrics, Unknown};
+pub use risk_metrics::{
+    LimitLevel, LimitOverride, LimitState, LimitStatus, Measure, Occasion, RiskMetrics, Unknown,
+};
 pub use signal::Signal;
 pub use system_health::{HealthKind, HealthStatus, SystemHealth};
 

@@ -104,6 +104,8 @@ pub enum LimitStatus {
     Breached,
     /// Cannot be said; the reason is given. Never fine.
     Unknown,
+    /// Its schedule leaves it out now, and nothing is checked.
+    NotInForce,
 }
 
 /// One limit on a scope.
@@ -120,11 +122,11 @@ pub struct LimitState {
     pub previous: Option<LimitStatus>,
     /// When it came to stand so.
     pub since: Time,
-    /// The measure's value; none if unknown.
+    /// What is bounded: the measure's value, or its share of the equity; none if unknown or not in force.
     pub value: Option<f64>,
-    /// The soft bound, in the measure's unit.
+    /// The soft bound that applies now, in the value's unit.
     pub soft: Option<f64>,
-    /// The hard bound, in the measure's unit.
+    /// The hard bound that applies now, in the value's unit.
     pub hard: Option<f64>,
     /// Value over hard bound (over the soft one if there is no hard one).
     pub utilisation: Option<f64>,
@@ -133,7 +135,25 @@ pub struct LimitState {
     /// The symbol that decides it, for limits per symbol.
     pub symbol: Option<String>,
     /// What trading in the scope should be allowed to do, as far as this limit goes: [`TradingLevel::Normal`] while
-    /// it is unknown, when what it called for before stands.
+    /// it is unknown, when what it called for before stands, and while it is not in force.
     #[serde(default)]
     pub calls_for: TradingLevel,
+    /// True if value and bounds are shares of the equity.
+    #[serde(default)]
+    pub of_equity: bool,
+    /// Who put other bounds in the place of its own for a while; none if its own apply.
+    #[serde(default)]
+    pub overridden: Option<LimitOverride>,
+}
+
+/// A temporary override of a limit's bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitOverride {
+    /// Who answers for it.
+    pub who: String,
+    /// The reason given.
+    pub why: String,
+    /// When it ends by itself.
+    pub until: Time,
 }

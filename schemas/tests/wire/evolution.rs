@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use tapewatch_schemas::codec::SchemaText;
 use tapewatch_schemas::events::{Alert, AlertState, Liquidity, Provenance, Severity};
 use tapewatch_schemas::events::{
-    LimitState, LimitStatus, Measure, Occasion, RiskMetrics, TradingLevel, Unknown,
+    LimitOverride, LimitState, LimitStatus, Measure, Occasion, RiskMetrics, TradingLevel, Unknown,
 };
 use tapewatch_schemas::{Codec, DecodeError, Event, EventKind, RecordId, SchemaError, Time};
 
@@ -127,6 +127,12 @@ fn metrics() -> RiskMetrics {
             unknown: None,
             symbol: None,
             calls_for: TradingLevel::ReduceOnly,
+            of_equity: true,
+            overridden: Some(LimitOverride {
+                who: "ada".into(),
+                why: "hedging over the weekend".into(),
+                until: Time(9),
+            }),
         }],
     }
 }

@@ -55,6 +55,8 @@ pub struct FirmMonitor {
     /// When levels and a new day are due; none while nothing has changed.
     level_due: Option<Time>,
     day_due: Option<Time>,
+    /// When a schedule or an override of a limit begins or ends next.
+    terms_due: Option<Time>,
     /// The scopes by the instant at which their freshness is to be looked at again.
     checks: BTreeSet<(Time, u32)>,
     /// Profits of a revaluation, kept only for its memory.
@@ -79,6 +81,7 @@ impl FirmMonitor {
             scopes,
             level_due: None,
             day_due: None,
+            terms_due: None,
             checks: BTreeSet::new(),
             pnl: Vec::new(),
         }
@@ -121,6 +124,7 @@ impl FirmMonitor {
         for scope in &mut self.scopes {
             *scope = ScopeState::new(&scope.scope, &self.parameters, clock);
         }
+        self.terms_due = self.scopes.iter().filter_map(|scope| scope.limits.until()).min();
     }
 
     /// After something about a scope changed: finds out what is unknown if that may have changed too, and publishes
@@ -258,7 +262,8 @@ impl Monitor for FirmMonitor {
 
     fn next_deadline(&self) -> Option<Time> {
         let check = self.checks.first().map(|(at, _)| *at);
-        [check, self.level_due, self.day_due, self.history.due()].into_iter().flatten().min()
+        let due = [check, self.level_due, self.day_due, self.terms_due, self.history.due()];
+        due.into_iter().flatten().min()
     }
 
     fn save(&self) -> Vec<u8> {

@@ -11,8 +11,8 @@ use crate::risk::publish::{money, ratio};
 /// The scope's figures and limit states.
 pub(super) fn risk_metrics(scope: &mut ScopeState, around: &Surroundings<'_>, occasion: Occasion) -> Output {
     let limits = &around.parameters.limits;
-    let limits = scope.limits.iter_mut().map(|track| track.state(&limits[track.place()].limit, around.marks));
-    let limits = limits.collect();
+    let tracks = scope.limits.tracks.iter_mut();
+    let limits = tracks.map(|track| track.state(&limits[track.place()].limit, around.marks)).collect();
     Output {
         ages: around.ages(scope),
         event: Event::RiskMetrics(RiskMetrics {

@@ -1,4 +1,4 @@
-//! What is due at instants: freshness to be looked at again, levels.
+//! What is due at instants: freshness to be looked at again, levels, terms of limits.
 
 use tapewatch_schemas::events::Occasion;
 
@@ -7,6 +7,7 @@ use crate::monitor::Output;
 use crate::risk::around::next_boundary;
 use crate::risk::history::fresh_prices;
 use crate::risk::money::Money;
+use crate::risk::terms::earlier;
 
 impl FirmMonitor {
     /// A scope has something new to say at the next level.
@@ -48,6 +49,25 @@ impl FirmMonitor {
                     self.settle(place, false, out);
                 }
             }
+        }
+        self.renew_terms(out);
+    }
+
+    /// Schedules and overrides of limits begin and end. After all else: what is due at the same instant is of the time
+    /// that ends here.
+    fn renew_terms(&mut self, out: &mut Vec<Output>) {
+        if self.terms_due.take_if(|at| *at <= self.clock).is_none() {
+            return;
+        }
+        for place in 0..self.scopes.len() {
+            let scope = &mut self.scopes[place];
+            if scope.limits.until().is_some_and(|at| at <= self.clock) {
+                let limit = |at: usize| &self.parameters.limits[at].limit;
+                scope.limits.renew(limit, scope.scope.as_str(), self.clock);
+                self.level_is_due(place);
+                self.settle(place, false, out);
+            }
+            self.terms_due = earlier(self.terms_due, self.scopes[place].limits.until());
         }
     }
 }

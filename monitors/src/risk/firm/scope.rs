@@ -12,11 +12,11 @@ use crate::monitor::Ages;
 use crate::risk::LimitParameters;
 use crate::risk::around::Earliest;
 use crate::risk::feeds::Feeds;
-use crate::risk::limits::LimitTrack;
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::measure::{Bounded, Confidence, TailModel};
 use crate::risk::money::Money;
 use crate::risk::portfolio::worst;
+use crate::risk::terms::Limits;
 
 /// One scope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub(super) struct ScopeState {
     pub(super) scope: Scope,
     /// The clock when it was first looked at; none before the first record.
     pub(super) first_record: Option<Time>,
-    pub(super) limits: Vec<LimitTrack>,
+    pub(super) limits: Limits,
     /// Why what rests on the books is unknown, and on the marks.
     pub(super) books_unknown: Option<Unknown>,
     pub(super) marks_unknown: Option<Unknown>,
@@ -138,16 +138,20 @@ impl ScopeState {
         before != (self.books_unknown, self.marks_unknown, self.equity.unknown)
     }
 
-    /// Evaluates every limit; true if any changed its status or the reason it is unknown.
+    /// Evaluates every limit; true if any changed its status, the reason it is unknown, or its terms.
     pub(super) fn evaluate(&mut self, around: &Surroundings<'_>) -> bool {
-        let mut limits = std::mem::take(&mut self.limits);
+        let mut tracks = std::mem::take(&mut self.limits.tracks);
         let mut changed = false;
-        for track in &mut limits {
+        for track in &mut tracks {
             let limit = &around.parameters.limits[track.place()].limit;
+            if track.is_off() {
+                changed |= track.leave(around.clock);
+                continue;
+            }
             let (value, symbol) = self.bounded(limit, around);
             changed |= track.take(limit, value, symbol, around.clock);
         }
-        self.limits = limits;
+        self.limits.tracks = tracks;
         changed
     }
 
@@ -208,9 +212,9 @@ impl ScopeState {
 }
 
 /// The limits of a scope that came to be at `clock`: unknown until they are first evaluated.
-pub(super) fn limits_of(scope: &Scope, parameters: &FirmParameters, clock: Time) -> Vec<LimitTrack> {
+pub(super) fn limits_of(scope: &Scope, parameters: &FirmParameters, clock: Time) -> Limits {
     let limits = parameters.limits.iter().enumerate().filter(|(_, limit)| limit.is_on(scope));
-    limits.map(|(place, limit)| LimitTrack::new(place, &limit.limit, clock)).collect()
+    Limits::new(limits.map(|(place, limit)| (place, &limit.limit)), scope.as_str(), clock)
 }
 
 impl Surroundings<'_> {

@@ -12,13 +12,13 @@ use super::{FirmMonitor, FirmParameters};
 use crate::monitor::StateError;
 use crate::risk::feeds::{Feeds, SavedFeeds};
 use crate::risk::history::History;
-use crate::risk::limits::limits_restored;
 use crate::risk::marks::{Entry, Marks};
 use crate::risk::money::Money;
 use crate::risk::state::RevaluationTerms;
+use crate::risk::terms::{BoundsOf, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
@@ -27,6 +27,7 @@ struct Saved<B, M, H, S> {
     format: u16,
     clock: Time,
     terms: Terms,
+    bounds: Vec<BoundsOf>,
     feeds: SavedFeeds,
     marks: M,
     books: B,
@@ -65,6 +66,7 @@ impl FirmMonitor {
             format: FORMAT,
             clock: self.clock,
             terms: Terms::of(&self.parameters),
+            bounds: self.parameters.limits.iter().map(|one| BoundsOf::new(&one.limit)).collect(),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             books: &self.books,
@@ -93,6 +95,8 @@ impl FirmMonitor {
         back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
         let now = Terms::of(&self.parameters);
         let same = saved.terms == now;
+        let bounds = self.parameters.limits.iter().map(|one| BoundsOf::new(&one.limit));
+        let rebound = !bounds.eq(saved.bounds);
         // The configuration may have other scopes than the one the state was saved under.
         for (place, parameters) in self.parameters.scopes.iter().enumerate() {
             let fresh = ScopeState::new(&parameters.scope, &self.parameters, saved.clock);
@@ -108,7 +112,12 @@ impl FirmMonitor {
             if members(&saved.terms) != members(&now) || saved.terms.currency != now.currency {
                 scope.equity.begin_anew();
             }
-            limits_restored(&mut scope.limits, limits_of(&scope.scope, &self.parameters, saved.clock));
+            let limit = |at: usize| &self.parameters.limits[at].limit;
+            let fresh = limits_of(&scope.scope, &self.parameters, saved.clock);
+            scope.limits.restored(fresh, limit, scope.scope.as_str(), rebound);
+            if saved.clock != Time::MIN {
+                back.terms_due = earlier(back.terms_due, scope.limits.until());
+            }
             scope.check_at.map(|at| back.checks.insert((at, place as u32)));
             back.scopes[place] = scope;
         }
