@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::instruments::refuse_doubles;
 use crate::limit::{Limit, SCOPE_MEASURES};
+use crate::overrides::Override;
+use crate::risk::Risk;
 use crate::section::Section;
 use crate::value::micros;
 
@@ -22,6 +24,9 @@ pub struct Firm {
     pub scopes: Vec<FirmScope>,
     /// Limits, in the order in which they are published.
     pub limits: Vec<FirmLimit>,
+    /// Other bounds of limits for a while.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
 }
 
 /// A scope above the portfolio.
@@ -44,24 +49,35 @@ pub struct FirmLimit {
 }
 
 impl Firm {
-    /// `tails` are the names of the measures of value at risk; `at_change` says whether books are published at each
-    /// change.
-    pub(crate) fn read(section: &mut Section<'_>, tails: &[String], at_change: bool) -> Self {
+    /// What there is of risk decides what fits: the measures of value at risk, the schedules, and whether books are
+    /// published at each change.
+    pub(crate) fn read(section: &mut Section<'_>, risk: &Risk) -> Self {
+        let tails = risk.var.revalued();
+        let schedules: Vec<&str> = risk.schedules.iter().map(|one| one.name.as_str()).collect();
         let above_zero = |span: &Duration| !span.is_zero();
         let span = "a duration above 0, such as \"1m\"";
         let scopes = section.groups("scopes", FirmScope::read);
         refuse_doubles(section, "scopes", "scope", scopes.iter().map(|one| one.scope.as_str()));
         let known: Vec<&str> = scopes.iter().map(|one| one.scope.as_str()).collect();
-        let limits = section.groups("limits", |limit| FirmLimit::read(limit, &known, tails));
+        let limits = section.groups("limits", |limit| FirmLimit::read(limit, &known, &tails, &schedules));
         refuse_doubles(section, "limits", "name", limits.iter().map(|one| one.limit.name.as_str()));
         if scopes.is_empty() && !limits.is_empty() {
             section.fail("limits", "there is nothing that they could be on", "[[firm.scopes]], or no limits");
         }
-        if !scopes.is_empty() && !at_change {
+        if !scopes.is_empty() && !risk.holdings_at_change {
             let problem = "risk.holdings_at_change is false: books would be taken for what is held although they are not";
             section.fail("scopes", problem, "risk.holdings_at_change = true, or no scopes");
         }
+        let overridable: Vec<_> = limits.iter().map(|one| (&one.limit, one.scopes.as_slice())).collect();
+        let overrides = Override::read_all(section, "scopes", &overridable);
+        for (at, one) in overrides.iter().enumerate() {
+            if let Some(unknown) = one.on.iter().find(|scope| !known.contains(&scope.as_str())) {
+                let problem = format!("there is no scope {unknown:?}");
+                section.fail_in("overrides", at, "scopes", &problem, "some of firm.scopes");
+            }
+        }
         Self {
+            overrides,
             publish_every: section.get_if("publish_every", above_zero, span),
             books: section.get_if("books", above_zero, span),
             scopes,
@@ -84,12 +100,12 @@ impl FirmScope {
 }
 
 impl FirmLimit {
-    fn read(section: &mut Section<'_>, known: &[&str], tails: &[String]) -> Self {
+    fn read(section: &mut Section<'_>, known: &[&str], tails: &[String], schedules: &[&str]) -> Self {
         let expected = format!("one of firm.scopes: {}", known.join(", "));
         let scopes = section.values("scopes", |scope: &String| known.contains(&scope.as_str()), &expected);
         let measures: Vec<&str> =
             SCOPE_MEASURES.into_iter().chain(tails.iter().map(String::as_str)).collect();
-        Self { limit: Limit::read_of_scopes(section, &measures), scopes }
+        Self { limit: Limit::read_of_scopes(section, &measures, schedules), scopes }
     }
 }
 

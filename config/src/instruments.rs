@@ -72,6 +72,12 @@ pub(crate) fn refuse_doubles<'n>(
 }
 
 impl Section<'_> {
+    /// Notes an error about a field of a list's item.
+    pub(crate) fn fail_in(&self, key: &str, index: usize, field: &str, problem: &str, expected: &str) {
+        let path = self.path_of(&format!("{key}[{index}].{field}"));
+        self.push(path, &self.place_in(key, index, field), problem.into(), expected.into());
+    }
+
     /// Where the field of the list's item was written.
     fn place_in(&self, key: &str, index: usize, field: &str) -> crate::Origin {
         let item = self.peek(key).and_then(|entry| match &entry.node {

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::conduct;
 use crate::error::nearest;
+use crate::schedule::When;
 use crate::section::Section;
 use crate::value::choice;
 
@@ -17,6 +18,15 @@ choice! {
         ReduceOnly = "reduce_only",
         /// That nothing is traded.
         Halt = "halt",
+    }
+}
+
+choice! {
+    /// What a limit's measure is a share of.
+    Of {
+        /// The portfolio's equity.
+        #[default]
+        Equity = "equity",
     }
 }
 
@@ -80,11 +90,17 @@ pub struct Limit {
     pub portfolios: Vec<String>,
     /// The symbols it is on, only with `position`; all if empty.
     pub symbols: Vec<String>,
+    /// What is bounded is the measure as a share of this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<Of>,
+    /// When it is in force; always if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<When>,
 }
 
 impl Limit {
-    /// One on portfolios; `windowed` are the names of the measures of `risk.var`.
-    pub(crate) fn read(section: &mut Section<'_>, windowed: &[String]) -> Self {
+    /// One on portfolios; `windowed` are the names of the measures of `risk.var`, `schedules` those of `risk.schedules`.
+    pub(crate) fn read(section: &mut Section<'_>, windowed: &[String], schedules: &[&str]) -> Self {
         let id = |id: &String| !id.is_empty() && !id.contains(':');
         let portfolios = section.values("portfolios", id, "a portfolio's id");
         let known: Vec<&str> = MEASURES
@@ -92,11 +108,28 @@ impl Limit {
             .chain(conduct::MEASURES)
             .chain(windowed.iter().map(String::as_str))
             .collect();
-        Self { portfolios, ..Self::read_of_scopes(section, &known) }
+        let limit = Self { portfolios, ..Self::read_of_any(section, &known, schedules) };
+        if limit.of.is_some() && known.contains(&limit.measure.as_str()) && !is_money(&limit.measure) {
+            let problem = format!("{} is no sum of money", limit.measure);
+            section.fail("of", &problem, "a measure in money, such as gross_exposure, or no `of`");
+        }
+        limit
     }
 
-    /// One on whatever has these measures.
-    pub(crate) fn read_of_scopes(section: &mut Section<'_>, measures: &[&str]) -> Self {
+    /// One on what is above the portfolio and has these measures.
+    pub(crate) fn read_of_scopes(section: &mut Section<'_>, measures: &[&str], schedules: &[&str]) -> Self {
+        let limit = Self::read_of_any(section, measures, schedules);
+        if limit.of.is_some() {
+            section.fail(
+                "of",
+                "it is for limits of portfolios alone",
+                "a limit in money, or one of risk.limits",
+            );
+        }
+        limit
+    }
+
+    fn read_of_any(section: &mut Section<'_>, measures: &[&str], schedules: &[&str]) -> Self {
         let bound = |bound: &f64| *bound >= 0.0;
         let expected = "a number of at least 0";
         let limit = Self {
@@ -111,6 +144,8 @@ impl Limit {
                 .unwrap_or_default(),
             portfolios: Vec::new(),
             symbols: section.values("symbols", |s: &String| !s.is_empty(), "a symbol"),
+            of: section.optional("of"),
+            when: When::read(section, schedules),
         };
         limit.check_measure(section, measures);
         for (name, action, bound) in
@@ -156,6 +191,13 @@ impl Limit {
             section.fail("symbols", &problem, "symbols only with measure = \"position\"");
         }
     }
+}
+
+/// True if a measure is a sum of money.
+fn is_money(measure: &str) -> bool {
+    let tail = measure.starts_with("var_") || measure.starts_with("es_");
+    matches!(measure, "gross_exposure" | "net_exposure" | POSITION | "daily_loss")
+        || tail && !measure.ends_with("_light")
 }
 
 /// The name of a measure at a confidence level in basis points: `var_95` at 9500, `es_99_5` at 9950.

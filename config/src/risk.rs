@@ -12,7 +12,9 @@ use crate::day::Day;
 use crate::instruments::{self, Instrument, refuse_doubles};
 use crate::layer::Node;
 use crate::limit::{Limit, measure_at};
+use crate::overrides::Override;
 use crate::prices::{self, Prices};
+use crate::schedule::Schedule;
 use crate::section::Section;
 use crate::value::{Setting, choice, micros};
 
@@ -43,8 +45,14 @@ pub struct Risk {
     pub freshness: Freshness,
     /// How much state a task may hold.
     pub bounds: Bounds,
+    /// Times of the week that limits name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<Schedule>,
     /// Limits, in the order in which they are published.
     pub limits: Vec<Limit>,
+    /// Other bounds of limits for a while.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
     /// What one unit of each symbol is worth; a symbol that is not there has multiplier 1. The file's hash
     /// stands for it in the configuration version.
     #[serde(skip)]
@@ -222,7 +230,10 @@ impl Risk {
         let var = section.group("var", ValueAtRisk::read);
         let history = section.group("history", History::read);
         let conduct = section.group("conduct", Conduct::read);
-        let limits = section.groups("limits", |limit| Limit::read(limit, &var.measures()));
+        let schedules = section.groups("schedules", Schedule::read);
+        refuse_doubles(section, "schedules", "name", schedules.iter().map(|one| one.name.as_str()));
+        let known: Vec<&str> = schedules.iter().map(|one| one.name.as_str()).collect();
+        let limits = section.groups("limits", |limit| Limit::read(limit, &var.measures(), &known));
         for (at, limit) in limits.iter().enumerate() {
             if conduct.is_none() && conduct::MEASURES.contains(&limit.measure.as_str()) {
                 let problem = format!("{} is of orders, which are not looked at", limit.measure);
@@ -251,6 +262,8 @@ impl Risk {
             }
         }
         refuse_doubles(section, "limits", "name", limits.iter().map(|limit| limit.name.as_str()));
+        let overridable: Vec<_> = limits.iter().map(|limit| (limit, limit.portfolios.as_slice())).collect();
+        let overrides = Override::read_all(section, "portfolios", &overridable);
         Self {
             currency: section.get_if("currency", |c: &String| !c.is_empty(), "a currency's code"),
             publish_every: above_zero(section, "publish_every"),
@@ -275,7 +288,9 @@ impl Risk {
             history,
             conduct,
             var,
+            schedules,
             limits,
+            overrides,
         }
     }
 }

@@ -97,8 +97,7 @@ impl Settings {
         let breaker = root.group("breaker", Breaker::read);
         let dead_letters = root.group("dead_letters", DeadLetters::read);
         let risk = root.group("risk", Risk::read);
-        let firm =
-            root.group("firm", |group| Firm::read(group, &risk.var.revalued(), risk.holdings_at_change));
+        let firm = root.group("firm", |group| Firm::read(group, &risk));
         let limits: Vec<&str> = (risk.limits.iter().chain(firm.limits.iter().map(|one| &one.limit)))
             .map(|limit| limit.name.as_str())
             .collect();

@@ -165,3 +165,102 @@ fn an_instruments_file_is_checked_with_its_own_lines() {
     assert!(shown.contains("i.toml:3): 0 does not fit; expected a number above 0"), "{shown}");
     assert!(shown.contains("i.toml:5): there is no such setting; expected `sector`"), "{shown}");
 }
+
+#[test]
+fn schedules_and_what_names_them_are_checked() {
+    let schedule = |rest: &str| one(&format!("[[risk.schedules]]\nname = \"s\"\n{rest}"));
+    assert!(schedule("").starts_with("risk.schedules[0].days") && schedule("").contains("all of the time"));
+    assert!(schedule("from = \"9h\"\nto = \"9h\"").contains("all of the time"));
+    assert!(schedule("to = \"24h\"").contains("all of the time"));
+    assert!(schedule("from = \"24h\"").contains("below 24 hours"));
+    assert!(schedule("from = \"9h\"\nto = \"25h\"").contains("at most 24 hours"));
+    assert!(schedule("days = [\"mon\", \"mon\"]").contains("each day once"));
+    assert!(schedule("days = [\"Monday\"]").contains("expected one of mon, tue"));
+    assert!(schedule("days = [\"mon\"]\ntime_zone = \"Mars/Olympus\"").contains("a time zone's name"));
+    let twice = "[[risk.schedules]]\nname = \"s\"\ndays = [\"mon\"]\n".repeat(2);
+    assert!(one(&twice).contains("`s` is there already"), "{}", one(&twice));
+    let limit = |rest: &str| {
+        one(&format!(
+            "[[risk.schedules]]\nname = \"s\"\ndays = [\"mon\"]\n\
+             [[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nhard = 3\n{rest}"
+        ))
+    };
+    let unknown = limit("during = \"t\"");
+    assert!(unknown.starts_with("risk.limits[0].during (t.toml:8)"), "{unknown}");
+    assert!(unknown.ends_with("expected one of risk.schedules: s"), "{unknown}");
+    assert!(limit("during = \"s\"\noutside = \"s\"").contains("expected during or outside"));
+    assert!(limit("of = \"equity\"").contains("leverage is no sum of money"));
+    let text = "[[risk.limits]]\nname = \"a\"\nmeasure = \"position\"\nhard = 3\nof = \"cash\"";
+    assert!(one(text).contains("expected one of equity"));
+    let scoped = "[[firm.scopes]]\nscope = \"firm:a\"\n[[firm.limits]]\nname = \"b\"\n\
+                  measure = \"gross_exposure\"\nhard = 1\nof = \"equity\"";
+    assert!(one(scoped).contains("it is for limits of portfolios alone"), "{}", one(scoped));
+}
+
+#[test]
+fn overrides_are_checked_against_limits_and_each_other() {
+    let text = "\
+[[risk.limits]]
+name = \"position\"
+measure = \"position\"
+soft = 80
+hard = 100
+portfolios = [\"p\", \"q\"]
+
+[[risk.overrides]]
+limit = \"positon\"
+hard = 150
+until = \"2026-05-02T00:00:00Z\"
+who = \"ada\"
+why = \"  \"
+
+[[risk.overrides]]
+limit = \"position\"
+portfolios = [\"r\"]
+hard = 50
+from = \"2026-05-02T00:00:00Z\"
+until = \"2026-05-01T00:00:00Z\"
+who = \"ada\"
+why = \"a reason\"
+
+[[risk.overrides]]
+limit = \"position\"
+portfolios = [\"p\"]
+until = \"tomorrow\"
+who = \"ada\"
+why = \"a reason\"
+
+[[risk.overrides]]
+limit = \"position\"
+portfolios = [\"q\"]
+soft = 120
+from = \"2026-05-03T00:00:00Z\"
+until = \"2026-05-05T00:00:00Z\"
+who = \"ada\"
+why = \"a reason\"
+
+[[risk.overrides]]
+limit = \"position\"
+hard = 150
+from = \"2026-05-04T00:00:00Z\"
+until = \"2026-05-06T00:00:00Z\"
+why = \"a reason\"
+";
+    let found = errors(text, &[]);
+    let expected = [
+        "risk.overrides[0].limit (t.toml:9): there is no limit \"positon\"; expected \"position\"",
+        "risk.overrides[0].why (t.toml:13): \"  \" does not fit; expected words",
+        "risk.overrides[1].portfolios[0] (t.toml:17): \"r\" does not fit; expected some of what the limit is on",
+        "risk.overrides[1].hard (t.toml:18): 50 is under the limit's own soft, which is 80",
+        "risk.overrides[1].until (t.toml:20): it is not after from",
+        "risk.overrides[2].until (t.toml:27): \"tomorrow\" does not fit; expected a time with an offset",
+        "risk.overrides[2].hard (t.toml:24): it bounds nothing",
+        "risk.overrides[3].soft (t.toml:34): 120 is over hard, which is 100",
+        "risk.overrides[4].who (t.toml:40): it is missing",
+        "risk.overrides[4].until (t.toml:44): overrides[3] is for the same limit at the same time",
+    ];
+    for wanted in expected {
+        assert!(found.iter().any(|error| error.starts_with(wanted)), "{wanted}\nnot in {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+}

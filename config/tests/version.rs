@@ -19,6 +19,28 @@ fn version(text: &str) -> String {
     load(&[("t.toml", text)], &[]).version().to_string()
 }
 
+const SCHEDULED: &str = "\
+[[risk.schedules]]
+name = \"morning\"
+time_zone = \"Europe/Berlin\"
+days = [\"mon\"]
+to = \"12h\"
+[[risk.limits]]
+name = \"a\"
+measure = \"leverage\"
+hard = 3
+during = \"morning\"
+";
+
+const OVERRIDDEN: &str = "\
+[[risk.overrides]]
+limit = \"leverage\"
+hard = 4
+until = \"2026-05-02T00:00:00Z\"
+who = \"ada\"
+why = \"a reason\"
+";
+
 #[test]
 fn layout_and_spelling_do_not_change_it() {
     let one = "[risk.var]\nwindow = 250\nminimum = 20\n[breaker]\nwait = \"60s\"\nfailure_rate = 0.50\n";
@@ -33,6 +55,10 @@ fn layout_and_spelling_do_not_change_it() {
         version(&format!("[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nhard = {hard}"))
     };
     assert_eq!(limit("3.0"), limit("3"));
+    let days = |days: &str| version(&SCHEDULED.replace("\"mon\"", days));
+    assert_eq!(days("\"mon\", \"sun\""), days("\"sun\", \"mon\""));
+    let until = |until: &str| version(&OVERRIDDEN.replace("\"2026-05-02T00:00:00Z\"", until));
+    assert_eq!(until("2026-05-02T02:00:00+02:00"), version(OVERRIDDEN));
     assert_ne!(limit("3.0"), limit("3.1"));
 }
 
@@ -68,6 +94,15 @@ fn everything_that_changes_outputs_changes_it() {
         "[risk]\ncurrency = \"EUR\"",
         "[risk.freshness]\nmarks = \"2m\"",
         "[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nhard = 3",
+        "[[risk.limits]]\nname = \"a\"\nmeasure = \"position\"\nhard = 3",
+        "[[risk.limits]]\nname = \"a\"\nmeasure = \"position\"\nhard = 3\nof = \"equity\"",
+        SCHEDULED,
+        &SCHEDULED.replace("during", "outside"),
+        &SCHEDULED.replace("\"mon\"", "\"tue\""),
+        &SCHEDULED.replace("Europe/Berlin", "Europe/London"),
+        OVERRIDDEN,
+        &OVERRIDDEN.replace("ada", "bob"),
+        &OVERRIDDEN.replace("00:00:00Z", "00:00:01Z"),
         "[alerting]\nrules = []",
     ] {
         let version = version(inside);

@@ -18,6 +18,7 @@ pub(super) fn factory(settings: &Settings) -> MonitorFactory {
 /// The monitor's parameters.
 pub fn parameters(settings: &Settings) -> FirmParameters {
     let (risk, firm) = (&settings.risk, &settings.firm);
+    let terms = risk::Terms::new(&risk.schedules, &firm.overrides);
     FirmParameters {
         publish_interval: firm.publish_every,
         currency: risk.currency.as_str().into(),
@@ -34,7 +35,7 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
             .iter()
             .map(|one| ScopeLimit {
                 scopes: one.scopes.iter().map(|scope| scope.as_str().into()).collect(),
-                limit: risk::limit(&one.limit),
+                limit: terms.limit(&one.limit),
             })
             .collect(),
         levels: risk.var.levels.iter().map(|level| Confidence(*level)).collect(),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use tapewatch_config::{
-    Action, Basis as BasisSetting, PnlMethod as MethodSetting, Sampling as SamplingSetting, Settings,
-    Shortfall, TailModel as ModelSetting,
+    Action, Basis as BasisSetting, Of, PnlMethod as MethodSetting, Sampling as SamplingSetting, Schedule,
+    Settings, Shortfall, TailModel as ModelSetting, Weekday, When, Zone,
 };
 use tapewatch_monitors::kernels::ShortfallConvention;
 use tapewatch_monitors::risk::{
-    Basis, Bounded, Bounds, ConductParameters, Confidence, DayParameters, Freshness, HistoryParameters,
-    Instrument, LimitParameters, PnlMethod, ReferencePrices, RiskMonitor, RiskParameters, Sampling,
-    TailModel, TaskContext, WindowParameters,
+    Basis, Bounded, Bounds, Calendar, ConductParameters, Confidence, DayParameters, Freshness,
+    HistoryParameters, Instrument, LimitParameters, Override, PnlMethod, ReferencePrices, RiskMonitor,
+    RiskParameters, Sampling, Schedule as LimitSchedule, TailModel, TaskContext, WindowParameters,
 };
 use tapewatch_schemas::events::TradingLevel;
 use tapewatch_schemas::{Amount, Time};
@@ -52,7 +52,10 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
             executions: risk.freshness.executions,
             accounts: risk.freshness.accounts,
         },
-        limits: risk.limits.iter().map(limit).collect(),
+        limits: {
+            let terms = Terms::new(&risk.schedules, &risk.overrides);
+            risk.limits.iter().map(|one| terms.limit(one)).collect()
+        },
         instruments: risk
             .instruments
             .iter()
@@ -97,8 +100,7 @@ fn window(settings: &Settings) -> WindowParameters {
 /// When a day begins.
 pub(super) fn day(settings: &Settings) -> DayParameters {
     let day = &settings.risk.day;
-    let offsets = day.time_zone.offsets().into_iter().map(|(from, ahead)| (Time::from_secs(from), ahead));
-    DayParameters { starts: day.starts, offsets: offsets.collect() }
+    DayParameters { starts: day.starts, offsets: offsets(&day.time_zone) }
 }
 
 /// The returns of symbols.
@@ -140,16 +142,65 @@ fn tail_model(model: ModelSetting) -> TailModel {
     }
 }
 
-/// A bound, wherever it is on.
-pub(super) fn limit(limit: &tapewatch_config::Limit) -> LimitParameters {
-    let measure: Bounded = limit.measure.parse().expect("the configuration checks the measure's name");
-    LimitParameters {
-        on_soft: level(limit.on_soft),
-        on_hard: level(limit.on_hard),
-        hysteresis: limit.hysteresis,
-        portfolios: limit.portfolios.iter().map(|id| id.as_str().into()).collect(),
-        symbols: limit.symbols.iter().map(|id| id.as_str().into()).collect(),
-        ..LimitParameters::new(&limit.name, measure, limit.soft, limit.hard)
+/// How far a zone's clocks are ahead of UTC.
+fn offsets(zone: &Zone) -> Vec<(Time, i32)> {
+    zone.offsets().into_iter().map(|(from, ahead)| (Time::from_secs(from), ahead)).collect()
+}
+
+/// What limits name, and what names them.
+pub(super) struct Terms<'a> {
+    calendars: Vec<(&'a str, Arc<Calendar>)>,
+    overrides: &'a [tapewatch_config::Override],
+}
+
+impl<'a> Terms<'a> {
+    pub(super) fn new(schedules: &'a [Schedule], overrides: &'a [tapewatch_config::Override]) -> Self {
+        let calendar = |one: &'a Schedule| {
+            let calendar = Calendar {
+                days: Weekday::ALL.map(|day| one.is_on(day)),
+                from: one.from,
+                to: one.to,
+                offsets: offsets(&one.time_zone),
+            };
+            (one.name.as_str(), Arc::new(calendar))
+        };
+        Self { calendars: schedules.iter().map(calendar).collect(), overrides }
+    }
+
+    /// A bound, wherever it is on.
+    pub(super) fn limit(&self, limit: &tapewatch_config::Limit) -> LimitParameters {
+        let measure: Bounded = limit.measure.parse().expect("the configuration checks the measure's name");
+        let overrides = self.overrides.iter().filter(|one| one.limit == limit.name).map(overriding);
+        LimitParameters {
+            on_soft: level(limit.on_soft),
+            on_hard: level(limit.on_hard),
+            hysteresis: limit.hysteresis,
+            of_equity: limit.of == Some(Of::Equity),
+            schedule: limit.when.as_ref().map(|when| self.schedule(when)),
+            overrides: overrides.collect(),
+            portfolios: limit.portfolios.iter().map(|id| id.as_str().into()).collect(),
+            symbols: limit.symbols.iter().map(|id| id.as_str().into()).collect(),
+            ..LimitParameters::new(&limit.name, measure, limit.soft, limit.hard)
+        }
+    }
+
+    fn schedule(&self, when: &When) -> LimitSchedule {
+        let (name, outside) = when.schedule();
+        let found = self.calendars.iter().find(|(one, _)| *one == name);
+        let (_, calendar) = found.expect("the configuration checks the schedule's name");
+        LimitSchedule { calendar: Arc::clone(calendar), outside }
+    }
+}
+
+fn overriding(one: &tapewatch_config::Override) -> Override {
+    Override {
+        scopes: one.on.iter().map(|id| id.as_str().into()).collect(),
+        soft: one.soft,
+        hard: one.hard,
+        from: one.from.map_or(Time::MIN, |from| Time(from.0)),
+        until: Time(one.until.0),
+        who: one.who.as_str().into(),
+        why: one.why.as_str().into(),
     }
 }
 
@@ -197,5 +248,62 @@ mod tests {
             .unwrap();
         let refused = Settings::load(Some(file.path()), None, std::iter::empty()).unwrap_err().to_string();
         assert!(refused.contains("var_95_ewma"), "{refused}");
+    }
+
+    #[test]
+    fn limits_have_the_schedules_and_the_overrides_that_the_settings_give_them() {
+        let text = "\
+[[risk.schedules]]
+name = \"session\"
+time_zone = \"America/New_York\"
+days = [\"fri\"]
+from = \"9h30m\"
+to = \"16h\"
+
+[[risk.limits]]
+name = \"night\"
+measure = \"position\"
+of = \"equity\"
+outside = \"session\"
+hard = 0.5
+
+[[risk.limits]]
+name = \"day\"
+measure = \"position\"
+during = \"session\"
+hard = 1_000
+
+[[risk.overrides]]
+limit = \"night\"
+portfolios = [\"alpha\"]
+soft = 0.4
+from = 2021-07-02T12:00:00Z
+until = \"2021-07-02T15:00:00+02:00\"
+who = \"ada\"
+why = \"a reason\"
+";
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let settings = Settings::load(Some(file.path()), None, std::iter::empty()).unwrap();
+        let limits = parameters(&settings).limits;
+        let [night, day] = &limits[..] else { panic!("not two limits") };
+        assert!(night.of_equity && !day.of_equity && day.overrides.is_empty());
+        let at = |text: &str| Time::parse_rfc3339(text).unwrap();
+        let schedule = night.schedule.as_ref().unwrap();
+        // A Friday, by clocks four hours behind.
+        let begins = at("2021-07-02T13:30:00Z");
+        assert_eq!(schedule.next(at("2021-06-28T00:00:00Z")), Some(begins));
+        assert!(!schedule.holds(begins) && day.schedule.as_ref().unwrap().holds(begins));
+        assert_eq!(schedule.next(begins), Some(at("2021-07-02T20:00:00Z")));
+        let expected = Override {
+            scopes: vec!["alpha".into()],
+            soft: Some(0.4),
+            hard: None,
+            from: at("2021-07-02T12:00:00Z"),
+            until: at("2021-07-02T13:00:00Z"),
+            who: "ada".into(),
+            why: "a reason".into(),
+        };
+        assert_eq!(night.overrides, [expected]);
     }
 }
