@@ -24,11 +24,32 @@ use tapewatch_schemas::journal::JournalRecord;
 /// Bars of the tape: some days, and the fewest that have an incident of each kind.
 const BARS: usize = 864;
 
+/// Times of the week, within the tape's days.
+const SCHEDULES: &str = r#"[{ name = "session", time_zone = "America/New_York", days = ["mon", "tue", "wed", "thu", "fri"],
+    from = "9h30m", to = "16h" }]"#;
+
+/// Some of the default limits, and such as are not always in force.
+const LIMITS: &str = r#"[
+    { name = "var_99", measure = "var_99", hard = 300_000 },
+    { name = "position", measure = "position", hard = 100_000, hysteresis = 0.02 },
+    { name = "day", measure = "position", hard = 60_000, during = "session" },
+    { name = "night", measure = "position", of = "equity", soft = 0.02, hard = 0.05, outside = "session" },
+    { name = "drawdown", measure = "drawdown", soft = 0.15, hard = 0.2, on_soft = "reduce_only", on_hard = "halt" },
+]"#;
+
+/// One that begins and ends within the tape's days.
+const OVERRIDES: &str = r#"[{ limit = "position", hard = 20_000, from = "2021-09-28T10:00:00Z",
+    until = "2021-09-28T18:00:00Z", who = "ada", why = "a drill" }]"#;
+
 fn settings() -> Settings {
-    // Five records and ticks a round at most, and what is held is revalued; all else as it is by default.
+    // Five records and ticks a round at most, what is held is revalued, and limits come and go; all else as it is by
+    // default.
     let other = [
         ("TAPEWATCH_RUNTIME__MAX_RECORDS", "5"),
         ("TAPEWATCH_RISK__VAR__MODELS", "[\"historical\", \"revalued\"]"),
+        ("TAPEWATCH_RISK__SCHEDULES", SCHEDULES),
+        ("TAPEWATCH_RISK__LIMITS", LIMITS),
+        ("TAPEWATCH_RISK__OVERRIDES", OVERRIDES),
     ];
     let other = other.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Settings::load(None, Some("demo"), other.into_iter()).unwrap()
