@@ -44,6 +44,16 @@ class History:
         rows = np.column_stack([self.columns[symbol][window] for symbol in symbols])
         return rows[~np.isnan(rows).any(axis=1)]
 
+    def over(self, symbols, begin, end, instant):
+        """Each symbol's compounded return over the instants after `begin` and up to `end`."""
+        within = (self.instants > begin) & (self.instants <= end)
+        if self.instants[0] > begin or (self.latest(instant) or begin) < end or not within.any():
+            raise Beyond("a scenario of a past that is not seen whole by then; choose a later day")
+        found = {symbol: np.prod(1 + self.columns[symbol][within]) - 1 for symbol in symbols}
+        if np.isnan(list(found.values())).any():
+            raise Beyond("a scenario of a past in which a mark is missing")
+        return found
+
     def profits(self, values, instant):
         """What holdings of these values would have made at each instant; one profit of 0 for nothing held."""
         if not values:

@@ -9,10 +9,15 @@ from ledger import Position
 from backtests import tests
 from correlation import correlations
 from history import History, NotWarm
+from stress import losses
 from tails import levels, measures, names, revalued
 from tape import Beyond
 
 ZERO = Decimal(0)
+# Of the equity here, which is a sum of doubles: below this it is at its peak.
+AFLOAT = 1e-12
+# That a trailing window of drawdowns has.
+SPANS = 30
 
 
 class Portfolio:
@@ -146,28 +151,38 @@ class Portfolio:
             "fees": fill["fees"] if fill else ZERO,
             "duplicate_executions": float(sum(duplicate <= place for duplicate in self.duplicates)),
         }
-        figures |= self._of_the_account(place, gross)
+        figures |= self._of_the_account(place, gross, instant)
         figures |= self._of_the_day(place, began, figures)
         figures |= _shares([float(abs(value) / gross) for value in values.values()] if gross else [])
         figures |= self._of_the_window(place, instant)
         figures |= self._of_the_history(*self._evaluated(place, instant))
         figures |= correlations(self.history, sorted(values), instant)
+        valued = self._valued(*self._evaluated(place, instant))
+        figures |= losses(self.risk.get("stress", []), values, self.history, instant, valued)
         positions = {symbol: (quantity, of_it / quantity) for symbol, (quantity, of_it) in held.items()}
         return positions, figures
 
-    def _of_the_account(self, place, gross):
+    def _of_the_account(self, place, gross, instant):
         account = _last(self.accounts, place)
-        since = [row for row in self.fills if row["place"] <= place and row["time"] > account["time"]]
-        known = self.equity[: np.searchsorted(self.places, place, side="right")]
-        known = known[~np.isnan(known)]
-        peaks = np.maximum.accumulate(known)
-        drawdowns = (peaks - known) / peaks
+        booked = [row for row in self.fills if row["place"] <= place and row["time"] > account["time"]]
+        seen = np.searchsorted(self.places, place, side="right")
+        since = self.order.arrivals[self.places[:seen]][~np.isnan(self.equity[:seen])]
+        known = self.equity[:seen][~np.isnan(self.equity[:seen])]
+        drawdowns = _drawdowns(known)
+        afloat = np.flatnonzero(drawdowns <= AFLOAT)
+        fell = since[afloat[-1] + 1] if afloat[-1] + 1 < len(known) else instant
+        # The window reaches back to the beginning of one of its thirtieths, and begins with the value in force then.
+        span = pd.Timedelta(self.risk["drawdown"]["window"]).value // 1000 // SPANS
+        begins = np.searchsorted(since, (instant // span - SPANS) * span, side="left")
+        trailing = _drawdowns(known[max(begins - 1, 0) :])
         return {
             "equity": Decimal(known[-1]),
-            "cash": account["cash"] - sum((row["spent"] for row in since), ZERO),
+            "cash": account["cash"] - sum((row["spent"] for row in booked), ZERO),
             "leverage": float(gross) / known[-1],
             "drawdown": drawdowns[-1],
             "max_drawdown": drawdowns.max(),
+            "trailing_drawdown": trailing.max(),
+            "under_water": (instant - fell) / 1e6,
         }
 
     def _of_the_day(self, place, began, figures):
@@ -206,14 +221,19 @@ class Portfolio:
 
     def _of_the_history(self, place, instant):
         """Value at risk and expected shortfall of what is held at a place, over the returns known at the instant."""
+        if "revalued" not in self.risk["var"]["models"]:
+            return {}
+        values, _ = self._valued(place, instant)
+        return revalued(self.history.profits(values, instant), self.risk["var"])
+
+    def _valued(self, place, instant):
+        """What is held at a place, at the marks there; and the instant."""
         fill = _last(self.fills, place)
         values = {}
         for symbol, (quantity, _) in (fill["held"] if fill else {}).items():
             marks = self.marks[symbol]
             values[symbol] = float(quantity * marks.exact[int(marks.at(place))])
-        if "revalued" not in self.risk["var"]["models"]:
-            return {}
-        return revalued(self.history.profits(values, instant), self.risk["var"])
+        return values, instant
 
     def _backtests(self, taken, var):
         """The tests of the last forecasts, each of the change of profit that came after it."""
@@ -259,6 +279,11 @@ class Portfolio:
                     pass
             self._forecasts[nth] = found
         return self._forecasts[nth]
+
+
+def _drawdowns(values):
+    peaks = np.maximum.accumulate(values)
+    return (peaks - values) / peaks
 
 
 def _last(rows, place):

@@ -49,17 +49,17 @@ pub struct FirmLimit {
 }
 
 impl Firm {
-    /// What there is of risk decides what fits: the measures of value at risk, the schedules, and whether books are
-    /// published at each change.
+    /// What there is of risk decides what fits: the measures of value at risk and stress, the schedules, and whether books
+    /// are published at each change.
     pub(crate) fn read(section: &mut Section<'_>, risk: &Risk) -> Self {
-        let tails = risk.var.revalued();
+        let named = risk.of_holdings();
         let schedules: Vec<&str> = risk.schedules.iter().map(|one| one.name.as_str()).collect();
         let above_zero = |span: &Duration| !span.is_zero();
         let span = "a duration above 0, such as \"1m\"";
         let scopes = section.groups("scopes", FirmScope::read);
         refuse_doubles(section, "scopes", "scope", scopes.iter().map(|one| one.scope.as_str()));
         let known: Vec<&str> = scopes.iter().map(|one| one.scope.as_str()).collect();
-        let limits = section.groups("limits", |limit| FirmLimit::read(limit, &known, &tails, &schedules));
+        let limits = section.groups("limits", |limit| FirmLimit::read(limit, &known, &named, &schedules));
         refuse_doubles(section, "limits", "name", limits.iter().map(|one| one.limit.name.as_str()));
         if scopes.is_empty() && !limits.is_empty() {
             section.fail("limits", "there is nothing that they could be on", "[[firm.scopes]], or no limits");
@@ -100,11 +100,11 @@ impl FirmScope {
 }
 
 impl FirmLimit {
-    fn read(section: &mut Section<'_>, known: &[&str], tails: &[String], schedules: &[&str]) -> Self {
+    fn read(section: &mut Section<'_>, known: &[&str], named: &[String], schedules: &[&str]) -> Self {
         let expected = format!("one of firm.scopes: {}", known.join(", "));
         let scopes = section.values("scopes", |scope: &String| known.contains(&scope.as_str()), &expected);
         let measures: Vec<&str> =
-            SCOPE_MEASURES.into_iter().chain(tails.iter().map(String::as_str)).collect();
+            SCOPE_MEASURES.into_iter().chain(named.iter().map(String::as_str)).collect();
         Self { limit: Limit::read_of_scopes(section, &measures, schedules), scopes }
     }
 }

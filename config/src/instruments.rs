@@ -45,12 +45,25 @@ pub(crate) fn read_file(section: &mut Section<'_>, key: &'static str) -> Vec<Ins
         symbol: one.get_if("symbol", |s: &String| !s.is_empty(), "a symbol"),
         multiplier: one.get_if("multiplier", |m: &Decimal| *m > Decimal::ZERO, "a number above 0"),
         currency: one.optional_if("currency", |c: &String| !c.is_empty(), "a currency's code"),
-        sector: one.optional("sector"),
+        sector: one.optional_if(
+            "sector",
+            |s: &String| (1..=100).contains(&s.len()),
+            "a name, at most 100 bytes",
+        ),
     });
     root.refuse_unknown();
     refuse_doubles(&root, "instruments", "symbol", instruments.iter().map(|one| one.symbol.as_str()));
     instruments
 }
+
+/// The names of the measures of sectors; nothing if no instrument has any.
+pub(crate) fn measures(instruments: &[Instrument]) -> Vec<String> {
+    let of = if instruments.iter().any(|one| one.sector.is_some()) { &SECTORS[..] } else { &[] };
+    of.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Measures of the sector in which they are largest.
+const SECTORS: [&str; 3] = ["sector_gross", "sector_net", "sector_share"];
 
 /// Notes every name that the list `key` holds a second time.
 pub(crate) fn refuse_doubles<'n>(

@@ -30,6 +30,7 @@ mod schemas;
 mod section;
 mod settings;
 mod show;
+mod stress;
 
 mod telemetry;
 mod tls;
@@ -61,6 +62,7 @@ pub use runtime::{Clock, Runtime, Start};
 pub use schedule::{Schedule, Weekday, When};
 pub use schemas::SchemaFile;
 pub use settings::Settings;
+pub use stress::{Range, Shock, ShockedMarket, Stress};
 pub use telemetry::{LogFile, LogFormat, LogLevel, Rotation, Telemetry};
 pub use tls::Tls;
 pub use topics::{Partitioner, Topics};

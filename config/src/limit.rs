@@ -30,8 +30,9 @@ choice! {
     }
 }
 
-/// Measures that a limit can bound, beside `var_NN` and `es_NN` of the levels and models in `risk.var`.
-const MEASURES: [&str; 12] = [
+/// Measures that a limit can bound, beside `var_NN` and `es_NN` of the levels and models in `risk.var`, and `stress_NAME`
+/// of the scenarios in `risk.stress`.
+const MEASURES: [&str; 14] = [
     "gross_exposure",
     "net_exposure",
     POSITION,
@@ -42,6 +43,8 @@ const MEASURES: [&str; 12] = [
     "max_correlation",
     "drawdown",
     "max_drawdown",
+    "trailing_drawdown",
+    "under_water",
     "daily_loss",
     "daily_loss_share",
 ];
@@ -72,7 +75,8 @@ pub struct Limit {
     pub name: String,
     /// What it bounds: `gross_exposure`, `net_exposure`, `position` (each symbol's, without its sign),
     /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `max_correlation`, `drawdown`, `max_drawdown`,
-    /// `daily_loss`, `daily_loss_share`, those of `risk.conduct`, `var_95`, `es_99`, …
+    /// `trailing_drawdown`, `under_water` (seconds), `daily_loss`, `daily_loss_share`, those of `risk.conduct`, `var_95`,
+    /// `es_99`, …, `stress_crash`, …
     pub measure: String,
     /// Warn over this: money in the portfolio's currency, shares and ratios as fractions.
     pub soft: Option<f64>,
@@ -99,15 +103,13 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// One on portfolios; `windowed` are the names of the measures of `risk.var`, `schedules` those of `risk.schedules`.
-    pub(crate) fn read(section: &mut Section<'_>, windowed: &[String], schedules: &[&str]) -> Self {
+    /// One on portfolios; `named` are the names of the measures of `risk.var` and `risk.stress`, `schedules` those of
+    /// `risk.schedules`.
+    pub(crate) fn read(section: &mut Section<'_>, named: &[String], schedules: &[&str]) -> Self {
         let id = |id: &String| !id.is_empty() && !id.contains(':');
         let portfolios = section.values("portfolios", id, "a portfolio's id");
-        let known: Vec<&str> = MEASURES
-            .into_iter()
-            .chain(conduct::MEASURES)
-            .chain(windowed.iter().map(String::as_str))
-            .collect();
+        let known: Vec<&str> =
+            MEASURES.into_iter().chain(conduct::MEASURES).chain(named.iter().map(String::as_str)).collect();
         let limit = Self { portfolios, ..Self::read_of_any(section, &known, schedules) };
         if limit.of.is_some() && known.contains(&limit.measure.as_str()) && !is_money(&limit.measure) {
             let problem = format!("{} is no sum of money", limit.measure);
@@ -195,9 +197,10 @@ impl Limit {
 
 /// True if a measure is a sum of money.
 fn is_money(measure: &str) -> bool {
-    let tail = measure.starts_with("var_") || measure.starts_with("es_");
-    matches!(measure, "gross_exposure" | "net_exposure" | POSITION | "daily_loss")
-        || tail && !measure.ends_with("_light")
+    let lost = ["var_", "es_", "stress_"].iter().any(|kind| measure.starts_with(kind));
+    let plain = ["gross_exposure", "net_exposure", POSITION, "daily_loss", "sector_gross", "sector_net"]
+        .contains(&measure);
+    plain || lost && !measure.ends_with("_light")
 }
 
 /// The name of a measure at a confidence level in basis points: `var_95` at 9500, `es_99_5` at 9950.

@@ -16,6 +16,7 @@ use crate::overrides::Override;
 use crate::prices::{self, Prices};
 use crate::schedule::Schedule;
 use crate::section::Section;
+use crate::stress::Stress;
 use crate::value::{Setting, choice, micros};
 
 /// Risk.
@@ -35,6 +36,8 @@ pub struct Risk {
     pub pnl_method: PnlMethod,
     /// When a day of profit and loss begins.
     pub day: Day,
+    /// Loss from the highest equity.
+    pub drawdown: Drawdown,
     /// Value at risk and expected shortfall.
     pub var: ValueAtRisk,
     /// The returns of symbols that the model `revalued` is of.
@@ -48,6 +51,9 @@ pub struct Risk {
     /// Times of the week that limits name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<Schedule>,
+    /// Scenarios, in the order in which their losses are published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stress: Vec<Stress>,
     /// Limits, in the order in which they are published.
     pub limits: Vec<Limit>,
     /// Other bounds of limits for a while.
@@ -57,6 +63,14 @@ pub struct Risk {
     /// stands for it in the configuration version.
     #[serde(skip)]
     pub instruments: Vec<Instrument>,
+}
+
+/// Loss from the highest equity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Drawdown {
+    /// How far back the trailing one reaches.
+    #[serde(serialize_with = "micros")]
+    pub window: Duration,
 }
 
 /// Value at risk and expected shortfall.
@@ -233,7 +247,11 @@ impl Risk {
         let schedules = section.groups("schedules", Schedule::read);
         refuse_doubles(section, "schedules", "name", schedules.iter().map(|one| one.name.as_str()));
         let known: Vec<&str> = schedules.iter().map(|one| one.name.as_str()).collect();
-        let limits = section.groups("limits", |limit| Limit::read(limit, &var.measures(), &known));
+        let instruments = instruments::read_file(section, "instruments");
+        let stress = section.groups("stress", |one| Stress::read(one, &instruments));
+        refuse_doubles(section, "stress", "name", stress.iter().map(|one| one.name.as_str()));
+        let named = [var.measures(), Stress::measures(&stress), instruments::measures(&instruments)].concat();
+        let limits = section.groups("limits", |limit| Limit::read(limit, &named, &known));
         for (at, limit) in limits.iter().enumerate() {
             if conduct.is_none() && conduct::MEASURES.contains(&limit.measure.as_str()) {
                 let problem = format!("{} is of orders, which are not looked at", limit.measure);
@@ -271,6 +289,13 @@ impl Risk {
             holdings_at_change: section.get("holdings_at_change"),
             pnl_method: section.get("pnl_method"),
             day: section.group("day", Day::read),
+            drawdown: section.group("drawdown", |group| Drawdown {
+                window: group.get_if(
+                    "window",
+                    |span: &Duration| (60..=315_360_000).contains(&span.as_secs()),
+                    "a duration from 1m to 3650d, such as \"30d\"",
+                ),
+            }),
             freshness: section.group("freshness", |group| Freshness {
                 marks: above_zero(group, "marks"),
                 executions: above_zero(group, "executions"),
@@ -284,7 +309,8 @@ impl Risk {
                 executions: count(group, "executions"),
                 lots: count(group, "lots"),
             }),
-            instruments: instruments::read_file(section, "instruments"),
+            instruments,
+            stress,
             history,
             conduct,
             var,
@@ -292,6 +318,14 @@ impl Risk {
             limits,
             overrides,
         }
+    }
+}
+
+impl Risk {
+    /// The names of the measures of what is held now: what is above the portfolio has them, too.
+    pub(crate) fn of_holdings(&self) -> Vec<String> {
+        [self.var.revalued(), Stress::measures(&self.stress), instruments::measures(&self.instruments)]
+            .concat()
     }
 }
 
@@ -366,8 +400,8 @@ impl ValueAtRisk {
         }
     }
 
-    /// The names of its measures of what is held, revalued: those of what is above the portfolio.
-    pub(crate) fn revalued(&self) -> Vec<String> {
+    /// The names of its measures of what is held, revalued.
+    fn revalued(&self) -> Vec<String> {
         let of = |level: &u16| ["var", "es"].map(|kind| format!("{}_revalued", measure_at(kind, *level)));
         self.levels.iter().flat_map(of).collect()
     }
@@ -387,7 +421,7 @@ impl ValueAtRisk {
     }
 }
 
-fn basis_points(level: Decimal) -> Option<u16> {
+pub(crate) fn basis_points(level: Decimal) -> Option<u16> {
     let points = level.checked_mul(Decimal::from(10_000))?;
     if points.fract().is_zero() { points.to_u16().filter(|n| (5_001..10_000).contains(n)) } else { None }
 }

@@ -98,6 +98,31 @@ fn bounds_between_settings_are_checked() {
     let unnamed = one("[[firm.scopes]]\nscope = \"alpha\"");
     assert!(unnamed.ends_with("expected strategy:ID, desk:ID or firm:ID"), "{unnamed}");
     // The default limit on a light is one too many.
+    let stress = |rest: &str| one(&format!("[[risk.stress]]\nname = \"a\"\n{rest}"));
+    assert!(stress("").contains("nothing happens in it"), "{}", stress(""));
+    let both = "shocks = [{ price = -0.1 }]\nfrom = 2025-10-10T20:45:00Z\nuntil = 2025-10-10T22:45:00Z";
+    assert!(stress(both).contains("prices move as they did, too"), "{}", stress(both));
+    let back = "from = 2025-10-10T20:45:00Z\nuntil = 2025-10-10T20:45:00Z";
+    assert!(
+        stress(back).contains("risk.stress[0].until (t.toml:4): it is not later than from"),
+        "{}",
+        stress(back)
+    );
+    assert!(stress("from = 2025-10-10T20:45:00Z").contains("risk.stress[0].until"));
+    for (shocks, problem) in [
+        ("[{ price = -1.5 }]", "-1.5 does not fit; expected a share from -1 to 100"),
+        ("[{ price = -0.1 }]\nlevel = 0.99", "the market stays as it is; expected volatility"),
+        ("[{ price = -0.1 }]\ncorrelation = 1.1", "1.1 does not fit; expected a share from -1 to 1"),
+        ("[{ price = 0.0000001 }]", "of at most 6 digits"),
+        ("[{ price = -0.1 }, { symbols = [\"A\"], price = 0.1 }]", "shocks[0] is of all symbols"),
+        ("[{ sectors = [\"alts\"], price = 0.1 }]", "no instrument is of the sector \"alts\""),
+    ] {
+        let text = stress(&format!("shocks = {shocks}"));
+        assert!(text.contains(problem), "{text}");
+    }
+    assert!(one("[[risk.stress]]\nname = \"worst\"\nshocks = [{ price = 1 }]").contains("other than worst"));
+    let none = "[[risk.limits]]\nname = \"a\"\nmeasure = \"stress_worst\"\nhard = 1";
+    assert!(one(none).contains("there is no measure \"stress_worst\""), "{}", one(none));
     let dark = one("[risk.var]\nbacktest = 0");
     assert!(dark.contains("var_99_light is the light of a backtest, and there are none"), "{dark}");
     let text = "[risk.var]\nsample = \"1h\"\nmodels = [\"revalued\"]\n[[risk.limits]]\nname = \"a\"\n\

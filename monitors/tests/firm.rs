@@ -12,7 +12,9 @@ use drive::{Driver, at, beat_of, mark};
 use proptest::prelude::*;
 use tapewatch_monitors::Output;
 use tapewatch_monitors::risk::firm::{FirmBounds, FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
-use tapewatch_monitors::risk::{Bounded, Calendar, LimitParameters, Override, Schedule};
+use tapewatch_monitors::risk::{
+    Bounded, Calendar, LimitParameters, Moves, Override, Scenario, Schedule, Shock,
+};
 use tapewatch_schemas::events::{Holding, Holdings, LimitStatus, Provenance, TradingLevel, Unknown};
 use tapewatch_schemas::{Amount, Event, RecordId, Time};
 
@@ -108,6 +110,34 @@ fn longs_and_shorts_add_up_and_cancel() {
     d.see(5, mark("B", "30", "30"));
     assert_eq!(d.level(DESK).value("gross_exposure"), Some(40.0 + 30.0));
     assert_eq!(d.level(FIRM).value("gross_exposure"), Some(40.0 + 30.0 + 600.0));
+}
+
+#[test]
+fn stress_is_of_net_positions() {
+    let shock = |symbols: &[&str], millionths| Shock {
+        symbols: symbols.iter().map(|symbol| (*symbol).into()).collect(),
+        millionths,
+    };
+    let crash = Moves::Shocks(vec![shock(&["A"], -200_000), shock(&[], -500_000)]);
+    let mut parameters = parameters();
+    parameters.stress = vec![Scenario { name: "crash".parse().unwrap(), moves: crash, market: None }];
+    let worst = LimitParameters::new("worst", Bounded::StressWorst, None, Some(60.0));
+    parameters.limits = vec![ScopeLimit { scopes: Vec::new(), limit: worst }];
+    let mut d = firm(parameters);
+    d.see(0, mark("A", "9", "11"));
+    d.see(0, mark("B", "20", "20"));
+    d.see(1, book("p", &[("A", "10"), ("B", "5")]));
+    d.see(2, book("q", &[("A", "-4")]));
+    d.restart();
+    d.see(3, book("r", &[("B", "-20")]));
+    let desk = d.level(DESK);
+    assert_eq!(desk.value("stress_crash"), Some(0.2 * 60.0 + 0.5 * 100.0));
+    assert_eq!(desk.limit("worst").status, LimitStatus::Breached);
+    let firm = d.level(FIRM);
+    assert_eq!(firm.value("stress_crash"), Some(0.2 * 60.0 - 0.5 * 300.0), "it gains");
+    assert_eq!(firm.limit("worst").status, LimitStatus::Ok);
+    d.run_to(700);
+    assert_eq!(d.level(FIRM).unknown("stress_worst"), Some(Unknown::Stale));
 }
 
 #[test]

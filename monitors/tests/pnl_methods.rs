@@ -72,7 +72,7 @@ fn amount(d: &mut Driver, name: &str) -> Amount {
 
 /// The figures, but for what tells how it came to them.
 fn figures(d: &mut Driver) -> Vec<Measure> {
-    const WAY: [&str; 3] = ["drawdown", "max_drawdown", "observed_for"];
+    const WAY: [&str; 5] = ["drawdown", "max_drawdown", "trailing_drawdown", "under_water", "observed_for"];
     WAY.into_iter().fold(d.level("p"), drive::Level::without).measures()
 }
 

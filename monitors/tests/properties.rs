@@ -267,7 +267,7 @@ proptest! {
             }
             d.see(51, drive::mark("A", "101", "101"));
             let level = d.level("p");
-            ["drawdown", "max_drawdown", "observed_for"].into_iter().fold(level, drive::Level::without).measures()
+            ["drawdown", "max_drawdown", "trailing_drawdown", "under_water", "observed_for"].into_iter().fold(level, drive::Level::without).measures()
         };
         prop_assert_eq!(book(true), book(false));
     }

@@ -42,6 +42,8 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
         shortfall: risk::shortfall(risk.var.shortfall),
         history: risk::history(settings),
         day: risk::day(settings),
+        stress: risk::stress(settings),
+        sectors: risk::sectors(settings),
         marks: risk.freshness.marks,
         books: firm.books,
         bounds: FirmBounds {

@@ -1,7 +1,9 @@
 //! The risk worker: [`RiskMonitor`] as the settings want it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
 use tapewatch_config::{
     Action, Basis as BasisSetting, Of, PnlMethod as MethodSetting, Sampling as SamplingSetting, Schedule,
     Settings, Shortfall, TailModel as ModelSetting, Weekday, When, Zone,
@@ -9,11 +11,12 @@ use tapewatch_config::{
 use tapewatch_monitors::kernels::ShortfallConvention;
 use tapewatch_monitors::risk::{
     Basis, Bounded, Bounds, Calendar, ConductParameters, Confidence, DayParameters, Freshness,
-    HistoryParameters, Instrument, LimitParameters, Override, PnlMethod, ReferencePrices, RiskMonitor,
-    RiskParameters, Sampling, Schedule as LimitSchedule, TailModel, TaskContext, WindowParameters,
+    HistoryParameters, Instrument, LimitParameters, Moves, Override, PnlMethod, Range, ReferencePrices,
+    RiskMonitor, RiskParameters, Sampling, Scenario, Schedule as LimitSchedule, Shock, ShockedMarket,
+    TailModel, TaskContext, WindowParameters,
 };
 use tapewatch_schemas::events::TradingLevel;
-use tapewatch_schemas::{Amount, Time};
+use tapewatch_schemas::{Amount, Symbol, Time};
 
 use crate::core::MonitorFactory;
 
@@ -40,6 +43,7 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
             MethodSetting::Lifo => PnlMethod::Lifo,
         },
         day: day(settings),
+        drawdown_window: risk.drawdown.window,
         window: window(settings),
         history: history(settings),
         conduct: risk.conduct.as_ref().map(|conduct| ConductParameters {
@@ -47,6 +51,7 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
             duplicates_within: conduct.duplicates_within,
             orders: conduct.orders as usize,
         }),
+        stress: stress(settings),
         freshness: Freshness {
             marks: risk.freshness.marks,
             executions: risk.freshness.executions,
@@ -64,6 +69,7 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
                 (one.symbol.as_str().into(), Instrument { multiplier })
             })
             .collect(),
+        sectors: sectors(settings),
         bounds: Bounds {
             portfolios: risk.bounds.portfolios as usize,
             symbols: risk.bounds.symbols as usize,
@@ -119,6 +125,43 @@ pub(super) fn history(settings: &Settings) -> HistoryParameters {
         symbols: history.symbols as usize,
         reference,
     }
+}
+
+/// The sectors of symbols.
+pub(super) fn sectors(settings: &Settings) -> BTreeMap<Symbol, SmolStr> {
+    let of = |one: &tapewatch_config::Instrument| {
+        Some((one.symbol.as_str().into(), one.sector.as_deref()?.into()))
+    };
+    settings.risk.instruments.iter().filter_map(of).collect()
+}
+
+/// The scenarios of losses. A sector is the symbols that the file of instruments has in it.
+pub(super) fn stress(settings: &Settings) -> Vec<Scenario> {
+    let symbols = |shock: &tapewatch_config::Shock| {
+        let in_sectors = |sector: &String| shock.sectors.contains(sector);
+        let instruments = settings.risk.instruments.iter();
+        let of_sectors = instruments.filter(|one| one.sector.as_ref().is_some_and(in_sectors));
+        let named = shock.symbols.iter().chain(of_sectors.map(|one| &one.symbol));
+        named.map(|symbol| symbol.as_str().into()).collect()
+    };
+    let shock = |shock: &tapewatch_config::Shock| Shock { symbols: symbols(shock), millionths: shock.price };
+    let moves = |one: &tapewatch_config::Stress| {
+        let shocks = || Moves::Shocks(one.shocks.iter().map(shock).collect());
+        let past = |range: tapewatch_config::Range| {
+            Moves::Past(Range { from: Time(range.from), until: Time(range.until) })
+        };
+        one.range.map_or_else(shocks, past)
+    };
+    let scenario = |one: &tapewatch_config::Stress| Scenario {
+        name: one.name.parse().expect("the configuration checks the scenario's name"),
+        moves: moves(one),
+        market: one.market.map(|market| ShockedMarket {
+            volatility: market.volatility,
+            correlation: market.correlation,
+            level: Confidence(market.level),
+        }),
+    };
+    settings.risk.stress.iter().map(scenario).collect()
 }
 
 /// Which expected shortfall it is.
@@ -305,5 +348,47 @@ why = \"a reason\"
             why: "a reason".into(),
         };
         assert_eq!(night.overrides, [expected]);
+    }
+
+    /// A sector is the symbols that the file of instruments has in it, and limits can be on every scenario.
+    #[test]
+    fn scenarios_shock_symbols_and_sectors_or_are_of_the_past() {
+        let folder = tempfile::tempdir().unwrap();
+        let instruments = "[[instruments]]\nsymbol = \"ES\"\nmultiplier = 50\n\
+             [[instruments]]\nsymbol = \"ADA\"\nmultiplier = 1\nsector = \"alts\"\n\
+             [[instruments]]\nsymbol = \"DOT\"\nmultiplier = 1\nsector = \"alts\"\n";
+        std::fs::write(folder.path().join("instruments.toml"), instruments).unwrap();
+        let limits = ["stress_crash", "stress_october", "stress_worst"]
+            .map(|name| format!("[[risk.limits]]\nname = \"{name}\"\nmeasure = \"{name}\"\nhard = 1\n"))
+            .concat();
+        let text = format!(
+            "[risk]\ninstruments = \"instruments.toml\"\n[[risk.stress]]\nname = \"crash\"\n\
+             shocks = [{{ symbols = [\"BTC\"], sectors = [\"alts\"], price = -0.35 }}, {{ price = -0.1 }}]\nvolatility = 2\n\
+             [[risk.stress]]\nname = \"october\"\nfrom = 2025-10-10T20:45:00Z\nuntil = \"2025-10-10T22:45:00+01:00\"\n\
+             {limits}"
+        );
+        std::fs::write(folder.path().join("t.toml"), text).unwrap();
+        let settings = Settings::load(Some(&folder.path().join("t.toml")), None, std::iter::empty()).unwrap();
+        let shock = |symbols: &[&str], millionths| Shock {
+            symbols: symbols.iter().map(|symbol| (*symbol).into()).collect(),
+            millionths,
+        };
+        let expected = [
+            ("crash", Moves::Shocks(vec![shock(&["BTC", "ADA", "DOT"], -350_000), shock(&[], -100_000)])),
+            ("october", {
+                let time = |text| Time::parse_rfc3339(text).unwrap();
+                Moves::Past(Range { from: time("2025-10-10T20:45:00Z"), until: time("2025-10-10T21:45:00Z") })
+            }),
+        ];
+        let mut expected: Vec<Scenario> = expected
+            .map(|(name, moves)| Scenario { name: name.parse().unwrap(), moves, market: None })
+            .into();
+        expected[0].market =
+            Some(ShockedMarket { volatility: 2.0, correlation: 0.0, level: Confidence(9900) });
+        assert_eq!(parameters(&settings).stress, expected);
+        assert_eq!(super::super::firm_risk::parameters(&settings).stress, expected);
+        let bounded = parameters(&settings).limits;
+        assert_eq!(bounded.last().unwrap().measure, Bounded::StressWorst);
+        assert_eq!(bounded[0].measure.to_string(), "stress_crash");
     }
 }

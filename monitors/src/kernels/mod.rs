@@ -29,7 +29,9 @@ mod quantile;
 mod revaluation;
 mod sample;
 mod sorted_window;
+mod swings;
 mod traffic_light;
+mod trailing;
 
 pub use acerbi_szekely::{AcerbiSzekely, acerbi_szekely};
 pub use aged::Aged;
@@ -58,4 +60,6 @@ pub use quantile::{QuantileType, quantile, quantile_type7};
 pub use revaluation::{Exposed, NO_RETURN, revalue};
 pub use sample::{Sample, SampleError, Tail, TailRisk};
 pub use sorted_window::SortedWindow;
+pub use swings::{Swings, standard_deviation};
 pub use traffic_light::{TrafficLight, Zone, traffic_light};
+pub use trailing::TrailingDrawdown;

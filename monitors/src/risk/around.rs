@@ -9,6 +9,8 @@ use super::history::History;
 use super::marks::{Marks, SymbolId};
 use super::parameters::RiskParameters;
 use super::portfolio::{Holding, Portfolio, Unknowns, worst};
+use super::sectors::Sectors;
+use super::stress::Stress;
 use crate::monitor::Ages;
 
 /// Everything about a portfolio that is not its own.
@@ -16,6 +18,8 @@ pub(super) struct Around<'a> {
     pub(super) parameters: &'a RiskParameters,
     pub(super) marks: &'a Marks,
     pub(super) history: &'a History,
+    pub(super) stress: &'a Stress,
+    pub(super) sectors: &'a Sectors,
     pub(super) feeds: &'a Feeds,
     pub(super) partition: i32,
     pub(super) clock: Time,

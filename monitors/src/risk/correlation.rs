@@ -7,7 +7,7 @@ use super::history::History;
 use super::marks::SymbolId;
 use super::pairs::Pairs;
 use super::portfolio::Portfolio;
-use crate::kernels::{Panel, Sample, SampleError, SymmetricMatrix};
+use crate::kernels::{Panel, Sample, SampleError, Swings, SymmetricMatrix};
 
 /// More symbols than these are not compared in pairs, of which there would be too many.
 const MOST: usize = 200;
@@ -31,8 +31,10 @@ impl Together {
 
 /// What a portfolio's symbols make of the history as it is; worked out when somebody asks, and forgotten when what is held
 /// or the history changes. It is never saved.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Correlated {
+    /// Of the returns of each symbol held.
+    deviations: Option<Result<Vec<f64>, Unknown>>,
     together: Option<Result<Together, Unknown>>,
     bets: Option<Result<f64, Unknown>>,
 }
@@ -61,6 +63,22 @@ impl Portfolio {
         let bets = around.history.moves(self.symbols()).and_then(|moves| moves.effective_bets());
         self.correlated.bets = Some(bets);
         bets
+    }
+
+    /// How what is held swings, at its marks now, which are known. `pnl` is memory to work in.
+    pub(super) fn swings(&mut self, history: &History, pnl: &mut Vec<f64>) -> Result<Swings, Unknown> {
+        if self.holdings.is_empty() {
+            return Ok(Swings::default());
+        }
+        if self.correlated.deviations.is_none() {
+            self.correlated.deviations = Some(history.deviations(self.symbols()));
+        }
+        let deviations = match &self.correlated.deviations {
+            Some(Ok(deviations)) => deviations,
+            Some(Err(unknown)) => return Err(*unknown),
+            None => return Err(Unknown::Missing),
+        };
+        history.swings(self.values().map(|(symbol, value)| (symbol, value.to_f64())), deviations, pnl)
     }
 
     fn symbols(&self) -> impl ExactSizeIterator<Item = SymbolId> {

@@ -15,7 +15,8 @@ use super::pairs::Pairs;
 use super::parameters::HistoryParameters;
 use super::reference::ReferencePrices;
 use crate::kernels::{
-    Exposed, NO_RETURN, ShortfallConvention, Tail, TailRisk, revalue, sort_worst, sorted_tail,
+    Exposed, NO_RETURN, ShortfallConvention, Swings, Tail, TailRisk, revalue, sort_worst, sorted_tail,
+    standard_deviation,
 };
 
 /// What is known of a symbol's price at an instant.
@@ -182,6 +183,11 @@ impl History {
         (pairs.instants() >= self.minimum.max(2)).then_some(pairs)
     }
 
+    /// Every symbol's return at the latest instant, by place; NaN where there is none.
+    pub(in crate::risk) fn latest(&self) -> impl Iterator<Item = f64> {
+        self.columns.iter().map(|column| column.returns.last().copied().unwrap_or(NO_RETURN))
+    }
+
     /// A symbol's returns, oldest first, NaN where there is none; they end at the latest instant.
     pub(in crate::risk) fn returns(&self, symbol: SymbolId) -> &[f64] {
         self.columns.get(symbol as usize).map_or(&[], |column| &column.returns)
@@ -208,6 +214,33 @@ impl History {
         }
         let common = columns.first().map_or(0, Vec::len);
         if common < self.minimum.max(2) { Err(Unknown::WarmingUp) } else { Ok(columns) }
+    }
+
+    /// The deviation of each symbol's returns, by n − 1, over the instants at which all of them have one.
+    ///
+    /// # Errors
+    /// Those of [`History::common_returns`], or a figure is no number (`missing`).
+    pub(in crate::risk) fn deviations(
+        &self,
+        symbols: impl Iterator<Item = SymbolId>,
+    ) -> Result<Vec<f64>, Unknown> {
+        let columns = self.common_returns(symbols)?;
+        columns.iter().map(|column| standard_deviation(column).map_err(|_| Unknown::Missing)).collect()
+    }
+
+    /// How these values swing together, with the deviations of their symbols. `pnl` is memory to work in.
+    ///
+    /// # Errors
+    /// Those of [`History::revalue`].
+    pub(in crate::risk) fn swings(
+        &self,
+        held: impl Iterator<Item = (SymbolId, f64)> + Clone,
+        deviations: &[f64],
+        pnl: &mut Vec<f64>,
+    ) -> Result<Swings, Unknown> {
+        self.revalue(held.clone(), pnl)?;
+        let values = held.map(|(_, value)| value).zip(deviations.iter().copied());
+        Swings::new(pnl, values).map_err(|_| Unknown::Missing)
     }
 
     /// The profit and loss that these values would have made at each instant at which all of them have a return, oldest

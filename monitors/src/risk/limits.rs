@@ -32,6 +32,7 @@ impl Portfolio {
             }
             let (mut value, symbol) = match limit.measure {
                 Bounded::MaxCorrelation => (self.together(around).map(|t| t.largest), None),
+                of_sectors if of_sectors.is_of_a_sector() => self.largest_sector(of_sectors, around),
                 _ => self.bounded(limit, around),
             };
             if limit.of_equity {
@@ -57,13 +58,21 @@ impl Portfolio {
                 known(self.exposure_unknown(), || self.sums.gross.to_f64())
             }
             Bounded::NetExposure => known(self.exposure_unknown(), || self.sums.net.abs().to_f64()),
-            Bounded::Position | Bounded::MaxCorrelation => unreachable!("taken care of above"),
+            Bounded::Position
+            | Bounded::MaxCorrelation
+            | Bounded::SectorGross
+            | Bounded::SectorNet
+            | Bounded::SectorShare => unreachable!("taken care of above"),
             Bounded::Leverage => self.leverage(),
             Bounded::LargestShare => self.concentration().map(|c| c.largest),
             Bounded::Top5Share => self.concentration().map(|c| c.top5),
             Bounded::Herfindahl => self.concentration().map(|c| c.herfindahl),
             Bounded::Drawdown => known(self.equity_unknown(), || self.drawdown.current()),
             Bounded::MaxDrawdown => known(self.equity_unknown(), || self.drawdown.largest()),
+            Bounded::TrailingDrawdown => {
+                known(self.equity_unknown(), || self.drawdown.trailing(around.clock))
+            }
+            Bounded::UnderWater => known(self.equity_unknown(), || self.drawdown.under_water(around.clock)),
             Bounded::DailyLoss => self.daily_loss(around.parameters.window.basis),
             Bounded::DailyLossShare => self.daily_loss_share(around.parameters.window.basis),
             Bounded::MessageRate
@@ -74,6 +83,7 @@ impl Portfolio {
             | Bounded::SelfCrossings
             | Bounded::PriceAway => self.conduct(limit.measure, around),
             Bounded::ValueAtRisk(model, level) => self.tail(model, level, around.parameters).map(|t| t.var),
+            Bounded::Stress(_) | Bounded::StressWorst => self.stressed(limit.measure, around),
             Bounded::Light(model, level) => self.light(model, level, &around.parameters.window),
             Bounded::ExpectedShortfall(model, level) => {
                 self.tail(model, level, around.parameters).map(|t| t.es)
@@ -138,7 +148,7 @@ impl Portfolio {
         self.limits
             .tracks
             .iter_mut()
-            .map(|track| track.state(&around.parameters.limits[track.place()], around.marks))
+            .map(|track| track.state(&around.parameters.limits[track.place()], around.marks, around.sectors))
             .collect()
     }
 }

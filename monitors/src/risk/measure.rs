@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::scenario::{ScenarioName, WORST};
+
 /// A confidence level in basis points: 9500 is 95 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Confidence(pub u16);
@@ -115,12 +117,22 @@ pub enum Bounded {
     Top5Share,
     /// Herfindahl's index of the shares, 0 to 1.
     Herfindahl,
+    /// The largest sum of the absolute values of one sector's positions, account currency.
+    SectorGross,
+    /// The largest absolute value of the sum of one sector's positions, account currency.
+    SectorNet,
+    /// The largest share of one sector in the gross exposure, 0 to 1.
+    SectorShare,
     /// Pearson's correlation of the two symbols held for which it is furthest from 0, without its sign: 0 to 1.
     MaxCorrelation,
     /// Loss from the highest flow-adjusted equity, 0 to 1.
     Drawdown,
     /// The largest drawdown so far, 0 to 1.
     MaxDrawdown,
+    /// The largest drawdown within the trailing window, 0 to 1.
+    TrailingDrawdown,
+    /// Seconds since equity fell below its peak.
+    UnderWater,
     /// Loss since the day began, account currency, 0 or more.
     DailyLoss,
     /// Loss since the day began, of the equity it began with: 0 or more.
@@ -145,6 +157,17 @@ pub enum Bounded {
     ExpectedShortfall(TailModel, Confidence),
     /// The Basel zone of the backtest of value at risk: 0 green, 1 yellow, 2 red.
     Light(TailModel, Confidence),
+    /// Loss in a stress scenario, account currency; negative is a gain.
+    Stress(ScenarioName),
+    /// The largest of the losses in all scenarios.
+    StressWorst,
+}
+
+impl Bounded {
+    /// True if it is of the sector in which it is largest.
+    pub(super) const fn is_of_a_sector(self) -> bool {
+        matches!(self, Self::SectorGross | Self::SectorNet | Self::SectorShare)
+    }
 }
 
 impl fmt::Display for Bounded {
@@ -158,9 +181,14 @@ impl fmt::Display for Bounded {
             Self::LargestShare => f.write_str("largest_share"),
             Self::Top5Share => f.write_str("top5_share"),
             Self::Herfindahl => f.write_str("herfindahl"),
+            Self::SectorGross => f.write_str("sector_gross"),
+            Self::SectorNet => f.write_str("sector_net"),
+            Self::SectorShare => f.write_str("sector_share"),
             Self::MaxCorrelation => f.write_str("max_correlation"),
             Self::Drawdown => f.write_str("drawdown"),
             Self::MaxDrawdown => f.write_str("max_drawdown"),
+            Self::TrailingDrawdown => f.write_str("trailing_drawdown"),
+            Self::UnderWater => f.write_str("under_water"),
             Self::DailyLoss => f.write_str("daily_loss"),
             Self::DailyLossShare => f.write_str("daily_loss_share"),
             Self::MessageRate => f.write_str("message_rate"),
@@ -173,6 +201,8 @@ impl fmt::Display for Bounded {
             Self::ValueAtRisk(model, level) => write!(f, "var_{level}{}", model.suffix()),
             Self::ExpectedShortfall(model, level) => write!(f, "es_{level}{}", model.suffix()),
             Self::Light(model, level) => write!(f, "var_{level}{}_light", model.suffix()),
+            Self::Stress(name) => write!(f, "stress_{name}"),
+            Self::StressWorst => write!(f, "stress_{WORST}"),
         }
     }
 }
@@ -182,7 +212,7 @@ impl FromStr for Bounded {
 
     /// Reads the name that [`fmt::Display`] writes.
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [Bounded; 20] = [
+        const PLAIN: [Bounded; 25] = [
             Bounded::GrossExposure,
             Bounded::NettedExposure,
             Bounded::NetExposure,
@@ -191,9 +221,14 @@ impl FromStr for Bounded {
             Bounded::LargestShare,
             Bounded::Top5Share,
             Bounded::Herfindahl,
+            Bounded::SectorGross,
+            Bounded::SectorNet,
+            Bounded::SectorShare,
             Bounded::MaxCorrelation,
             Bounded::Drawdown,
             Bounded::MaxDrawdown,
+            Bounded::TrailingDrawdown,
+            Bounded::UnderWater,
             Bounded::DailyLoss,
             Bounded::DailyLossShare,
             Bounded::MessageRate,
@@ -224,18 +259,20 @@ impl FromStr for Bounded {
                 None => level(text).map(|(model, level)| Self::ValueAtRisk(model, level)),
             },
             Some(("es", text)) => level(text).map(|(model, level)| Self::ExpectedShortfall(model, level)),
+            Some(("stress", WORST)) => Some(Self::StressWorst),
+            Some(("stress", scenario)) => scenario.parse().ok().map(Self::Stress),
             _ => None,
         };
         found.ok_or_else(|| {
             format!(
                 "`{name}` is not a measure that a limit can bound: expected gross_exposure, netted_exposure, \
                  net_exposure, \
-                 position, leverage, largest_share, top5_share, herfindahl, max_correlation, drawdown, max_drawdown, \
+                 position, leverage, largest_share, top5_share, herfindahl, sector_gross, sector_net, sector_share, max_correlation, drawdown, max_drawdown, trailing_drawdown, under_water, \
                  daily_loss, \
                  daily_loss_share, message_rate, peak_message_rate, order_to_trade, rejected_share, \
                  duplicate_orders, self_crossings, price_away, var_95, \
                  es_99 or another level, or of another model: var_99_filtered, or the zone of its backtest: \
-                 var_99_light"
+                 var_99_light, or the loss in a scenario: stress_crash, stress_worst"
             )
         })
     }
@@ -247,7 +284,12 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 16] = [
+        const NAMES: [&str; 21] = [
+            "trailing_drawdown",
+            "under_water",
+            "sector_share",
+            "stress_crash_2020-03",
+            "stress_worst",
             "var_95_revalued",
             "var_95_revalued_light",
             "var_99_light",
@@ -289,6 +331,8 @@ mod tests {
             "var_95_normal",
             "var_light",
             "es_95_light",
+            "stress_",
+            "stress_Crash",
             "equity",
         ] {
             assert!(name.parse::<Bounded>().is_err(), "{name}");

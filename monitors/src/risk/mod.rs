@@ -10,12 +10,14 @@
 //!   at our marks. Fills and marks with an event time up to the record's are in it already. *Cash*: that of
 //!   the record, less price × quantity × multiplier and fees of the fills since. The next record replaces
 //!   both, so what only the account knows (interest, funding) is picked up there.
-//! - *Drawdown*: of equity, with deposits and withdrawals taken out as a fund's price per unit does.
+//! - *Drawdown*: of equity, with deposits and withdrawals taken out as a fund's price per unit does; since the beginning,
+//!   and within a trailing window. *Under water*: how long equity is below its peak.
 //! - *Daily profit and loss*: the change since the day began of what VaR is of (equity less flows, or the book's
 //!   profit and loss). A day begins with what was last known before it, or first known in it.
 //! - *VaR and ES*: historical, over the last samples of the change of equity less flows (or of the book's
 //!   profit and loss), in account currency, a loss positive; type 7 quantile, and the configured shortfall.
 //!   Revalued: the same of what is held now, at its marks, over the return history of the symbols.
+//! - *Stress*: what is held now would lose so much if prices moved at once as a scenario says.
 //! - A duplicate of a remembered execution (same order and execution id) is counted and not booked.
 //! - Only the account's currency for now: a holding, mark or fee in another makes what rests on it
 //!   `no_rate`.
@@ -30,6 +32,7 @@ mod calendar;
 mod conduct;
 mod correlation;
 mod day;
+mod depth;
 mod executions;
 mod feeds;
 mod fills;
@@ -45,13 +48,17 @@ mod money;
 mod opening;
 mod pairs;
 mod parameters;
+mod past;
 mod portfolio;
 mod publish;
 mod redo;
 mod reference;
 mod revalued;
+mod scenario;
 mod schedule;
+mod sectors;
 mod state;
+mod stress;
 mod tails;
 mod terms;
 mod track;
@@ -69,6 +76,7 @@ pub use parameters::{
     Sampling, WindowParameters, default_limits,
 };
 pub use reference::ReferencePrices;
+pub use scenario::{Moves, Range, Scenario, ScenarioName, Shock, ShockedMarket};
 use tapewatch_schemas::events::{Heartbeat, Occasion};
 use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, catalogue};
 pub use terms::Override;
@@ -82,6 +90,8 @@ use lots::Costing;
 use marks::Marks;
 use money::Money;
 use portfolio::Portfolio;
+use sectors::Sectors;
+use stress::Stress;
 use terms::earlier;
 
 /// What the runtime knows about the task that a monitor serves.
@@ -106,6 +116,8 @@ pub struct RiskMonitor {
     feeds: Feeds,
     marks: Marks,
     history: History,
+    stress: Stress,
+    sectors: Sectors,
     portfolios: Vec<Portfolio>,
     by_id: HashMap<PortfolioId, u32>,
     /// When levels, samples, whole books and a new day are due; none while nothing has changed.
@@ -132,6 +144,8 @@ impl RiskMonitor {
     pub fn new(parameters: RiskParameters, task: TaskContext) -> Self {
         Self {
             history: History::new(&parameters.history),
+            stress: Stress::new(&parameters.stress, &parameters.history),
+            sectors: Sectors::new(&parameters.sectors),
             parameters,
             task,
             half: "0.5".parse().expect("a constant that is a decimal number"),
@@ -190,9 +204,8 @@ impl RiskMonitor {
             let place = self.portfolios.len() as u32;
             let limits = limits::limits_of(&self.parameters, id, self.clock);
             self.terms_due = earlier(self.terms_due, limits.until());
-            let samples = self.parameters.window.samples;
             let opened = self.task.opened_from_zero;
-            let mut portfolio = Portfolio::new(id.clone(), self.clock, opened, samples, limits);
+            let mut portfolio = Portfolio::new(id.clone(), self.clock, opened, &self.parameters, limits);
             portfolio.conduct = self.parameters.conduct.as_ref().map(Conduct::new);
             self.portfolios.push(portfolio);
             self.by_id.insert(id.clone(), place);
@@ -219,10 +232,14 @@ impl RiskMonitor {
 
     /// A portfolio and what it is looked at with.
     fn with(&mut self, place: u32) -> (&mut Portfolio, Around<'_>) {
+        self.stress.place(&self.marks);
+        self.sectors.place(&self.parameters.sectors, &self.marks);
         let around = Around {
             parameters: &self.parameters,
             marks: &self.marks,
             history: &self.history,
+            stress: &self.stress,
+            sectors: &self.sectors,
             feeds: &self.feeds,
             partition: self.task.partition,
             clock: self.clock,
@@ -251,7 +268,7 @@ impl RiskMonitor {
             out.push(publish::holdings(portfolio, &around));
         }
         if portfolio.equity_unknown().is_none() {
-            portfolio.drawdown.push(portfolio.equity().to_f64());
+            portfolio.drawdown.push(portfolio.equity().to_f64(), around.clock);
         }
         if portfolio.evaluate(&around) {
             out.push(publish::risk_metrics(portfolio, &around, Occasion::Transition));

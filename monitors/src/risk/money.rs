@@ -46,6 +46,15 @@ impl Money {
         Ok(Self::of(value))
     }
 
+    /// So many millionths of it, at most 10⁸ of them, rounded half-even to 12 places.
+    pub(super) fn millionths(self, parts: i64) -> Self {
+        const WHOLE: i128 = 1_000_000;
+        let product = self.0 * i128::from(parts);
+        let (below, rest) = (product.div_euclid(WHOLE), product.rem_euclid(WHOLE));
+        let up = rest > WHOLE / 2 || (rest == WHOLE / 2 && below % 2 != 0);
+        Self(below + i128::from(up))
+    }
+
     /// The double next to it.
     pub(super) fn to_f64(self) -> f64 {
         self.0 as f64 / 1e12
@@ -93,5 +102,30 @@ impl Neg for Money {
 impl Sum for Money {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self::ZERO, Add::add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn millionths_are_rounded_half_even_and_the_same_for_both_signs() {
+        for (units, parts, expected) in [
+            (10, 250_000, 2),
+            (30, 250_000, 8),
+            (3, 500_000, 2),
+            (1, 500_000, 0),
+            (7, 1_000_000, 7),
+            (5, 499_999, 2),
+        ] {
+            for (units, parts, expected) in
+                [(units, parts, expected), (-units, parts, -expected), (units, -parts, -expected)]
+            {
+                assert_eq!(Money(units).millionths(parts), Money(expected), "{parts} of {units}");
+            }
+        }
+        let most = Money(LARGEST);
+        assert_eq!(most.millionths(100_000_000), Money(LARGEST * 100));
     }
 }

@@ -15,6 +15,7 @@ use super::day::DayParameters;
 use super::lots::Costing;
 use super::measure::{Bounded, Confidence, TailModel};
 use super::reference::ReferencePrices;
+use super::scenario::Scenario;
 use super::terms::Override;
 use crate::kernels::ShortfallConvention;
 
@@ -33,18 +34,24 @@ pub struct RiskParameters {
     pub pnl_method: PnlMethod,
     /// When a day of profit and loss begins.
     pub day: DayParameters,
+    /// How far back the trailing drawdown reaches.
+    pub drawdown_window: Duration,
     /// Value at risk and expected shortfall.
     pub window: WindowParameters,
     /// The returns of symbols that [`TailModel::Revalued`] is of.
     pub history: HistoryParameters,
     /// How orders are looked at; none if they are not.
     pub conduct: Option<ConductParameters>,
+    /// What would be lost if prices moved at once; in the order in which it is published.
+    pub stress: Vec<Scenario>,
     /// How old an input may be.
     pub freshness: Freshness,
     /// The limits, checked on every portfolio they apply to, in this order.
     pub limits: Vec<LimitParameters>,
     /// What differs from a multiplier of one; symbols that are not named have that.
     pub instruments: BTreeMap<Symbol, Instrument>,
+    /// The sectors of symbols. If there are any, the others are in the sector `none`.
+    pub sectors: BTreeMap<Symbol, SmolStr>,
     /// How much state there may be.
     pub bounds: Bounds,
 }
@@ -231,12 +238,15 @@ impl Default for RiskParameters {
             default_currency: Currency::from("USD"),
             pnl_method: PnlMethod::AverageCost,
             day: DayParameters::default(),
+            drawdown_window: Duration::from_secs(30 * 24 * 3600),
             window: WindowParameters::default(),
             history: HistoryParameters::default(),
             conduct: None,
+            stress: Vec::new(),
             freshness: Freshness::default(),
             limits: default_limits(),
             instruments: BTreeMap::new(),
+            sectors: BTreeMap::new(),
             bounds: Bounds::default(),
         }
     }

@@ -8,16 +8,17 @@ use super::backtest::Backtest;
 use super::conduct::Conduct;
 use super::correlation::Correlated;
 use super::day::Day;
+use super::depth::Depth;
 use super::executions::{Execution, Executions};
 use super::feeds::FeedId;
 use super::line::Line;
 use super::lots::{Costing, Lots, Position};
 use super::marks::SymbolId;
 use super::money::Money;
-use super::parameters::Basis;
+use super::parameters::{Basis, RiskParameters};
 use super::revalued::Revalued;
 use super::terms::Limits;
-use crate::kernels::{Drawdown, SortedWindow, TailRisk};
+use crate::kernels::{SortedWindow, TailRisk};
 
 /// One symbol held.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,7 +114,7 @@ pub(super) struct Portfolio {
     /// The feed and event time of the latest execution report.
     pub(super) executed: Option<(FeedId, Time)>,
     pub(super) account: Option<AccountState>,
-    pub(super) drawdown: Drawdown,
+    pub(super) drawdown: Depth,
     pub(super) window: SortedWindow,
     /// What the next sample is the change from.
     pub(super) sampled: Option<Money>,
@@ -162,7 +163,13 @@ pub(super) struct Booking {
 
 impl Portfolio {
     /// A portfolio whose first record came at `clock`.
-    pub(super) fn new(id: PortfolioId, clock: Time, opened: bool, samples: usize, limits: Limits) -> Self {
+    pub(super) fn new(
+        id: PortfolioId,
+        clock: Time,
+        opened: bool,
+        parameters: &RiskParameters,
+        limits: Limits,
+    ) -> Self {
         Self {
             id,
             first_record: clock,
@@ -180,8 +187,8 @@ impl Portfolio {
             filled: None,
             executed: None,
             account: None,
-            drawdown: Drawdown::default(),
-            window: SortedWindow::new(samples),
+            drawdown: Depth::new(parameters),
+            window: SortedWindow::new(parameters.window.samples),
             sampled: None,
             revalued: Revalued::default(),
             correlated: Correlated::default(),

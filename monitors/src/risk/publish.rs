@@ -59,6 +59,8 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
         ratio("effective_bets", bets),
         ratio("drawdown", equity.map_or(Ok(portfolio.drawdown.current()), Err)),
         ratio("max_drawdown", equity.map_or(Ok(portfolio.drawdown.largest()), Err)),
+        ratio("trailing_drawdown", equity.map_or(Ok(portfolio.drawdown.trailing(around.clock)), Err)),
+        ratio("under_water", equity.map_or(Ok(portfolio.drawdown.under_water(around.clock)), Err)),
         money("realised_pnl", of_cost(book, portfolio.realised_unknown == 0), portfolio.realised),
         money("unrealised_pnl", of_cost(exposure, cost_known), sums.net - sums.cost),
         money("fees", book.or(foreign_fee), portfolio.fees),
@@ -78,6 +80,8 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     if portfolio.conduct.is_some() {
         list.extend(CONDUCT.map(|measure| ratio(&measure.to_string(), portfolio.conduct(measure, around))));
     }
+    list.extend(around.sectors.measures(exposure, sums.gross, portfolio.values()));
+    list.extend(around.stress.measures(exposure, &portfolio.stressable()));
     list.push(ratio("samples", Ok(portfolio.window.len() as f64)));
     list.push(ratio("duplicate_executions", Ok(portfolio.duplicates as f64)));
     list.push(ratio("observed_for", Ok(around.observed_for(portfolio))));

@@ -6,7 +6,7 @@ use tapewatch_schemas::events::Unknown;
 use super::RiskMonitor;
 use super::correlation::Correlated;
 use super::measure::TailModel;
-use crate::kernels::TailRisk;
+use crate::kernels::{Swings, TailRisk};
 
 /// A portfolio's figures of [`TailModel::Revalued`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,13 +15,16 @@ pub(super) struct Revalued {
     pub(super) due: bool,
     /// Per level, losses positive.
     pub(super) tails: Result<Vec<TailRisk>, Unknown>,
+    /// How it swings; of use to scenarios alone.
+    pub(super) swings: Result<Swings, Unknown>,
     /// Those of the last sample: what the next one is held against. Empty if there was none.
     pub(super) forecast: Vec<TailRisk>,
 }
 
 impl Default for Revalued {
     fn default() -> Self {
-        Self { due: true, tails: Err(Unknown::WarmingUp), forecast: Vec::new() }
+        let unknown = Unknown::WarmingUp;
+        Self { due: true, tails: Err(unknown), swings: Err(unknown), forecast: Vec::new() }
     }
 }
 
@@ -31,15 +34,22 @@ impl RiskMonitor {
     pub(super) fn revalue(&mut self, place: u32) {
         let window = &self.parameters.window;
         let portfolio = &mut self.portfolios[place as usize];
-        let due = portfolio.revalued.due && window.models.contains(&TailModel::Revalued);
-        if !due || portfolio.exposure_unknown().is_some() {
+        let (tails, swings) = (window.models.contains(&TailModel::Revalued), self.stress.needs_swings());
+        if !portfolio.revalued.due || !(tails || swings) || portfolio.exposure_unknown().is_some() {
             return;
         }
         portfolio.revalued.due = false;
-        let values = portfolio.holdings.iter().map(|h| (h.symbol, h.value.unwrap_or_default().to_f64()));
-        let tails = self.history.tails(values, &window.levels, window.shortfall, &mut self.pnl);
-        if tails != portfolio.revalued.tails {
+        let swings =
+            if swings { portfolio.swings(&self.history, &mut self.pnl) } else { portfolio.revalued.swings };
+        let mut changed = swings != portfolio.revalued.swings;
+        if tails {
+            let values = portfolio.values().map(|(symbol, value)| (symbol, value.to_f64()));
+            let tails = self.history.tails(values, &window.levels, window.shortfall, &mut self.pnl);
+            changed |= tails != portfolio.revalued.tails;
             portfolio.revalued.tails = tails;
+        }
+        portfolio.revalued.swings = swings;
+        if changed {
             self.level_is_due(place);
         }
     }
@@ -57,12 +67,17 @@ impl RiskMonitor {
 
     /// An instant of the history, if it is due; true if it was. All that rests on it is due to be looked at.
     pub(super) fn extend_history(&mut self) -> bool {
+        let instant = self.history.due();
         if !self.history.take_due(self.clock) {
             return false;
         }
         let bound = self.parameters.freshness.marks;
         self.history.push(super::history::fresh_prices(&self.marks, &self.feeds, self.clock, bound));
         self.history_changed();
+        let instant = instant.expect("what was due is at an instant");
+        if self.stress.pass(instant, &self.history) {
+            (0..self.portfolios.len() as u32).for_each(|place| self.level_is_due(place));
+        }
         true
     }
 

@@ -16,13 +16,14 @@ use super::measure::{Confidence, TailModel};
 use super::parameters::{Basis, HistoryParameters, RiskParameters, Sampling, WindowParameters};
 use super::portfolio::Portfolio;
 use super::revalued::Revalued;
+use super::stress::SavedPassage;
 use super::terms::{BoundsOf, earlier};
 use super::{RiskMonitor, TaskContext};
 use crate::kernels::{ShortfallConvention, SortedWindow};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 11;
+const FORMAT: u16 = 13;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -39,6 +40,7 @@ struct Saved<P, M, H> {
     feeds: SavedFeeds,
     marks: M,
     history: H,
+    stress: Vec<SavedPassage>,
     portfolios: P,
     level_due: Option<Time>,
     sample_due: Option<Time>,
@@ -104,6 +106,7 @@ impl RiskMonitor {
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             history: &self.history,
+            stress: self.stress.save(),
             portfolios: &self.portfolios,
             level_due: self.level_due,
             sample_due: self.sample_due,
@@ -127,6 +130,7 @@ impl RiskMonitor {
         back.feeds = Feeds::restore(saved.feeds);
         back.marks = Marks::restore(saved.marks);
         back.history = saved.history.restored(&back.parameters.history);
+        back.stress.restore(saved.stress);
         (back.level_due, back.sample_due, back.book_due) =
             (saved.level_due, saved.sample_due, saved.book_due);
         // The configuration may have another day than the one the state was saved under.
@@ -176,6 +180,7 @@ impl RiskMonitor {
                 Some(conduct) => conduct.restored(parameters),
                 None => Conduct::new(parameters),
             });
+        portfolio.drawdown.restored(&self.parameters);
         portfolio.sum_anew();
         portfolio.check_at.map(|at| self.checks.insert((at, place)));
         if portfolio.unwell() {

@@ -7,6 +7,7 @@ use tapewatch_schemas::events::{LimitState, LimitStatus, TradingLevel, Unknown};
 
 use super::marks::{Marks, SymbolId};
 use super::parameters::LimitParameters;
+use super::sectors::Sectors;
 use super::terms::{Override, Terms};
 
 /// Where one limit of one portfolio or scope stands.
@@ -129,7 +130,7 @@ impl LimitTrack {
     }
 
     /// As it is published; forgets what it was before this step.
-    pub(super) fn state(&mut self, limit: &LimitParameters, marks: &Marks) -> LimitState {
+    pub(super) fn state(&mut self, limit: &LimitParameters, marks: &Marks, sectors: &Sectors) -> LimitState {
         let (soft, hard) = limit.bounds(self.terms);
         LimitState {
             limit: self.name.to_string(),
@@ -145,7 +146,10 @@ impl LimitTrack {
                 _ => None,
             },
             unknown: self.unknown,
-            symbol: self.symbol.map(|s| marks.entry(s).symbol.to_string()),
+            symbol: self.symbol.map(|s| {
+                let of_a_sector = limit.measure.is_of_a_sector();
+                if of_a_sector { sectors.name(s).to_owned() } else { marks.entry(s).symbol.to_string() }
+            }),
             calls_for: match self.status {
                 LimitStatus::Breached => limit.on_hard.max(limit.on_soft),
                 LimitStatus::Warning => limit.on_soft,

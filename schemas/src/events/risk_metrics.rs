@@ -132,7 +132,7 @@ pub struct LimitState {
     pub utilisation: Option<f64>,
     /// Why it is unknown; none unless it is.
     pub unknown: Option<Unknown>,
-    /// The symbol that decides it, for limits per symbol.
+    /// The symbol that decides it, for limits per symbol; the sector, for limits of sectors.
     pub symbol: Option<String>,
     /// What trading in the scope should be allowed to do, as far as this limit goes: [`TradingLevel::Normal`] while
     /// it is unknown, when what it called for before stands, and while it is not in force.

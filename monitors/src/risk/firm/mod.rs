@@ -11,6 +11,7 @@
 //!   the symbols, when a book changes and at each instant of the history.
 //! - *Equity*: what accounts add to what is held, which each book says, and what is held at the marks. What a portfolio
 //!   has when it comes is no profit.
+//! - *Stress*: the net positions would lose so much if prices moved at once as a scenario says.
 //! - What rests on a book that is not open, is too old, or never came though its portfolio is named, is unknown; so is
 //!   what rests on a mark that is missing or too old, or on another currency than the scope's.
 //!
@@ -38,6 +39,9 @@ use super::feeds::{FeedId, Feeds};
 use super::full;
 use super::history::History;
 use super::marks::Marks;
+use super::sectors::Sectors;
+use super::stress::Stress;
+use crate::kernels::Swings;
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 
 /// The risk of every scope above the portfolio.
@@ -51,6 +55,8 @@ pub struct FirmMonitor {
     marks: Marks,
     books: Books,
     history: History,
+    stress: Stress,
+    sectors: Sectors,
     scopes: Vec<ScopeState>,
     /// When levels and a new day are due; none while nothing has changed.
     level_due: Option<Time>,
@@ -68,6 +74,8 @@ impl FirmMonitor {
     pub fn new(parameters: FirmParameters) -> Self {
         let clock = Time::MIN;
         let history = History::new(&parameters.history);
+        let stress = Stress::new(&parameters.stress, &parameters.history);
+        let sectors = Sectors::new(&parameters.sectors);
         let scopes =
             parameters.scopes.iter().map(|one| ScopeState::new(&one.scope, &parameters, clock)).collect();
         Self {
@@ -78,6 +86,8 @@ impl FirmMonitor {
             marks: Marks::default(),
             books: Books::default(),
             history,
+            stress,
+            sectors,
             scopes,
             level_due: None,
             day_due: None,
@@ -103,8 +113,12 @@ impl FirmMonitor {
 
     /// A scope and what it is looked at with.
     fn with(&mut self, place: usize) -> (&mut ScopeState, Surroundings<'_>) {
+        self.stress.place(&self.marks);
+        self.sectors.place(&self.parameters.sectors, &self.marks);
         let around = Surroundings {
             parameters: &self.parameters,
+            stress: &self.stress,
+            sectors: &self.sectors,
             members: &self.parameters.scopes[place],
             marks: &self.marks,
             feeds: &self.feeds,
@@ -169,9 +183,17 @@ impl FirmMonitor {
         scope.revalue_due = false;
         let values = scope.held.iter().map(|held| (held.symbol, held.value.to_f64()));
         let FirmParameters { levels, shortfall, .. } = &self.parameters;
-        let tails = self.history.tails(values, levels, *shortfall, &mut self.pnl);
-        if tails != scope.tails {
-            scope.tails = tails;
+        let tails = self.history.tails(values.clone(), levels, *shortfall, &mut self.pnl);
+        let swings = if !self.stress.needs_swings() {
+            scope.swings
+        } else if scope.held.is_empty() {
+            Ok(Swings::default())
+        } else {
+            let deviations = self.history.deviations(scope.held.iter().map(|held| held.symbol));
+            deviations.and_then(|deviations| self.history.swings(values, &deviations, &mut self.pnl))
+        };
+        if (&tails, swings) != (&scope.tails, scope.swings) {
+            (scope.tails, scope.swings) = (tails, swings);
             self.level_is_due(place);
         }
     }

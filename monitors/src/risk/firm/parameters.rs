@@ -1,11 +1,13 @@
 //! What the firm monitor is told: scopes and who is in them, limits, freshness bounds, bounds on its state.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tapewatch_schemas::{Currency, PortfolioId, Scope};
+use smol_str::SmolStr;
+use tapewatch_schemas::{Currency, PortfolioId, Scope, Symbol};
 
 use crate::kernels::ShortfallConvention;
-use crate::risk::{Confidence, DayParameters, HistoryParameters, LimitParameters};
+use crate::risk::{Confidence, DayParameters, HistoryParameters, LimitParameters, Scenario};
 
 /// Everything that the firm monitor can be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,10 @@ pub struct FirmParameters {
     pub history: HistoryParameters,
     /// When a day of profit and loss begins.
     pub day: DayParameters,
+    /// What would be lost if prices moved at once; in the order in which it is published.
+    pub stress: Vec<Scenario>,
+    /// The sectors of symbols. If there are any, the others are in the sector `none`.
+    pub sectors: BTreeMap<Symbol, SmolStr>,
     /// How old a mark may be.
     pub marks: Duration,
     /// How old a portfolio's book may be: the clock less the later of the book's event time and that of the last
@@ -84,6 +90,8 @@ impl Default for FirmParameters {
             shortfall: ShortfallConvention::AcerbiTasche,
             history: HistoryParameters::default(),
             day: DayParameters::default(),
+            stress: Vec::new(),
+            sectors: BTreeMap::new(),
             marks: Duration::from_secs(20 * 60),
             books: Duration::from_secs(60),
             bounds: FirmBounds::default(),

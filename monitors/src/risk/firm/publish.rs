@@ -12,7 +12,8 @@ use crate::risk::publish::{money, ratio};
 pub(super) fn risk_metrics(scope: &mut ScopeState, around: &Surroundings<'_>, occasion: Occasion) -> Output {
     let limits = &around.parameters.limits;
     let tracks = scope.limits.tracks.iter_mut();
-    let limits = tracks.map(|track| track.state(&limits[track.place()].limit, around.marks)).collect();
+    let limits =
+        tracks.map(|track| track.state(&limits[track.place()].limit, around.marks, around.sectors)).collect();
     Output {
         ages: around.ages(scope),
         event: Event::RiskMetrics(RiskMetrics {
@@ -62,6 +63,8 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
         list.push(ratio(&var.to_string(), tail.map(|tail| tail.var)));
         list.push(ratio(&es.to_string(), tail.map(|tail| tail.es)));
     }
+    list.extend(around.sectors.measures(unknown, scope.sums.netted, scope.values()));
+    list.extend(around.stress.measures(unknown, &scope.stressable()));
     list.push(ratio("portfolios", Ok(with_book as f64)));
     list.push(ratio("observed_for", Ok(observed as f64 / 1e6)));
     list

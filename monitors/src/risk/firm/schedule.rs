@@ -23,9 +23,12 @@ impl FirmMonitor {
             self.settle(place as usize, true, out);
             debug_assert!(self.checks.first() != Some(&(at, place)), "a check moves the next one out");
         }
-        if self.history.take_due(self.clock) {
+        if let Some(instant) = self.history.due().filter(|_| self.history.take_due(self.clock)) {
             let bound = self.parameters.marks;
             self.history.push(fresh_prices(&self.marks, &self.feeds, self.clock, bound));
+            if self.stress.pass(instant, &self.history) {
+                (0..self.scopes.len()).for_each(|place| self.level_is_due(place));
+            }
             for place in 0..self.scopes.len() {
                 self.scopes[place].revalue_due = true;
                 self.settle(place, false, out);

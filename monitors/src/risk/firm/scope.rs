@@ -7,7 +7,7 @@ use tapewatch_schemas::{PortfolioId, Scope, Time};
 use super::books::{Book, Books, Held};
 use super::equity::Equity;
 use super::parameters::{FirmParameters, ScopeParameters};
-use crate::kernels::{Concentration, TailRisk, concentration};
+use crate::kernels::{Concentration, Swings, TailRisk, concentration};
 use crate::monitor::Ages;
 use crate::risk::LimitParameters;
 use crate::risk::around::Earliest;
@@ -16,6 +16,8 @@ use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::measure::{Bounded, Confidence, TailModel};
 use crate::risk::money::Money;
 use crate::risk::portfolio::worst;
+use crate::risk::sectors::Sectors;
+use crate::risk::stress::{Stress, Stressable};
 use crate::risk::terms::Limits;
 
 /// One scope.
@@ -32,6 +34,8 @@ pub(super) struct ScopeState {
     pub(super) equity: Equity,
     /// Value at risk and expected shortfall per level, of what is held, revalued; losses positive.
     pub(super) tails: Result<Vec<TailRisk>, Unknown>,
+    /// How what is held swings; of use to scenarios alone.
+    pub(super) swings: Result<Swings, Unknown>,
     /// True if what is held, or the history, changed since they were made.
     pub(super) revalue_due: bool,
     /// Nothing that is current now is stale before this.
@@ -59,6 +63,8 @@ pub(super) struct Sums {
 /// Everything about a scope that is not its own.
 pub(super) struct Surroundings<'a> {
     pub(super) parameters: &'a FirmParameters,
+    pub(super) stress: &'a Stress,
+    pub(super) sectors: &'a Sectors,
     pub(super) members: &'a ScopeParameters,
     pub(super) marks: &'a Marks,
     pub(super) feeds: &'a Feeds,
@@ -84,6 +90,7 @@ impl ScopeState {
             marks_unknown: None,
             equity: Equity::default(),
             tails: Err(Unknown::WarmingUp),
+            swings: Err(Unknown::WarmingUp),
             revalue_due: true,
             check_at: None,
             level_due: false,
@@ -190,6 +197,13 @@ impl ScopeState {
             Bounded::ExpectedShortfall(TailModel::Revalued, level) => {
                 return (self.tail(level, around.parameters).map(|tail| tail.es), None);
             }
+            Bounded::SectorGross | Bounded::SectorNet | Bounded::SectorShare => {
+                let (value, symbol) = around.sectors.bounded(limit.measure, self.sums.netted, self.values());
+                return (Ok(value), symbol);
+            }
+            Bounded::Stress(_) | Bounded::StressWorst => {
+                return (around.stress.bounded(limit.measure, &self.stressable()), None);
+            }
             _ => return (Err(Unknown::Missing), None),
         };
         (Ok(value), None)
@@ -203,6 +217,16 @@ impl ScopeState {
         let tails = self.tails.as_ref().map_err(|unknown| *unknown)?;
         let place = parameters.levels.iter().position(|one| *one == level);
         place.and_then(|place| tails.get(place).copied()).ok_or(Unknown::Missing)
+    }
+
+    /// What is held net, in money, by symbol's place.
+    pub(super) fn values(&self) -> impl Iterator<Item = (SymbolId, Money)> + Clone {
+        self.held.iter().map(|held| (held.symbol, held.value))
+    }
+
+    /// What is held net, as scenarios need it.
+    pub(super) fn stressable(&self) -> Stressable<impl Iterator<Item = (SymbolId, Money)> + Clone> {
+        Stressable { values: self.values(), swings: self.swings }
     }
 
     /// How concentrated the scope's net positions are.

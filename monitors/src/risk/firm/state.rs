@@ -15,10 +15,11 @@ use crate::risk::history::History;
 use crate::risk::marks::{Entry, Marks};
 use crate::risk::money::Money;
 use crate::risk::state::RevaluationTerms;
+use crate::risk::stress::SavedPassage;
 use crate::risk::terms::{BoundsOf, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
@@ -32,6 +33,7 @@ struct Saved<B, M, H, S> {
     marks: M,
     books: B,
     history: H,
+    stress: Vec<SavedPassage>,
     scopes: S,
     level_due: Option<Time>,
     day_due: Option<Time>,
@@ -71,6 +73,7 @@ impl FirmMonitor {
             marks: self.marks.save(),
             books: &self.books,
             history: &self.history,
+            stress: self.stress.save(),
             scopes: &self.scopes,
             level_due: self.level_due,
             day_due: self.day_due,
@@ -90,6 +93,7 @@ impl FirmMonitor {
         back.feeds = Feeds::restore(saved.feeds);
         back.marks = Marks::restore(saved.marks);
         back.history = saved.history.restored(&back.parameters.history);
+        back.stress.restore(saved.stress);
         back.level_due = saved.level_due;
         // The configuration may have another day than the one the state was saved under.
         back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
@@ -104,7 +108,8 @@ impl FirmMonitor {
             let mut scope = known.cloned().unwrap_or(fresh);
             if !same && saved.clock != Time::MIN {
                 // What was known under other terms is looked at before anything else happens.
-                (scope.tails, scope.revalue_due) = (Err(Unknown::WarmingUp), true);
+                (scope.tails, scope.swings) = (Err(Unknown::WarmingUp), Err(Unknown::WarmingUp));
+                scope.revalue_due = true;
                 (scope.books_unknown, scope.check_at) = (Some(Unknown::Missing), Some(saved.clock));
             }
             // Equity of others, or in another currency, is no series with this one's.

@@ -1,0 +1,57 @@
+"""What would be lost if prices moved at once, by the scenarios `[[risk.stress]]` of the settings."""
+
+from decimal import Decimal
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from history import NotWarm
+from tape import Beyond
+
+ZERO = Decimal(0)
+
+
+def losses(scenarios, values, history, instant, valued):
+    """Each measure's name and value, of what is held: exact where prices are shocked alone, and a double elsewhere. `valued`
+    are the values and the instant of the last full revaluation."""
+    found = {f"stress_{one['name']}": _loss(one, values, history, instant) for one in scenarios}
+    for one in scenarios:
+        if "volatility" in one or "correlation" in one:
+            found[f"stress_{one['name']}"] = float(found[f"stress_{one['name']}"]) + _tail(one, history, *valued)
+    return found | {"stress_worst": max(found.values())} if found else {}
+
+
+def _tail(scenario, history, values, instant):
+    """Gaussian value at risk with other deviations and correlations."""
+    if not values:
+        return 0.0
+    rows = history.rows(list(values), instant)
+    if len(rows) < history.settings["minimum"]:
+        raise NotWarm("the history is not warm yet; choose a later day")
+    held = np.array(list(values.values()))
+    scaled = held * rows.std(axis=0, ddof=1)
+    correlations = np.atleast_2d(np.corrcoef(rows, rowvar=False))
+    share = scenario.get("correlation", 0.0)
+    target = np.ones_like(correlations) if share > 0 else np.eye(len(held))
+    mixed = (1 - abs(share)) * correlations + abs(share) * target
+    deviation = scenario.get("volatility", 1.0) * np.sqrt(scaled @ mixed @ scaled)
+    return NormalDist().inv_cdf(scenario.get("level", 0.99)) * deviation
+
+
+def _loss(scenario, values, history, instant):
+    if "from" in scenario:
+        ends = (pd.Timestamp(scenario[end]).value // 1000 for end in ("from", "until"))
+        moves = history.over(list(values), *ends, instant)
+        return 0.0 - sum(float(values[symbol]) * moves[symbol] for symbol in values)
+    return -sum((value * _shock(scenario.get("shocks", []), symbol) for symbol, value in values.items()), ZERO)
+
+
+def _shock(shocks, symbol):
+    """That of the first that is on the symbol."""
+    for shock in shocks:
+        if shock.get("sectors"):
+            raise Beyond("a shock of a sector, which no symbol of the tape has")
+        if symbol in shock.get("symbols", [symbol]):
+            return Decimal(str(shock["price"]))
+    return ZERO

@@ -1,0 +1,67 @@
+//! How far and for how long equity is below what it was.
+
+use serde::{Deserialize, Serialize};
+use tapewatch_schemas::Time;
+use tapewatch_schemas::time::micros_of;
+
+use super::parameters::RiskParameters;
+use crate::kernels::{Drawdown, TrailingDrawdown};
+
+/// Drawdown of equity, current, largest and over a trailing window, and since when it is below its peak. Deposits and
+/// withdrawals are taken out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Depth {
+    running: Drawdown,
+    trailing: TrailingDrawdown,
+    /// When equity fell below its peak; none while it is at it.
+    fell: Option<Time>,
+}
+
+impl Depth {
+    /// Of an equity of which nothing is known yet.
+    pub(super) fn new(parameters: &RiskParameters) -> Self {
+        let trailing = TrailingDrawdown::new(micros_of(parameters.drawdown_window));
+        Self { running: Drawdown::default(), trailing, fell: None }
+    }
+
+    /// Goes on under another configuration: with another window, what is over the trailing one begins anew.
+    pub(super) fn restored(&mut self, parameters: &RiskParameters) {
+        if !self.trailing.is_over(micros_of(parameters.drawdown_window)) {
+            self.trailing = Self::new(parameters).trailing;
+        }
+    }
+
+    /// Equity is so much from now on.
+    pub(super) fn push(&mut self, equity: f64, clock: Time) {
+        self.running.push(equity);
+        self.trailing.push(equity, clock.micros());
+        let below = self.running.current() > 0.0;
+        self.fell = below.then(|| self.fell.unwrap_or(clock));
+    }
+
+    /// Money came in or went out.
+    pub(super) fn flow(&mut self, before: f64, after: f64) {
+        self.running.flow(before, after);
+        self.trailing.flow(before, after);
+    }
+
+    /// The loss from the peak as a share of it.
+    pub(super) fn current(&self) -> f64 {
+        self.running.current()
+    }
+
+    /// The largest so far.
+    pub(super) fn largest(&self) -> f64 {
+        self.running.largest()
+    }
+
+    /// The largest within the window that ends at `clock`.
+    pub(super) fn trailing(&self, clock: Time) -> f64 {
+        self.trailing.largest(clock.micros())
+    }
+
+    /// Seconds since equity fell below its peak; 0 at the peak.
+    pub(super) fn under_water(&self, clock: Time) -> f64 {
+        self.fell.map_or(0.0, |fell| clock.since(fell) as f64 / 1e6)
+    }
+}

@@ -1,0 +1,261 @@
+//! Stress: what is held now would lose if prices moved at once as a scenario says. A book is linear in its prices, so
+//! the loss is the sum of value × move, with its sign turned; and what it may lose then if the market is another, too.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use tapewatch_schemas::Time;
+use tapewatch_schemas::events::{Measure, Unknown};
+
+use super::around::Around;
+use super::history::History;
+use super::marks::{Marks, SymbolId};
+use super::measure::Bounded;
+use super::money::Money;
+use super::parameters::HistoryParameters;
+use super::past::{Passage, Past};
+use super::portfolio::{Portfolio, worst};
+use super::publish::{money, ratio};
+use super::scenario::{Moves, Range, Scenario, ScenarioName, Shock, ShockedMarket};
+use crate::kernels::Swings;
+
+/// The scenarios, and every symbol's move in each of them.
+#[derive(Clone, Debug)]
+pub(super) struct Stress {
+    scenarios: Vec<Stressed>,
+    interval: Duration,
+    /// How many symbols have their moves.
+    placed: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Stressed {
+    name: ScenarioName,
+    moving: Moving,
+    market: Option<ShockedMarket>,
+}
+
+/// What is held, as scenarios need it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stressable<I> {
+    /// Values by symbol's place.
+    pub(super) values: I,
+    /// How it swings.
+    pub(super) swings: Result<Swings, Unknown>,
+}
+
+/// How symbols move in one scenario.
+#[derive(Clone, Debug)]
+enum Moving {
+    /// By so many millionths, by symbol's place.
+    Shocks { shocks: Vec<Shock>, millionths: Vec<i64> },
+    /// As they did.
+    Past(Past),
+}
+
+/// What is lost; a gain is negative.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Loss {
+    /// By shocks: exact, each position's rounded half-even to 12 places.
+    Exact(Money),
+    /// By returns, which are doubles.
+    Near(f64),
+}
+
+impl Loss {
+    /// A double that is a number; one beyond what a double holds is no figure (`missing`).
+    fn near(loss: f64) -> Result<Self, Unknown> {
+        if loss.is_finite() { Ok(Self::Near(loss)) } else { Err(Unknown::Missing) }
+    }
+
+    fn value(self) -> f64 {
+        match self {
+            Self::Exact(loss) => loss.to_f64(),
+            Self::Near(loss) => loss,
+        }
+    }
+}
+
+/// What is saved of one scenario of the past.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct SavedPassage {
+    name: SmolStr,
+    range: Range,
+    interval: Duration,
+    passage: Passage,
+}
+
+impl Stress {
+    /// Of scenarios, of which those of the past are over the instants of a history.
+    pub(super) fn new(scenarios: &[Scenario], history: &HistoryParameters) -> Self {
+        let moving = |one: &Scenario| match &one.moves {
+            Moves::Shocks(shocks) => Moving::Shocks { shocks: shocks.clone(), millionths: Vec::new() },
+            Moves::Past(range) => Moving::Past(Past::new(*range, history)),
+        };
+        let stressed = |one: &Scenario| Stressed { name: one.name, moving: moving(one), market: one.market };
+        let scenarios = scenarios.iter().map(stressed).collect();
+        Self { scenarios, interval: history.interval, placed: 0 }
+    }
+
+    /// Looks up how the symbols move that were added since the last time.
+    pub(super) fn place(&mut self, marks: &Marks) {
+        while self.placed < marks.len() {
+            let symbol = &marks.entry(self.placed as SymbolId).symbol;
+            for one in &mut self.scenarios {
+                match &mut one.moving {
+                    Moving::Shocks { shocks, millionths } => {
+                        let shock = shocks.iter().find(|shock| shock.is_on(symbol));
+                        millionths.push(shock.map_or(0, |shock| shock.millionths));
+                    }
+                    Moving::Past(past) => past.place(symbol),
+                }
+            }
+            self.placed += 1;
+        }
+    }
+
+    /// The history has one instant more; true if a scenario of the past is over with it.
+    pub(super) fn pass(&mut self, instant: Time, history: &History) -> bool {
+        let mut over = false;
+        for one in &mut self.scenarios {
+            if let Moving::Past(past) = &mut one.moving {
+                over |= past.pass(instant, history.latest());
+            }
+        }
+        over
+    }
+
+    /// True if how a book swings makes a difference to any scenario.
+    pub(super) fn needs_swings(&self) -> bool {
+        self.scenarios.iter().any(|one| one.market.is_some())
+    }
+
+    /// The loss that a limit bounds.
+    pub(super) fn bounded<I>(&self, measure: Bounded, book: &Stressable<I>) -> Result<f64, Unknown>
+    where
+        I: Iterator<Item = (SymbolId, Money)> + Clone,
+    {
+        let loss = match measure {
+            Bounded::Stress(name) => {
+                let of_name = self.scenarios.iter().find(|one| one.name == name);
+                of_name.map_or(Err(Unknown::Missing), |one| one.loss(book))
+            }
+            _ => worst_of(self.scenarios.iter().map(|one| one.loss(book))),
+        };
+        loss.map(Loss::value)
+    }
+
+    /// The losses in all scenarios and the worst of them, as they are published; nothing without scenarios.
+    pub(super) fn measures<I>(&self, unknown: Option<Unknown>, book: &Stressable<I>) -> Vec<Measure>
+    where
+        I: Iterator<Item = (SymbolId, Money)> + Clone,
+    {
+        let loss = |one: &Stressed| unknown.map_or_else(|| one.loss(book), Err);
+        let losses: Vec<_> =
+            self.scenarios.iter().map(|one| (Bounded::Stress(one.name), loss(one))).collect();
+        let all = losses.iter().map(|(_, loss)| *loss);
+        let worst = (!losses.is_empty()).then(|| (Bounded::StressWorst, worst_of(all)));
+        let measure = |(measure, loss): &(Bounded, Result<Loss, Unknown>)| match loss {
+            Ok(Loss::Exact(loss)) => money(&measure.to_string(), None, *loss),
+            Ok(Loss::Near(loss)) => ratio(&measure.to_string(), Ok(*loss)),
+            Err(unknown) => ratio(&measure.to_string(), Err(*unknown)),
+        };
+        losses.iter().chain(&worst).map(measure).collect()
+    }
+
+    /// What is saved: what was seen of the past. All else is of the parameters.
+    pub(super) fn save(&self) -> Vec<SavedPassage> {
+        let saved = |one: &Stressed| match &one.moving {
+            Moving::Shocks { .. } => None,
+            Moving::Past(past) => Some(SavedPassage {
+                name: SmolStr::new(one.name.as_str()),
+                range: past.range,
+                interval: self.interval,
+                passage: past.passage.clone(),
+            }),
+        };
+        self.scenarios.iter().filter_map(saved).collect()
+    }
+
+    /// Puts back what was seen of those scenarios that are still the same.
+    pub(super) fn restore(&mut self, saved: Vec<SavedPassage>) {
+        for saved in saved.into_iter().filter(|saved| saved.interval == self.interval) {
+            for one in &mut self.scenarios {
+                if let Moving::Past(past) = &mut one.moving
+                    && (one.name.as_str(), past.range) == (saved.name.as_str(), saved.range)
+                {
+                    past.passage = saved.passage.clone();
+                }
+            }
+        }
+    }
+}
+
+impl Stressed {
+    /// What would be lost.
+    fn loss<I>(&self, book: &Stressable<I>) -> Result<Loss, Unknown>
+    where
+        I: Iterator<Item = (SymbolId, Money)> + Clone,
+    {
+        let moved = self.moving.loss(book.values.clone());
+        let Some(market) = self.market else { return moved };
+        match (moved, book.swings) {
+            (Ok(moved), Ok(swings)) => Loss::near(moved.value() + market.loss(swings)),
+            (moved, swings) => Err(worst(moved.err(), swings.err()).unwrap_or(Unknown::Missing)),
+        }
+    }
+}
+
+impl Moving {
+    fn loss(&self, held: impl Iterator<Item = (SymbolId, Money)>) -> Result<Loss, Unknown> {
+        match self {
+            Moving::Shocks { millionths, .. } => {
+                let moved = held.map(|(symbol, value)| value.millionths(millionths[symbol as usize]));
+                Ok(Loss::Exact(-moved.sum::<Money>()))
+            }
+            Moving::Past(past) => {
+                let (mut moved, mut unknown) = (0.0, None);
+                for (symbol, value) in held {
+                    match past.of(symbol) {
+                        Ok(r) => moved += value.to_f64() * r,
+                        Err(reason) => unknown = worst(unknown, Some(reason)),
+                    }
+                }
+                // Taken from zero, so that a loss of nothing is no negative zero.
+                unknown.map_or_else(|| Loss::near(0.0 - moved), Err)
+            }
+        }
+    }
+}
+
+/// The most that is lost in any scenario, known if all are.
+fn worst_of(losses: impl Iterator<Item = Result<Loss, Unknown>>) -> Result<Loss, Unknown> {
+    let (mut largest, mut unknown) = (None::<Loss>, None);
+    for loss in losses {
+        match loss {
+            Ok(loss) if largest.is_none_or(|most| loss.value() > most.value()) => largest = Some(loss),
+            Ok(_) => {}
+            Err(reason) => unknown = worst(unknown, Some(reason)),
+        }
+    }
+    unknown.map_or_else(|| largest.ok_or(Unknown::Missing), Err)
+}
+
+impl Portfolio {
+    /// The loss that a limit bounds.
+    pub(super) fn stressed(&self, measure: Bounded, around: &Around<'_>) -> Result<f64, Unknown> {
+        self.exposure_unknown().map_or(Ok(()), Err)?;
+        around.stress.bounded(measure, &self.stressable())
+    }
+
+    /// What is held, as scenarios need it.
+    pub(super) fn stressable(&self) -> Stressable<impl Iterator<Item = (SymbolId, Money)> + Clone> {
+        Stressable { values: self.values(), swings: self.revalued.swings }
+    }
+
+    /// What is held, in money, by symbol's place. Nothing of what has no mark.
+    pub(super) fn values(&self) -> impl Iterator<Item = (SymbolId, Money)> + Clone {
+        self.holdings.iter().map(|holding| (holding.symbol, holding.value.unwrap_or_default()))
+    }
+}

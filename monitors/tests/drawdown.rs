@@ -1,0 +1,107 @@
+//! Drawdown within a trailing window, and how long equity is below its peak.
+
+#![allow(clippy::unwrap_used, reason = "a failing test panics, its helpers too")]
+
+mod drive;
+
+use std::time::Duration;
+
+use drive::{Driver, Level, account, account_with};
+use tapewatch_monitors::risk::{Bounded, LimitParameters};
+use tapewatch_monitors::{RiskParameters, TaskContext};
+use tapewatch_schemas::events::{LimitStatus, Unknown};
+
+const DAY: i64 = 86_400;
+
+fn parameters() -> RiskParameters {
+    let mut parameters =
+        RiskParameters { publish_interval: Duration::from_secs(1), ..RiskParameters::default() };
+    parameters.limits = vec![
+        LimitParameters::new("trailing", Bounded::TrailingDrawdown, None, Some(0.15)),
+        LimitParameters::new("water", Bounded::UnderWater, None, Some(864_000.0)),
+    ];
+    parameters
+}
+
+fn driver() -> Driver {
+    Driver::risk(parameters(), TaskContext { partition: 0, opened_from_zero: true })
+}
+
+/// The figures once the account says so at noon of a day.
+fn noon(d: &mut Driver, day: i64, equity: &str) -> Level {
+    d.see(day * DAY + DAY / 2, account("p", equity, equity));
+    d.level("p")
+}
+
+fn said(level: &Level) -> [f64; 4] {
+    ["drawdown", "max_drawdown", "trailing_drawdown", "under_water"].map(|name| {
+        let value = level.value(name).unwrap();
+        (value * 1e9).round() / 1e9
+    })
+}
+
+/// The example of docs/risk.md: day 0 is 1 March.
+#[test]
+fn the_example_of_the_document() {
+    let mut d = driver();
+    assert_eq!(said(&noon(&mut d, 0, "100000")), [0.0; 4]);
+    let fallen = noon(&mut d, 10, "80000");
+    assert_eq!(said(&fallen)[..3], [0.2; 3]);
+    // The level is up to a second after noon.
+    assert!(said(&fallen)[3] <= 1.0);
+    d.restart();
+    let risen = said(&noon(&mut d, 20, "90000"));
+    assert_eq!(risen[..3], [0.1, 0.2, 0.2]);
+    assert!((864_000.0..=864_001.0).contains(&risen[3]), "{risen:?}");
+    assert_eq!(said(&noon(&mut d, 40, "90000"))[..3], [0.1, 0.2, 0.2]);
+    assert_eq!(said(&noon(&mut d, 41, "90000"))[..3], [0.1, 0.2, 0.0]);
+    assert_eq!(said(&noon(&mut d, 42, "100000")), [0.0, 0.2, 0.0, 0.0], "at its peak again");
+    let document = include_str!("../../docs/risk.md");
+    for text in [
+        "`drawdown` is 0.1,\n`trailing_drawdown` and `max_drawdown` are 0.2, and `under_water` is 864,000",
+        "on 11 April it begins with 80,000, from which nothing was lost: it is 0, and `max_drawdown` still 0.2",
+    ] {
+        assert!(document.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn limits_follow_and_what_is_stale_is_unknown() {
+    let mut d = driver();
+    noon(&mut d, 0, "100000");
+    let low = noon(&mut d, 10, "80000");
+    assert_eq!(low.limit("trailing").status, LimitStatus::Breached);
+    assert_eq!(low.limit("water").status, LimitStatus::Ok);
+    assert_eq!(noon(&mut d, 21, "99000").limit("water").status, LimitStatus::Breached);
+    d.run_to(21 * DAY + DAY / 2 + 7_200);
+    let stale = d.level("p");
+    for name in ["trailing", "water"] {
+        assert_eq!(stale.limit(name).unknown, Some(Unknown::Stale), "{name}");
+    }
+    assert_eq!(stale.unknown("trailing_drawdown"), Some(Unknown::Stale));
+    assert_eq!(noon(&mut d, 50, "99000").limit("trailing").status, LimitStatus::Ok);
+}
+
+#[test]
+fn deposits_and_withdrawals_are_no_drawdown() {
+    let mut d = driver();
+    noon(&mut d, 0, "100000");
+    noon(&mut d, 1, "90000");
+    d.see(2 * DAY, account_with("p", "45000", "45000", "0", "45000"));
+    let paid_out = said(&d.level("p"));
+    assert_eq!(paid_out[..3], [0.1, 0.1, 0.1]);
+    assert!((DAY / 2..=DAY / 2 + 1).contains(&(paid_out[3] as i64)), "{paid_out:?}");
+}
+
+#[test]
+fn another_window_begins_anew_and_the_rest_goes_on() {
+    let mut d = driver();
+    noon(&mut d, 0, "100000");
+    noon(&mut d, 1, "90000");
+    let mut shorter = parameters();
+    shorter.drawdown_window = Duration::from_secs(7 * 24 * 3600);
+    let mut other = Driver::risk(shorter, TaskContext { partition: 0, opened_from_zero: true });
+    other.restore(&d.save());
+    other.see(2 * DAY, account("p", "90000", "90000"));
+    assert_eq!(said(&other.level("p"))[..3], [0.1, 0.1, 0.0]);
+}
