@@ -185,20 +185,48 @@ fn what_cannot_be_told_is_unknown() {
 
     // More orders than there is room for.
     let mut d = driver(ConductParameters { orders: 2, ..CONDUCT });
-    for (second, id) in [(1, "o1"), (3, "o2"), (5, "o3")] {
+    for (second, id) in [(1, "o1"), (1, "o2"), (2, "o3")] {
         d.see(second, sent(id, Side::Buy, "1", "99"));
     }
     let level = d.level("p");
     assert_eq!(level.unknown("self_crossings"), Some(Unknown::Missing));
     assert_eq!(level.unknown("duplicate_orders"), Some(Unknown::Missing));
     assert_eq!(level.value("message_rate"), Some(3.0 / 60.0));
-    // A book that is not open yet says nothing of its orders.
+    // What came before the task's first record was not seen: not within a window.
     let mut parameters = RiskParameters { conduct: Some(CONDUCT), ..RiskParameters::default() };
     parameters.limits.clear();
     let mut d = Driver::risk(parameters, TaskContext { partition: 0, opened_from_zero: false });
     d.see(1, order(ExecType::New, "o1", Side::Buy, "1", None));
     assert_eq!(d.level("p").unknown("gross_exposure"), Some(Unknown::NoOpening));
+    assert_eq!(d.level("p").unknown("message_rate"), Some(Unknown::WarmingUp));
+    d.see(62, order(ExecType::New, "o2", Side::Buy, "1", None));
     assert_eq!(d.level("p").value("message_rate"), Some(1.0 / 60.0));
+    assert_eq!(
+        d.level("p").unknown("gross_exposure"),
+        Some(Unknown::NoOpening),
+        "an unopened book is no hindrance"
+    );
+    // Nor what was skipped.
+    d.skip("exec.reports.v1", Some(62));
+    assert_eq!(d.level("p").unknown("message_rate"), Some(Unknown::WarmingUp));
+    d.run_to(300);
+    assert_eq!(d.level("p").value("message_rate"), Some(0.0));
+}
+
+#[test]
+fn a_rejection_counts_once_whether_the_order_was_accepted_before_or_not() {
+    let rejected = |id| order(ExecType::Rejected, id, Side::Buy, "1", Some("99"));
+    let mut d = driver(CONDUCT);
+    d.see(1, sent("o1", Side::Buy, "1", "99"));
+    d.see(4, rejected("o1"));
+    d.see(7, rejected("o1"));
+    d.see(10, rejected("o2"));
+    d.see(13, sent("o3", Side::Buy, "1", "99"));
+    // A report that comes again, long after the first.
+    d.see(40, sent("o3", Side::Buy, "1", "99"));
+    let level = d.level("p");
+    assert_eq!(level.value("rejected_share"), Some(2.0 / 3.0));
+    assert_eq!(level.value("message_rate"), Some(3.0 / 60.0));
 }
 
 #[test]

@@ -20,6 +20,8 @@ const FIRM: &str = "firm:all";
 struct House {
     risk: Driver,
     firm: Driver,
+    /// The second of the latest record.
+    now: i64,
 }
 
 impl House {
@@ -40,10 +42,12 @@ impl House {
         Self {
             risk: Driver::risk(risk, TaskContext { partition: 0, opened_from_zero: true }),
             firm: Driver::new(move || Box::new(FirmMonitor::new(firm.clone()))),
+            now: 0,
         }
     }
 
     fn see(&mut self, second: i64, event: Event) {
+        self.now = second;
         let out = self.risk.see(second, event.clone());
         self.pass(second, out);
         if matches!(event, Event::MarketData(_)) {
@@ -70,7 +74,9 @@ impl House {
         self.see(second, account_with(portfolio, equity, equity, deposits, withdrawals));
     }
 
+    /// A second after the latest record, when the clock is past it.
     fn level(&mut self) -> Level {
+        self.run_to(self.now + 1);
         self.firm.level(FIRM)
     }
 }
@@ -175,6 +181,78 @@ fn a_position_that_the_account_knew_before_the_mark_came_is_missing_until_then()
     house.see(4, mark("A", "61", "61"));
     assert_eq!(house.level().value("equity"), Some(1010.0));
     assert_eq!(house.level().value("drawdown"), Some(0.0));
+}
+
+/// A portfolio whose account knows of what has no value yet comes with what it has once that is known.
+#[test]
+fn what_a_portfolio_brings_is_counted_once_though_risk_lacks_a_mark() {
+    let mut house = House::new();
+    house.account(1, "q", "1000", "0", "0");
+    // The firm has the mark before risk has it.
+    house.firm.see(2, mark("A", "60", "60"));
+    house.see(3, fill("p", "A", Side::Buy, "10", "50", "0"));
+    house.account(4, "p", "1000", "0", "0");
+    assert_eq!(house.level().unknown("equity"), Some(Unknown::Missing));
+    house.see(5, mark("A", "60", "60"));
+    house.run_to(6);
+    let level = house.level();
+    assert_eq!(level.value("equity"), Some(2000.0));
+    assert_eq!((level.value("drawdown"), level.value("daily_pnl")), (Some(0.0), Some(0.0)));
+    house.see(7, mark("A", "50", "50"));
+    assert_eq!(house.level().value("daily_pnl"), Some(-100.0));
+}
+
+/// What is paid in while equity is unknown is no share of what is not known.
+#[test]
+fn what_is_paid_in_meanwhile_waits_until_equity_is_known() {
+    let mut house = example();
+    house.see(4, mark("A", "40", "40"));
+    house.see(5, fill("p", "B", Side::Buy, "9", "100", "0"));
+    assert_eq!(house.level().unknown("equity"), Some(Unknown::Missing), "B has no mark");
+    house.account(6, "q", "3000", "2000", "0");
+    house.see(7, mark("B", "100", "100"));
+    let level = house.level();
+    assert_eq!((level.value("equity"), level.value("daily_pnl")), (Some(3900.0), Some(-100.0)));
+    let drawdown = level.value("drawdown").unwrap();
+    assert!((drawdown - 0.05).abs() < 1e-12, "{drawdown}");
+}
+
+/// Marks that an account record already knows of move nothing, and no book is published at each of them.
+#[test]
+fn an_account_whose_clock_is_ahead_is_taken_when_marks_have_come_so_far() {
+    let mut house = example();
+    house.run_to(4);
+    let Event::Account(mut ahead) = account_with("p", "500", "850", "0", "0") else { unreachable!() };
+    (ahead.event_time, ahead.sequence) = (drive::at(9), 0);
+    let out = house.risk.see_at(5, Event::Account(ahead));
+    house.pass(5, out);
+    assert_eq!(house.level().value("equity"), Some(2000.0));
+    let books =
+        |house: &House| house.risk.outputs.iter().filter(|o| matches!(o.event, Event::Holdings(_))).count();
+    let before = books(&house);
+    for (second, price) in [(6, "45"), (7, "40"), (8, "35")] {
+        house.see(second, mark("A", price, price));
+    }
+    assert_eq!(books(&house), before, "a book at a mark");
+    house.run_to(10);
+    let level = house.level();
+    assert_eq!((level.value("equity"), level.value("daily_pnl")), (Some(1850.0), Some(-150.0)));
+    assert_eq!(level.value("max_drawdown"), Some(0.075));
+}
+
+/// A fill that comes late, of a symbol without a mark, is in the account record that came before it.
+#[test]
+fn a_late_fill_of_a_symbol_without_a_mark_is_no_profit_when_the_mark_comes() {
+    let mut house = House::new();
+    house.account(10, "p", "1000", "0", "0");
+    let Event::ExecReport(mut late) = fill("p", "A", Side::Buy, "10", "50", "0") else { unreachable!() };
+    late.event_time = drive::at(5);
+    let out = house.risk.see_at(11, Event::ExecReport(late));
+    house.pass(11, out);
+    house.see(12, mark("A", "50", "50"));
+    house.run_to(13);
+    assert_eq!(house.risk.level("p").value("equity"), Some(1000.0));
+    assert_eq!(house.level().value("equity"), Some(1000.0));
 }
 
 #[derive(Clone, Debug)]

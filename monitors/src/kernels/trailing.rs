@@ -98,9 +98,12 @@ impl TrailingDrawdown {
                 peak = Some(span.last);
                 continue;
             }
-            let earlier = peak.unwrap_or(span.peak);
-            largest = largest.max(span.largest).max(loss(earlier, span.trough));
-            peak = Some(earlier.max(span.peak));
+            largest = largest.max(span.largest);
+            // Without an earlier value its lowest may have come before its highest.
+            if let Some(earlier) = peak {
+                largest = largest.max(loss(earlier, span.trough));
+            }
+            peak = Some(peak.map_or(span.peak, |earlier| earlier.max(span.peak)));
         }
         largest
     }
@@ -132,6 +135,14 @@ mod tests {
         // 90 was in force until 320; without a further value the fall is left behind with its span.
         assert!(trailing.largest(629) > 0.19);
         assert_eq!(trailing.largest(630), 0.0);
+    }
+
+    #[test]
+    fn a_rise_within_the_first_span_is_no_drawdown() {
+        let mut trailing = TrailingDrawdown::new(300);
+        trailing.push(1.0, 0);
+        trailing.push(2.0, 0);
+        assert_eq!(trailing.largest(0), 0.0);
     }
 
     #[test]

@@ -39,10 +39,14 @@ impl Earliest {
             return Some(Unknown::Stale);
         }
         if last != Time::MAX {
-            let expires = Time(last.0 + 1);
-            self.at = Some(self.at.map_or(expires, |at| at.min(expires)));
+            self.look_at(Time(last.0 + 1));
         }
         None
+    }
+
+    /// At this instant, at the latest, it has to be looked at again.
+    pub(super) fn look_at(&mut self, at: Time) {
+        self.at = Some(self.at.map_or(at, |earlier| earlier.min(at)));
     }
 }
 
@@ -126,11 +130,19 @@ impl Around<'_> {
         let Some(account) = &portfolio.account else { return Some(Unknown::Missing) };
         let current = self.feeds.current_at(account.feed, account.event_time);
         let stale = earliest.stale(current, self.parameters.freshness.accounts);
+        if self.is_settling(portfolio) && account.event_time != Time::MAX {
+            earliest.look_at(Time(account.event_time.0 + 1));
+        }
         if self.feeds.is_down(catalogue::ACCOUNTS, self.partition) {
             Some(Unknown::SourceDown)
         } else {
             stale
         }
+    }
+
+    /// True while marks may still come, in time, that the account record in force knows of.
+    pub(super) fn is_settling(&self, portfolio: &Portfolio) -> bool {
+        portfolio.account.as_ref().is_some_and(|account| self.clock <= account.event_time)
     }
 
     /// Ages of all that the portfolio's figures rest on.

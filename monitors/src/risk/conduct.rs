@@ -25,8 +25,8 @@ pub struct ConductParameters {
     pub window: Duration,
     /// An order with the terms of another that was sent so little before or after it is a duplicate.
     pub duplicates_within: Duration,
-    /// Orders of a portfolio that are followed at once, open ones and those sent lately; of those beyond them nobody
-    /// can say whether they were crossed or sent twice.
+    /// Open orders of a portfolio that are followed at once, and orders sent in the window that are remembered: of those
+    /// beyond them nobody can say whether they were crossed or sent twice.
     pub orders: usize,
 }
 
@@ -37,9 +37,11 @@ pub(super) struct Conduct {
     window: i64,
     /// Those in which something came, oldest first.
     parts: VecDeque<Part>,
+    /// What came before this was not seen, or not all of it.
+    known_from: Time,
     /// Orders that may be filled.
     open: BTreeMap<(Symbol, OrderId), Terms>,
-    /// The last ones sent, in the order they came.
+    /// Those sent in the window, in the order they came.
     sent: VecDeque<Sent>,
     #[serde(skip)]
     counts: Counts,
@@ -67,8 +69,10 @@ struct Counts {
     fills: u64,
     duplicates: u64,
     crossings: u64,
-    /// Orders that there was no room to follow.
+    /// Open orders that there was no room to follow.
     unfollowed: u64,
+    /// Orders of lately that there was no room to remember.
+    forgotten: u64,
     /// Limit prices for which there was no mark to compare them with.
     unpriced: u64,
     /// |price / mark − 1| of the limit price furthest from the market.
@@ -84,6 +88,7 @@ impl Counts {
         self.duplicates += other.duplicates;
         self.crossings += other.crossings;
         self.unfollowed += other.unfollowed;
+        self.forgotten += other.forgotten;
         self.unpriced += other.unpriced;
         self.furthest = self.furthest.max(other.furthest);
     }
@@ -140,15 +145,18 @@ impl Terms {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Sent {
     at: Time,
+    rejected: bool,
     order: OrderId,
     symbol: Symbol,
     terms: Terms,
 }
 
 impl Conduct {
+    /// Of a portfolio all of whose orders are seen.
     pub(super) fn new(parameters: &ConductParameters) -> Self {
         Self {
             window: micros_of(parameters.window),
+            known_from: Time::MIN,
             parts: VecDeque::new(),
             open: BTreeMap::new(),
             sent: VecDeque::new(),
@@ -157,19 +165,23 @@ impl Conduct {
         }
     }
 
+    /// Of a portfolio whose orders were not seen, or not all of them, until now.
+    pub(super) fn begun_at(clock: Time, parameters: &ConductParameters) -> Self {
+        Self { known_from: clock + parameters.window, ..Self::new(parameters) }
+    }
+
     /// Itself, as it goes on under these parameters: counts of another window are no counts of this one.
-    pub(super) fn restored(mut self, parameters: &ConductParameters) -> Self {
+    pub(super) fn restored(mut self, clock: Time, parameters: &ConductParameters) -> Self {
         if self.window != micros_of(parameters.window) {
-            self.window = micros_of(parameters.window);
-            self.parts.clear();
+            return Self { open: self.open, ..Self::begun_at(clock, parameters) };
         }
         self.count();
         self
     }
 
-    /// True while there is something in the window.
-    fn counts_something(&self) -> bool {
-        !self.parts.is_empty()
+    /// True while there is something in the window, or nothing is known of it yet.
+    fn goes_on(&self, clock: Time) -> bool {
+        !self.parts.is_empty() || clock < self.known_from
     }
 
     fn place_of(&self, at: Time) -> i64 {
@@ -188,23 +200,26 @@ impl Conduct {
         // Clocks of sources may be ahead of the task's; what comes late counts when it happened.
         let at = report.event_time.min(clock);
         let mut counts = Counts::default();
+        // A stop's price is far from the market on purpose.
+        let priced = report.limit_price.filter(|_| !Terms::of(report).waits());
+        self.roll(clock);
         match report.exec_type {
             ExecType::New => {
                 if self.send(report, at, &mut counts, parameters) {
-                    counts.compare(report.limit_price, mark);
+                    counts.compare(priced, mark);
                     self.opened(report, &mut counts, parameters);
                 }
             }
             ExecType::Rejected => {
                 if self.send(report, at, &mut counts, parameters) {
-                    counts.rejected = 1;
-                    counts.compare(report.limit_price, mark);
+                    counts.compare(priced, mark);
                 }
+                counts.rejected = u64::from(self.rejects(report));
                 self.ended(report);
             }
             ExecType::Replaced => {
                 counts.messages = 1;
-                counts.compare(report.limit_price, mark);
+                counts.compare(priced, mark);
                 self.opened(report, &mut counts, parameters);
             }
             ExecType::Canceled => {
@@ -221,7 +236,7 @@ impl Conduct {
             ExecType::Bust | ExecType::Correct => {}
         }
         self.add(at, &counts);
-        self.roll(clock, parameters);
+        self.roll(clock);
         self.count();
     }
 
@@ -234,7 +249,8 @@ impl Conduct {
         parameters: &ConductParameters,
     ) -> bool {
         let terms = Terms::of(report);
-        if self.sent.iter().any(|sent| sent.order == report.order_id) {
+        let key = (report.symbol.clone(), report.order_id.clone());
+        if self.sent.iter().any(|sent| sent.order == report.order_id) || self.open.contains_key(&key) {
             return false;
         }
         let within = micros_of(parameters.duplicates_within);
@@ -244,23 +260,28 @@ impl Conduct {
         counts.messages = 1;
         counts.orders = 1;
         counts.duplicates = u64::from(self.sent.iter().any(same));
-        if self.sent.len() >= parameters.orders {
-            self.sent.pop_front();
-            counts.unfollowed += 1;
-        }
-        self.sent.push_back(Sent {
-            at,
-            order: report.order_id.clone(),
-            symbol: report.symbol.clone(),
-            terms,
-        });
+        let full = self.sent.len() >= parameters.orders;
+        let oldest = if full { self.sent.pop_front() } else { None };
+        // One that is older could have no duplicate any more.
+        counts.forgotten = u64::from(oldest.is_some_and(|oldest| at.since(oldest.at) <= within));
+        let (symbol, order) = key;
+        self.sent.push_back(Sent { at, rejected: false, order, symbol, terms });
         true
+    }
+
+    /// True if this is the first to say that the order is rejected.
+    fn rejects(&mut self, report: &ExecReport) -> bool {
+        match self.sent.iter_mut().find(|sent| sent.order == report.order_id) {
+            Some(sent) => !std::mem::replace(&mut sent.rejected, true),
+            None => true,
+        }
     }
 
     /// An order has these terms from now on.
     fn opened(&mut self, report: &ExecReport, counts: &mut Counts, parameters: &ConductParameters) {
         let terms = Terms::of(report);
         if terms.waits() {
+            self.ended(report);
             return;
         }
         let key = (report.symbol.clone(), report.order_id.clone());
@@ -291,14 +312,14 @@ impl Conduct {
     }
 
     /// Forgets what is no longer in the window; true if there was any.
-    fn roll(&mut self, clock: Time, parameters: &ConductParameters) -> bool {
+    fn roll(&mut self, clock: Time) -> bool {
         let oldest = self.place_of(clock) - PARTS;
         let before = self.parts.len();
         while self.parts.front().is_some_and(|part| part.place <= oldest) {
             self.parts.pop_front();
         }
-        let within = micros_of(parameters.duplicates_within);
-        while self.sent.front().is_some_and(|sent| clock.since(sent.at) > within) {
+        let window = self.window;
+        while self.sent.front().is_some_and(|sent| clock.since(sent.at) > window) {
             self.sent.pop_front();
         }
         before != self.parts.len()
@@ -313,10 +334,12 @@ impl Conduct {
     }
 
     /// The value of one of its measures.
-    fn measure(&self, measure: Bounded) -> Result<f64, Unknown> {
+    fn measure(&self, measure: Bounded, clock: Time) -> Result<f64, Unknown> {
+        if clock < self.known_from {
+            return Err(Unknown::WarmingUp);
+        }
         let Counts { messages, orders, rejected, fills, duplicates, crossings, .. } = self.counts;
         let unless = |lacking: u64, value: f64| if lacking == 0 { Ok(value) } else { Err(Unknown::Missing) };
-        let followed = |count: u64| unless(self.counts.unfollowed, count as f64);
         let seconds = self.window as f64 / 1e6;
         match measure {
             Bounded::MessageRate => Ok(messages as f64 / seconds),
@@ -324,8 +347,8 @@ impl Conduct {
             // Commission Delegated Regulation (EU) 2017/566, article 3: orders over transactions, less one.
             Bounded::OrderToTrade => Ok((messages as f64 / fills.max(1) as f64 - 1.0).max(0.0)),
             Bounded::RejectedShare => Ok(if orders == 0 { 0.0 } else { rejected as f64 / orders as f64 }),
-            Bounded::DuplicateOrders => followed(duplicates),
-            Bounded::SelfCrossings => followed(crossings),
+            Bounded::DuplicateOrders => unless(self.counts.forgotten, duplicates as f64),
+            Bounded::SelfCrossings => unless(self.counts.unfollowed, crossings as f64),
             Bounded::PriceAway => unless(self.counts.unpriced, self.counts.furthest),
             _ => Err(Unknown::Missing),
         }
@@ -336,7 +359,7 @@ impl Portfolio {
     /// The value of a measure of its orders; `missing` if they are not looked at.
     pub(super) fn conduct(&self, measure: Bounded, around: &Around<'_>) -> Result<f64, Unknown> {
         let conduct = self.conduct.as_ref().ok_or(Unknown::Missing)?;
-        around.executions_unknown(self).map_or_else(|| conduct.measure(measure), Err)
+        around.executions_unknown(self).map_or_else(|| conduct.measure(measure, around.clock), Err)
     }
 }
 
@@ -354,11 +377,13 @@ impl RiskMonitor {
 
     /// Moves the windows of those portfolios on that have a level to publish.
     pub(super) fn roll_conduct(&mut self, out: &mut Vec<Output>) {
-        let Some(parameters) = self.parameters.conduct else { return };
+        if self.parameters.conduct.is_none() {
+            return;
+        }
         for place in 0..self.portfolios.len() as u32 {
             let portfolio = &mut self.portfolios[place as usize];
             let Some(conduct) = portfolio.conduct.as_mut().filter(|_| portfolio.level_due) else { continue };
-            if conduct.roll(self.clock, &parameters) {
+            if conduct.roll(self.clock) {
                 conduct.count();
                 self.settle(place, false, out);
             }
@@ -368,7 +393,7 @@ impl RiskMonitor {
     /// What is still in a portfolio's window leaves it, and then there is something to say again.
     pub(super) fn conduct_goes_on(&mut self, place: u32) {
         let conduct = self.portfolios[place as usize].conduct.as_ref();
-        if conduct.is_some_and(Conduct::counts_something) {
+        if conduct.is_some_and(|conduct| conduct.goes_on(self.clock)) {
             self.level_is_due(place);
         }
     }

@@ -206,7 +206,9 @@ impl RiskMonitor {
             self.terms_due = earlier(self.terms_due, limits.until());
             let opened = self.task.opened_from_zero;
             let mut portfolio = Portfolio::new(id.clone(), self.clock, opened, &self.parameters, limits);
-            portfolio.conduct = self.parameters.conduct.as_ref().map(Conduct::new);
+            portfolio.conduct = self.parameters.conduct.as_ref().map(|parameters| {
+                if opened { Conduct::new(parameters) } else { Conduct::begun_at(self.clock, parameters) }
+            });
             self.portfolios.push(portfolio);
             self.by_id.insert(id.clone(), place);
             place
@@ -260,9 +262,12 @@ impl RiskMonitor {
         self.revalue(place);
         let (portfolio, around) = self.with(place);
         // Whoever adds books up is told of a new portfolio, of what its account says, and of what is not to be relied on.
-        let says = portfolio.says(portfolio.unknowns);
+        let says = portfolio.says(portfolio.unknowns, around.is_settling(portfolio));
+        // While marks move what an account record already knows, what it says is not told by itself: not at each of them.
+        let (settling, at_change) = (around.is_settling(portfolio), around.parameters.holdings_at_change);
         let told = portfolio.said.is_some_and(|said| {
-            said == says || (said.book == says.book && !around.parameters.holdings_at_change)
+            let same = said.book == says.book;
+            said == says || same && (!at_change || settling && said.account == says.account)
         });
         if !told {
             out.push(publish::holdings(portfolio, &around));

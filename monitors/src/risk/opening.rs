@@ -5,6 +5,7 @@ use tapewatch_schemas::catalogue::EXEC_REPORTS;
 use tapewatch_schemas::events::{Position, PositionLine};
 use tapewatch_schemas::{Amount, Time};
 
+use super::conduct::Conduct;
 use super::correlation::Correlated;
 use super::day::Day;
 use super::executions::Execution;
@@ -65,8 +66,10 @@ impl RiskMonitor {
         for place in 0..self.portfolios.len() as u32 {
             let portfolio = &mut self.portfolios[place as usize];
             portfolio.opened = false;
-            // The change over the gap is no sample.
+            // The change over the gap is no sample, and nobody knows what became of orders in it.
             portfolio.sampled = None;
+            let conduct = self.parameters.conduct.as_ref();
+            portfolio.conduct = conduct.map(|parameters| Conduct::begun_at(self.clock, parameters));
             self.touched(place);
             let (portfolio, around) = self.with(place);
             out.push(publish::holdings(portfolio, &around));

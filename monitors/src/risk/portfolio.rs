@@ -262,11 +262,14 @@ impl Portfolio {
         }
     }
 
-    /// What a whole book says beside its lines, if these things are unknown.
-    pub(super) fn says(&self, unknowns: Unknowns) -> Said {
+    /// What a whole book says beside its lines, if these things are unknown; `settling` while marks may still come, in
+    /// time, that the account record knows of.
+    pub(super) fn says(&self, unknowns: Unknowns, settling: bool) -> Said {
         // A position that the account knew before it had a mark is in its equity, and not yet in what is held.
         let unpriced = unknowns.marks.filter(|reason| *reason == Unknown::Missing);
-        let account = worst(worst(unknowns.account, self.foreign_fee_unknown()), unpriced);
+        let first = settling && self.said.is_none_or(|said| said.account == Some(Unknown::Missing));
+        let unsettled = first.then_some(Unknown::Missing);
+        let account = worst(worst(unknowns.account, self.foreign_fee_unknown()), worst(unpriced, unsettled));
         let standing = self.account.as_ref().map(|account| (self.equity() - self.sums.net, account.flows));
         Said { book: unknowns.book, account, standing }
     }
@@ -285,7 +288,8 @@ impl Portfolio {
         let holds = !booking.line.quantity.is_zero();
         let spent = booking.spent + booking.fee;
         let event_time = booking.event_time;
-        self.put(booking);
+        let covered = self.account.as_ref().is_some_and(|account| event_time <= account.event_time);
+        self.put(booking, covered);
         let change = self.profit() - before;
         if let Some(account) = &mut self.account {
             // What happened by the time of the account record is in it already.
@@ -298,13 +302,14 @@ impl Portfolio {
         holds
     }
 
-    fn put(&mut self, booking: Booking) {
+    /// `covered` says that the account record in force knows of it.
+    fn put(&mut self, booking: Booking, covered: bool) {
         self.revalued.due = true;
         let Booking { symbol, line, lots, value, multiplier, currency, .. } = booking;
         let at = self.find(symbol);
         let anchored_unpriced = match at {
             Ok(at) => self.holdings[at].anchored_unpriced && value.is_none(),
-            Err(_) => false,
+            Err(_) => covered && value.is_none(),
         };
         if let Ok(at) = at {
             let old = &self.holdings[at];

@@ -131,7 +131,7 @@ pub(super) fn ratio(name: &str, value: Result<f64, Unknown>) -> Measure {
 
 /// The portfolio's whole book, by symbol; the next one's fills are those after it.
 pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output {
-    let said = portfolio.says(around.unknowns(portfolio));
+    let said = portfolio.says(around.unknowns(portfolio), around.is_settling(portfolio));
     portfolio.said = Some(said);
     let currency = portfolio.currency.as_ref().unwrap_or(&around.parameters.default_currency);
     let account = said.standing.and_then(|(beside, flows)| {

@@ -177,8 +177,8 @@ impl RiskMonitor {
         portfolio.backtests_restored(&self.parameters);
         portfolio.conduct =
             self.parameters.conduct.as_ref().map(|parameters| match portfolio.conduct.take() {
-                Some(conduct) => conduct.restored(parameters),
-                None => Conduct::new(parameters),
+                Some(conduct) => conduct.restored(self.clock, parameters),
+                None => Conduct::begun_at(self.clock, parameters),
             });
         portfolio.drawdown.restored(&self.parameters);
         portfolio.sum_anew();

@@ -7,7 +7,7 @@ use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
 
 use crate::risk::feeds::FeedId;
-use crate::risk::marks::SymbolId;
+use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::money::Money;
 
 /// A portfolio's whole book.
@@ -26,6 +26,18 @@ pub(super) struct Book {
     pub(super) account_unknown: Option<Unknown>,
     /// By symbol's place.
     pub(super) lines: Vec<BookLine>,
+}
+
+impl Book {
+    /// What the portfolio is worth at the marks; none if its account or a mark is missing.
+    pub(super) fn worth(&self, marks: &Marks) -> Option<Money> {
+        let value = |line: &BookLine| {
+            let price = marks.mark(line.symbol)?.price;
+            Money::value(line.units.amount()?, price, Amount::ONE).ok()
+        };
+        let held: Option<Money> = self.lines.iter().map(value).sum();
+        Some(self.standing?.beside + held?)
+    }
 }
 
 /// What a portfolio's account adds to what it holds.

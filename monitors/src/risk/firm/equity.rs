@@ -1,6 +1,9 @@
 //! What a scope is worth: the equity of its portfolios, valued anew, and how that moved.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+use tapewatch_schemas::PortfolioId;
 use tapewatch_schemas::events::Unknown;
 
 use super::books::Standing;
@@ -19,6 +22,10 @@ pub(super) struct Equity {
     pub(super) unknown: Option<Unknown>,
     /// What came in and went out: deposits less withdrawals, and the equity of portfolios that came and went.
     flows: Money,
+    /// The same, since equity was last known.
+    pending: Money,
+    /// Portfolios that came since.
+    joining: BTreeSet<PortfolioId>,
     pub(super) drawdown: Drawdown,
     pub(super) day: Day,
     /// Of the portfolios, without what they hold.
@@ -44,39 +51,46 @@ impl ScopeState {
         worst(self.unknown(), self.equity.unknown)
     }
 
-    /// A portfolio's account says something else, and its book is in place; `held` is what that is worth, none if a
-    /// mark is missing.
+    /// A portfolio's account says something else; `had` is what it was worth before, none if that is not known.
     ///
-    /// What one portfolio had when it came is no profit of the scope, and what one takes with it no loss.
+    /// What one portfolio has when it comes is no profit of the scope, and what one takes with it no loss. Both are seen to
+    /// when equity is next known, since nobody knows before what a share of it is.
     pub(super) fn take_standing(
         &mut self,
-        before: Option<Standing>,
-        now: Option<Standing>,
-        held: Option<Money>,
+        portfolio: &PortfolioId,
+        (before, now): (Option<Standing>, Option<Standing>),
+        had: Option<Money>,
     ) {
         let beside = |standing: Option<Standing>| standing.map_or(Money::ZERO, |one| one.beside);
         self.equity.beside += beside(now) - beside(before);
-        let flow = match (before, now) {
-            (Some(before), Some(now)) => Some(now.flows - before.flows),
-            (None, Some(now)) => held.map(|held| held + now.beside),
-            (Some(_), None) => None,
-            (None, None) => Some(Money::ZERO),
-        };
-        match flow {
-            Some(Money::ZERO) => {}
-            Some(flow) => {
-                let equity = self.equity();
-                self.equity.flows += flow;
-                self.equity.drawdown.flow((equity - flow).to_f64(), equity.to_f64());
+        match (before, now) {
+            (Some(before), Some(now)) => {
+                if !self.equity.joining.contains(portfolio) {
+                    self.equity.pending += now.flows - before.flows;
+                }
             }
-            None => self.equity.begin_anew(),
+            (None, Some(_)) => {
+                self.equity.joining.insert(portfolio.clone());
+            }
+            (Some(_), None) if self.equity.joining.remove(portfolio) => {}
+            (Some(_), None) => match had {
+                Some(had) => self.equity.pending -= had,
+                None => self.equity.begin_anew(),
+            },
+            (None, None) => {}
         }
     }
 
-    /// Follows the equity, if it is known; true if a new day would say something else.
-    pub(super) fn follow_equity(&mut self) -> bool {
+    /// Follows the equity, if it is known; true if a new day would say something else. `worth` is what a portfolio is.
+    pub(super) fn follow_equity(&mut self, worth: impl Fn(&PortfolioId) -> Option<Money>) -> bool {
         if self.equity_unknown().is_none() {
             let equity = self.equity();
+            let joined: Money = std::mem::take(&mut self.equity.joining).iter().filter_map(worth).sum();
+            let flow = std::mem::take(&mut self.equity.pending) + joined;
+            if flow != Money::ZERO {
+                self.equity.flows += flow;
+                self.equity.drawdown.flow((equity - flow).to_f64(), equity.to_f64());
+            }
             self.equity.drawdown.push(equity.to_f64());
             self.equity.day.follow(equity - self.equity.flows);
         }

@@ -103,7 +103,7 @@ impl FirmMonitor {
             }
             let Holdings { event_time, unknown, .. } = *holdings;
             let (standing, account_unknown) = self.standing(holdings);
-            let worth = self.worth(&lines);
+            let had = self.books.get(&holdings.portfolio).and_then(|book| book.worth(&self.marks));
             let step = provenance.step;
             let book = Book { feed, event_time, step, unknown, standing, account_unknown, lines };
             let before = self.books.insert(holdings.portfolio.clone(), book).and_then(|book| book.standing);
@@ -114,7 +114,7 @@ impl FirmMonitor {
             }
             for place in 0..self.scopes.len() {
                 if self.parameters.scopes[place].has(&holdings.portfolio) {
-                    self.scopes[place].take_standing(before, standing, worth);
+                    self.scopes[place].take_standing(&holdings.portfolio, (before, standing), had);
                     self.scopes[place].revalue_due = true;
                     self.level_is_due(place);
                     self.settle(place, true, out);
@@ -169,21 +169,17 @@ impl FirmMonitor {
             Some(account) if account.currency != self.parameters.currency => {
                 (None, worst(holdings.account_unknown, Some(Unknown::NoRate)))
             }
+            // It knows of something that has no value yet: what it said before stands, and nothing that rests on it.
+            Some(_) if holdings.account_unknown == Some(Unknown::Missing) => {
+                let before = self.books.get(&holdings.portfolio).and_then(|book| book.standing);
+                (before, holdings.account_unknown)
+            }
             Some(account) => {
                 let (beside, flows) = (Money::of(account.beside), Money::of(account.flows));
                 (Some(Standing { beside, flows }), holdings.account_unknown)
             }
             None => (None, holdings.account_unknown.or(Some(Unknown::Missing))),
         }
-    }
-
-    /// What lines are worth at the marks; none without all of these.
-    fn worth(&self, lines: &[BookLine]) -> Option<Money> {
-        let value = |line: &BookLine| {
-            let price = self.price(line.symbol)?;
-            Money::value(line.units.amount()?, price, Amount::ONE).ok()
-        };
-        lines.iter().map(value).sum()
     }
 
     /// The price of a symbol, if it has a mark. One that is yet to get its place has none.

@@ -31,7 +31,7 @@ use std::collections::BTreeSet;
 
 pub use parameters::{FirmBounds, FirmParameters, ScopeLimit, ScopeParameters};
 use tapewatch_schemas::events::{Heartbeat, Occasion, Progress, Unknown};
-use tapewatch_schemas::{Amount, Event, SourceId, Time, catalogue};
+use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Time, catalogue};
 
 use self::books::Books;
 use self::scope::{ScopeState, Surroundings};
@@ -149,7 +149,9 @@ impl FirmMonitor {
             self.reassess(place);
         }
         self.revalue(place);
-        if self.scopes[place].follow_equity() && self.day_due.is_none() {
+        let (books, marks) = (&self.books, &self.marks);
+        let worth = |portfolio: &PortfolioId| books.get(portfolio)?.worth(marks);
+        if self.scopes[place].follow_equity(worth) && self.day_due.is_none() {
             self.day_due = Some(self.parameters.day.next(self.clock));
         }
         let (scope, around) = self.with(place);

@@ -126,7 +126,14 @@ impl FirmMonitor {
             scope.check_at.map(|at| back.checks.insert((at, place as u32)));
             back.scopes[place] = scope;
         }
-        back.put_books(saved.books)?;
+        let mut books = saved.books;
+        if saved.terms.currency != now.currency {
+            // What accounts said is in the other currency.
+            for book in books.values_mut() {
+                (book.standing, book.account_unknown) = (None, Some(Unknown::NoRate));
+            }
+        }
+        back.put_books(books)?;
         *self = back;
         Ok(())
     }
