@@ -27,7 +27,7 @@ pub struct Conduct {
     /// An order with the terms of another that was sent so little before or after it is a duplicate.
     #[serde(serialize_with = "micros")]
     pub duplicates_within: Duration,
-    /// Orders of a portfolio that are followed at once: open ones, and those sent within `duplicates_within`.
+    /// Orders of a portfolio that are followed at once while they are open, and remembered if sent in the window.
     pub orders: u32,
 }
 
@@ -39,8 +39,13 @@ impl Conduct {
             |window: &Duration| *window >= Duration::from_secs(1),
             "a duration of at least \"1s\"",
         );
+        let most = window.unwrap_or(Duration::MAX);
         let (duplicates_within, orders) = (
-            section.get("duplicates_within"),
+            section.get_if(
+                "duplicates_within",
+                |within: &Duration| *within <= most,
+                "a duration of at most risk.conduct.window",
+            ),
             section.get_if("orders", |n: &u32| *n > 0, "a whole number above 0"),
         );
         window.map(|window| Self { window, duplicates_within, orders })

@@ -47,8 +47,8 @@ pub(crate) fn read_file(section: &mut Section<'_>, key: &'static str) -> Vec<Ins
         currency: one.optional_if("currency", |c: &String| !c.is_empty(), "a currency's code"),
         sector: one.optional_if(
             "sector",
-            |s: &String| (1..=100).contains(&s.len()),
-            "a name, at most 100 bytes",
+            |s: &String| (1..=100).contains(&s.len()) && s != "none",
+            "a name of at most 100 bytes, other than none, which is of symbols without one",
         ),
     });
     root.refuse_unknown();

@@ -65,6 +65,9 @@ pub(crate) const SCOPE_MEASURES: [&str; 12] = [
     "daily_loss_share",
 ];
 
+/// How the names of the lights of backtests end.
+pub(crate) const LIGHT: &str = "_light";
+
 /// The one measure that there is for each symbol.
 const POSITION: &str = "position";
 
@@ -195,12 +198,17 @@ impl Limit {
     }
 }
 
+/// True if a measure is the light of a backtest.
+pub(crate) fn is_light(measure: &str) -> bool {
+    measure.starts_with("var_") && measure.ends_with(LIGHT)
+}
+
 /// True if a measure is a sum of money.
 fn is_money(measure: &str) -> bool {
     let lost = ["var_", "es_", "stress_"].iter().any(|kind| measure.starts_with(kind));
     let plain = ["gross_exposure", "net_exposure", POSITION, "daily_loss", "sector_gross", "sector_net"]
         .contains(&measure);
-    plain || lost && !measure.ends_with("_light")
+    plain || lost && !is_light(measure)
 }
 
 /// The name of a measure at a confidence level in basis points: `var_95` at 9500, `es_99_5` at 9950.

@@ -11,7 +11,7 @@ use crate::conduct::{self, Conduct};
 use crate::day::Day;
 use crate::instruments::{self, Instrument, refuse_doubles};
 use crate::layer::Node;
-use crate::limit::{Limit, measure_at};
+use crate::limit::{LIGHT, Limit, is_light, measure_at};
 use crate::overrides::Override;
 use crate::prices::{self, Prices};
 use crate::schedule::Schedule;
@@ -260,7 +260,7 @@ impl Risk {
                     &problem,
                     "risk.conduct.window, such as \"1m\", or no such limit",
                 );
-            } else if var.backtest == 0 && limit.measure.ends_with(LIGHT) {
+            } else if var.backtest == 0 && is_light(&limit.measure) {
                 let problem = format!("{} is the light of a backtest, and there are none", limit.measure);
                 section.fail(
                     &format!("limits[{at}].measure"),
@@ -268,6 +268,7 @@ impl Risk {
                     "risk.var.backtest of at least 20, or no such limit",
                 );
             } else if var.sample != Sampling::Every(history.interval)
+                && is_light(&limit.measure)
                 && limit.measure.ends_with(&format!("_{}{LIGHT}", TailModel::Revalued))
             {
                 let problem =
@@ -346,9 +347,6 @@ impl History {
         }
     }
 }
-
-/// How the names of the lights of backtests end.
-const LIGHT: &str = "_light";
 
 impl ValueAtRisk {
     fn read(section: &mut Section<'_>) -> Self {

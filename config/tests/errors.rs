@@ -223,6 +223,15 @@ fn schedules_and_what_names_them_are_checked() {
 }
 
 #[test]
+fn what_only_looks_like_a_light_is_none_and_names_that_are_taken_are_refused() {
+    let text = "[risk.var]\nbacktest = 0\n[[risk.stress]]\nname = \"red_light\"\nshocks = [{ price = -0.1 }]\n\
+                [[risk.limits]]\nname = \"a\"\nmeasure = \"stress_red_light\"\nof = \"equity\"\nhard = 1\n";
+    assert_eq!(errors(text, &[]), [] as [&str; 0]);
+    let within = one("[risk.conduct]\nwindow = \"1s\"\nduplicates_within = \"10s\"\n");
+    assert!(within.contains("risk.conduct.duplicates_within") && within.contains("at most"), "{within}");
+}
+
+#[test]
 fn overrides_are_checked_against_limits_and_each_other() {
     let text = "\
 [[risk.limits]]

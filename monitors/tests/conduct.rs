@@ -230,6 +230,22 @@ fn a_rejection_counts_once_whether_the_order_was_accepted_before_or_not() {
 }
 
 #[test]
+fn a_share_is_one_though_the_orders_came_before_the_window_and_an_id_may_come_again() {
+    let mut d = driver(CONDUCT);
+    d.see(1, sent("o1", Side::Buy, "1", "99"));
+    d.see(100, order(ExecType::Rejected, "o1", Side::Buy, "1", Some("99")));
+    assert_eq!(d.level("p").value("rejected_share"), Some(1.0));
+    let mut d = driver(CONDUCT);
+    d.see(1, sent("o1", Side::Buy, "1", "99"));
+    // Its end was never told of.
+    d.see(100, sent("o1", Side::Sell, "2", "98"));
+    let level = d.level("p");
+    assert_eq!(level.value("message_rate"), Some(1.0 / 60.0));
+    d.see(101, sent("o2", Side::Buy, "2", "98"));
+    assert_eq!(d.level("p").value("self_crossings"), Some(1.0), "of what it is now");
+}
+
+#[test]
 fn without_the_setting_there_is_nothing_of_it() {
     let parameters = RiskParameters::default();
     let mut d = Driver::risk(parameters, TaskContext { partition: 0, opened_from_zero: true });

@@ -6,10 +6,11 @@ mod drive;
 
 use std::time::Duration;
 
-use drive::{Driver, Level, account, account_with};
+use drive::{Driver, Level, account, account_with, at};
 use tapewatch_monitors::risk::{Bounded, LimitParameters};
 use tapewatch_monitors::{RiskParameters, TaskContext};
 use tapewatch_schemas::events::{LimitStatus, Unknown};
+use tapewatch_schemas::{Event, Time};
 
 const DAY: i64 = 86_400;
 
@@ -93,6 +94,30 @@ fn deposits_and_withdrawals_are_no_drawdown() {
     assert!((DAY / 2..=DAY / 2 + 1).contains(&(paid_out[3] as i64)), "{paid_out:?}");
 }
 
+/// Time alone takes it over the bound: at that instant, though nothing comes.
+#[test]
+fn what_is_under_water_too_long_is_told_at_the_instant() {
+    let mut other = parameters();
+    other.limits = vec![LimitParameters::new("water", Bounded::UnderWater, Some(60.0), Some(3600.0))];
+    other.freshness.accounts = Duration::from_secs(10 * 86_400);
+    let mut d = Driver::risk(other, TaskContext { partition: 0, opened_from_zero: true });
+    d.see(0, account("p", "100000", "100000"));
+    d.see(10, account("p", "90000", "90000"));
+    d.restart();
+    let out = d.run_to(4000);
+    let turns: Vec<_> = out
+        .iter()
+        .filter_map(|output| match &output.event {
+            Event::RiskMetrics(metrics) => {
+                metrics.limits[0].previous.map(|_| (metrics.event_time, metrics.limits[0].status))
+            }
+            _ => None,
+        })
+        .collect();
+    let after = |seconds: i64| Time(at(10 + seconds).micros() + 1);
+    assert_eq!(turns, [(after(60), LimitStatus::Warning), (after(3600), LimitStatus::Breached)]);
+}
+
 #[test]
 fn another_window_begins_anew_and_the_rest_goes_on() {
     let mut d = driver();
@@ -103,5 +128,6 @@ fn another_window_begins_anew_and_the_rest_goes_on() {
     let mut other = Driver::risk(shorter, TaskContext { partition: 0, opened_from_zero: true });
     other.restore(&d.save());
     other.see(2 * DAY, account("p", "90000", "90000"));
-    assert_eq!(said(&other.level("p"))[..3], [0.1, 0.1, 0.0]);
+    // The highest equity so far is what the new window begins with.
+    assert_eq!(said(&other.level("p"))[..3], [0.1, 0.1, 0.1]);
 }

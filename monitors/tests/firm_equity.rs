@@ -240,6 +240,24 @@ fn an_account_whose_clock_is_ahead_is_taken_when_marks_have_come_so_far() {
     assert_eq!(level.value("max_drawdown"), Some(0.075));
 }
 
+/// Each record ahead of the clock by two seconds: what they say is told all the same.
+#[test]
+fn an_account_whose_clock_is_always_ahead_is_told_of() {
+    let mut house = example();
+    for second in 5..30 {
+        let Event::Account(mut ahead) = account_with("p", "500", &(1000 - second).to_string(), "0", "0")
+        else {
+            unreachable!()
+        };
+        ahead.event_time = drive::at(second + 2);
+        house.now = second;
+        let out = house.risk.see_at(second, Event::Account(ahead));
+        house.pass(second, out);
+    }
+    let equity = house.level().value("equity").unwrap();
+    assert!((1971.0..1980.0).contains(&equity), "{equity}");
+}
+
 /// A fill that comes late, of a symbol without a mark, is in the account record that came before it.
 #[test]
 fn a_late_fill_of_a_symbol_without_a_mark_is_no_profit_when_the_mark_comes() {

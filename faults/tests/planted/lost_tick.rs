@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use tapewatch_consumers::core::MonitorFactory;
 use tapewatch_monitors::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
-use tapewatch_schemas::Time;
+use tapewatch_schemas::events::Occasion;
+use tapewatch_schemas::{Event, Time};
 
 struct Deaf {
     inner: Box<dyn Monitor>,
     left: u32,
 }
 
-/// The factory's monitors, each of which loses its `nth` tick with outputs.
+/// The factory's monitors, each of which loses its `nth` tick with levels.
 pub fn losing(factory: &MonitorFactory, nth: u32) -> MonitorFactory {
     let factory = Arc::clone(factory);
     Arc::new(move |start, partition| Box::new(Deaf { inner: factory(start, partition), left: nth }))
@@ -33,7 +34,8 @@ impl Monitor for Deaf {
     fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
         let before = out.len();
         self.inner.tick(now, out);
-        if out.len() > before && self.left > 0 {
+        let level = |output: &Output| matches!(&output.event, Event::RiskMetrics(metrics) if metrics.occasion == Occasion::Interval);
+        if out[before..].iter().any(level) && self.left > 0 {
             self.left -= 1;
             if self.left == 0 {
                 out.truncate(before);

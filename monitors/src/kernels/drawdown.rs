@@ -31,6 +31,8 @@ impl Drawdown {
     /// anew; the largest stays.
     pub fn flow(&mut self, before: f64, after: f64) {
         self.peak = match self.peak {
+            // At its peak it stays there, to the last bit.
+            Some(peak) if before > 0.0 && after > 0.0 && peak == before => Some(after),
             Some(peak) if before > 0.0 && after > 0.0 => Some(peak * (after / before)),
             _ => None,
         };
@@ -144,6 +146,15 @@ pub fn wealth(returns: Sample<'_>) -> Result<Vec<f64>, SampleError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deposit_at_the_peak_leaves_it_there_to_the_last_bit() {
+        let mut drawdown = Drawdown::default();
+        drawdown.push(168_976.80);
+        drawdown.flow(168_976.80, 199_778.92);
+        drawdown.push(199_778.92);
+        assert_eq!(drawdown.current(), 0.0);
+    }
 
     #[test]
     fn a_withdrawal_is_no_drawdown() {

@@ -46,6 +46,11 @@ impl TrailingDrawdown {
         Self { width: (window / SPANS).max(1), spans: VecDeque::new(), before: None }
     }
 
+    /// The same after this value was in force.
+    pub fn after(window: i64, before: Option<f64>) -> Self {
+        Self { before, ..Self::new(window) }
+    }
+
     /// True if its window is of this length.
     pub fn is_over(&self, window: i64) -> bool {
         self.width == Self::new(window).width

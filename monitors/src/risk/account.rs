@@ -49,6 +49,9 @@ impl RiskMonitor {
         for holding in &mut portfolio.holdings {
             holding.anchored_unpriced = holding.value.is_none();
         }
+        if portfolio.settles.is_none_or(|settles| settles < clock) {
+            portfolio.settles = Some(record.event_time);
+        }
         portfolio.account = Some(AccountState {
             feed,
             event_time: record.event_time,

@@ -7,6 +7,7 @@ use tapewatch_schemas::{Amount, Currency, Time, catalogue};
 use super::feeds::Feeds;
 use super::history::History;
 use super::marks::{Marks, SymbolId};
+use super::measure::Bounded;
 use super::parameters::RiskParameters;
 use super::portfolio::{Holding, Portfolio, Unknowns, worst};
 use super::sectors::Sectors;
@@ -54,6 +55,7 @@ impl Around<'_> {
     /// Finds out what is unknown about a portfolio, and until when what is current stays so.
     pub(super) fn assess(&self, portfolio: &Portfolio) -> (Unknowns, Option<Time>) {
         let mut earliest = Earliest { clock: self.clock, at: None };
+        self.await_water(portfolio, &mut earliest);
         let unknowns = Unknowns {
             book: self.book(portfolio, &mut earliest),
             marks: portfolio
@@ -130,8 +132,8 @@ impl Around<'_> {
         let Some(account) = &portfolio.account else { return Some(Unknown::Missing) };
         let current = self.feeds.current_at(account.feed, account.event_time);
         let stale = earliest.stale(current, self.parameters.freshness.accounts);
-        if self.is_settling(portfolio) && account.event_time != Time::MAX {
-            earliest.look_at(Time(account.event_time.0 + 1));
+        if let Some(settles) = portfolio.settles.filter(|at| self.clock <= *at && *at != Time::MAX) {
+            earliest.look_at(Time(settles.0 + 1));
         }
         if self.feeds.is_down(catalogue::ACCOUNTS, self.partition) {
             Some(Unknown::SourceDown)
@@ -140,9 +142,21 @@ impl Around<'_> {
         }
     }
 
+    /// Time alone may take what is under water over the bounds on it.
+    fn await_water(&self, portfolio: &Portfolio, earliest: &mut Earliest) {
+        for limit in self.parameters.limits.iter().filter(|limit| limit.measure == Bounded::UnderWater) {
+            let own = [limit.soft, limit.hard];
+            let others = limit.overrides.iter().flat_map(|one| [one.soft, one.hard]);
+            for bound in own.into_iter().chain(others).flatten() {
+                let over = portfolio.drawdown.under_water_over(bound);
+                over.filter(|at| *at > self.clock).into_iter().for_each(|at| earliest.look_at(at));
+            }
+        }
+    }
+
     /// True while marks may still come, in time, that the account record in force knows of.
     pub(super) fn is_settling(&self, portfolio: &Portfolio) -> bool {
-        portfolio.account.as_ref().is_some_and(|account| self.clock <= account.event_time)
+        portfolio.settles.is_some_and(|settles| self.clock <= settles)
     }
 
     /// Ages of all that the portfolio's figures rest on.

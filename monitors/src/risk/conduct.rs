@@ -215,6 +215,8 @@ impl Conduct {
                     counts.compare(priced, mark);
                 }
                 counts.rejected = u64::from(self.rejects(report));
+                // One that was sent before the window is one of those that may be rejected in it.
+                counts.orders = counts.orders.max(counts.rejected * u64::from(!self.remembers(report)));
                 self.ended(report);
             }
             ExecType::Replaced => {
@@ -250,7 +252,8 @@ impl Conduct {
     ) -> bool {
         let terms = Terms::of(report);
         let key = (report.symbol.clone(), report.order_id.clone());
-        if self.sent.iter().any(|sent| sent.order == report.order_id) || self.open.contains_key(&key) {
+        // Ids may come again on another day.
+        if self.remembers(report) || self.open.get(&key) == Some(&terms) {
             return false;
         }
         let within = micros_of(parameters.duplicates_within);
@@ -267,6 +270,10 @@ impl Conduct {
         let (symbol, order) = key;
         self.sent.push_back(Sent { at, rejected: false, order, symbol, terms });
         true
+    }
+
+    fn remembers(&self, report: &ExecReport) -> bool {
+        self.sent.iter().any(|sent| sent.order == report.order_id)
     }
 
     /// True if this is the first to say that the order is rejected.
@@ -385,8 +392,9 @@ impl RiskMonitor {
             let Some(conduct) = portfolio.conduct.as_mut().filter(|_| portfolio.level_due) else { continue };
             if conduct.roll(self.clock) {
                 conduct.count();
-                self.settle(place, false, out);
             }
+            // It may be known from now on, too.
+            self.settle(place, false, out);
         }
     }
 

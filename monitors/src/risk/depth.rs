@@ -24,10 +24,12 @@ impl Depth {
         Self { running: Drawdown::default(), trailing, fell: None }
     }
 
-    /// Goes on under another configuration: with another window, what is over the trailing one begins anew.
+    /// Goes on under another configuration: with another window, what is over the trailing one begins anew, from the
+    /// highest equity so far, so that it is rather too large than too small.
     pub(super) fn restored(&mut self, parameters: &RiskParameters) {
         if !self.trailing.is_over(micros_of(parameters.drawdown_window)) {
-            self.trailing = Self::new(parameters).trailing;
+            let window = micros_of(parameters.drawdown_window);
+            self.trailing = TrailingDrawdown::after(window, self.running.peak());
         }
     }
 
@@ -58,6 +60,18 @@ impl Depth {
     /// The largest within the window that ends at `clock`.
     pub(super) fn trailing(&self, clock: Time) -> f64 {
         self.trailing.largest(clock.micros())
+    }
+
+    /// When it will have been under water for so many seconds and a microsecond; none while it is not.
+    pub(super) fn under_water_over(&self, seconds: f64) -> Option<Time> {
+        // Centuries are no bound that anybody waits for.
+        let micros = (seconds * 1e6).min(1e16) as i64;
+        self.fell.map(|fell| Time(fell.0.saturating_add(micros).saturating_add(1)))
+    }
+
+    /// When equity fell below its peak.
+    pub(super) fn fell(&self) -> Option<Time> {
+        self.fell
     }
 
     /// Seconds since equity fell below its peak; 0 at the peak.

@@ -272,9 +272,14 @@ impl RiskMonitor {
         if !told {
             out.push(publish::holdings(portfolio, &around));
         }
+        let fell = portfolio.drawdown.fell();
         if portfolio.equity_unknown().is_none() {
             portfolio.drawdown.push(portfolio.equity().to_f64(), around.clock);
         }
+        if portfolio.drawdown.fell() != fell && self.parameters.bounds_water() {
+            self.reassess(place);
+        }
+        let (portfolio, around) = self.with(place);
         if portfolio.evaluate(&around) {
             out.push(publish::risk_metrics(portfolio, &around, Occasion::Transition));
             self.level_is_due(place);

@@ -77,6 +77,11 @@ impl RiskParameters {
         self.window.backtest > 0 && (model.of_changes() || same)
     }
 
+    /// True if a limit is on the time that equity is under water.
+    pub(super) fn bounds_water(&self) -> bool {
+        self.limits.iter().any(|limit| limit.measure == Bounded::UnderWater)
+    }
+
     /// By which order lots are closed, and how many of them a position may have.
     pub(super) fn costing(&self) -> Costing {
         Costing { method: self.pnl_method, lots: self.bounds.lots }

@@ -58,13 +58,17 @@ impl Past {
             return false;
         }
         if passage.begun && instant <= range.until {
+            let mut seen = 0;
             for (at, r) in returns.enumerate() {
+                seen = at + 1;
                 if at == passage.growth.len() {
                     // What appears in the middle has no return over all of it.
                     passage.growth.push(if passage.instants == 0 { 1.0 } else { f64::NAN });
                 }
                 passage.growth[at] *= 1.0 + r;
             }
+            // What the history no longer follows has no return over all of it either.
+            passage.growth[seen..].fill(f64::NAN);
             passage.instants += 1;
         }
         passage.over = instant >= range.until;
@@ -109,6 +113,16 @@ mod tests {
         assert_eq!(past.of(1), Err(Unknown::Missing), "it has a gap");
         assert_eq!(past.of(2), Err(Unknown::Missing), "it appeared in the middle");
         assert_eq!(past.of(3), Err(Unknown::Missing), "it was never seen");
+    }
+
+    #[test]
+    fn what_the_history_no_longer_follows_is_missing() {
+        let mut past = past();
+        past.pass(Time(10), [0.0].into_iter());
+        past.pass(Time(20), [0.1, 0.1].into_iter());
+        assert!(past.pass(Time(40), [0.1].into_iter()));
+        assert!(past.of(0).is_ok());
+        assert_eq!(past.of(1), Err(Unknown::Missing));
     }
 
     #[test]

@@ -114,6 +114,9 @@ pub(super) struct Portfolio {
     /// The feed and event time of the latest execution report.
     pub(super) executed: Option<(FeedId, Time)>,
     pub(super) account: Option<AccountState>,
+    /// Until then marks come, in time, that an account record knows of; what it says is told after it. Records that come
+    /// meanwhile do not move it: a source whose clock is ahead would never be told of.
+    pub(super) settles: Option<Time>,
     pub(super) drawdown: Depth,
     pub(super) window: SortedWindow,
     /// What the next sample is the change from.
@@ -187,6 +190,7 @@ impl Portfolio {
             filled: None,
             executed: None,
             account: None,
+            settles: None,
             drawdown: Depth::new(parameters),
             window: SortedWindow::new(parameters.window.samples),
             sampled: None,

@@ -28,13 +28,31 @@ impl Default for Revalued {
     }
 }
 
+impl Revalued {
+    /// Other figures are wanted than when it was saved: those that are not are forgotten, and all are made anew.
+    pub(super) fn wanted(&mut self, tails: bool, swings: bool) {
+        self.due = true;
+        if !tails {
+            self.tails = Err(Unknown::WarmingUp);
+        }
+        if !swings {
+            self.swings = Err(Unknown::WarmingUp);
+        }
+    }
+}
+
 impl RiskMonitor {
+    /// The figures of what is held, revalued, that the configuration wants: tails, and how it swings.
+    pub(super) fn wants_revalued(&self) -> (bool, bool) {
+        (self.parameters.window.models.contains(&TailModel::Revalued), self.stress.needs_swings())
+    }
+
     /// Revalues what a portfolio holds, at its marks now, if it is due, and what is held and its value are known. What
     /// is not known yet stays due.
     pub(super) fn revalue(&mut self, place: u32) {
+        let (tails, swings) = self.wants_revalued();
         let window = &self.parameters.window;
         let portfolio = &mut self.portfolios[place as usize];
-        let (tails, swings) = (window.models.contains(&TailModel::Revalued), self.stress.needs_swings());
         if !portfolio.revalued.due || !(tails || swings) || portfolio.exposure_unknown().is_some() {
             return;
         }

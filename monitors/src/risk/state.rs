@@ -17,13 +17,13 @@ use super::parameters::{Basis, HistoryParameters, RiskParameters, Sampling, Wind
 use super::portfolio::Portfolio;
 use super::revalued::Revalued;
 use super::stress::SavedPassage;
-use super::terms::{BoundsOf, earlier};
+use super::terms::{BoundsOf, changed, earlier};
 use super::{RiskMonitor, TaskContext};
 use crate::kernels::{ShortfallConvention, SortedWindow};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 13;
+const FORMAT: u16 = 14;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -36,6 +36,10 @@ struct Saved<P, M, H> {
     costing: Costing,
     terms: Terms,
     revaluation: RevaluationTerms,
+    /// Whether tails and swings of what is held are wanted.
+    wanted: (bool, bool),
+    /// What measures are of, as far as limits bound them.
+    definitions: String,
     bounds: Vec<BoundsOf>,
     feeds: SavedFeeds,
     marks: M,
@@ -102,6 +106,8 @@ impl RiskMonitor {
             costing: self.costing(),
             terms: Terms::of(&self.parameters.window),
             revaluation: revaluation_terms(&self.parameters),
+            wanted: self.wants_revalued(),
+            definitions: definitions(&self.parameters),
             bounds: self.parameters.limits.iter().map(BoundsOf::new).collect(),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
@@ -137,15 +143,19 @@ impl RiskMonitor {
         back.day_due = saved.day_due.map(|due| back.parameters.day.still(due, back.clock));
         let terms = Terms::of(&back.parameters.window);
         let revaluation = revaluation_terms(&back.parameters);
-        let rebound = !back.parameters.limits.iter().map(BoundsOf::new).eq(saved.bounds);
+        let same_definitions = saved.definitions == definitions(&back.parameters);
+        let rebound = changed(back.parameters.limits.iter(), &saved.bounds, same_definitions);
+        let (tails, swings) = back.wants_revalued();
         let adapt = (saved.costing != back.costing()).then(|| back.costing());
         for (place, mut portfolio) in (0_u32..).zip(saved.portfolios) {
             adapt.inspect(|costing| portfolio.adapt(*costing));
             portfolio.begin_anew(&saved.terms, &terms);
             if saved.revaluation != revaluation {
                 portfolio.revalue_anew();
+            } else if saved.wanted != (tails, swings) {
+                portfolio.revalued.wanted(tails, swings);
             }
-            back.put_limits(&mut portfolio, rebound);
+            back.put_limits(&mut portfolio, &rebound);
             back.put_portfolio(place, portfolio)?;
         }
         *self = back;
@@ -153,7 +163,7 @@ impl RiskMonitor {
     }
 
     /// Gives a portfolio the configuration's limits, which may bound something else than when it was saved.
-    fn put_limits(&mut self, portfolio: &mut Portfolio, rebound: bool) {
+    fn put_limits(&mut self, portfolio: &mut Portfolio, rebound: &[bool]) {
         let fresh = limits_of(&self.parameters, &portfolio.id, self.clock);
         let limit = |at: usize| &self.parameters.limits[at];
         portfolio.limits.restored(fresh, limit, portfolio.id.as_str(), rebound);
@@ -218,6 +228,11 @@ impl Portfolio {
 
 fn revaluation_terms(parameters: &RiskParameters) -> RevaluationTerms {
     RevaluationTerms::of(&parameters.history, &parameters.window.levels, parameters.window.shortfall)
+}
+
+/// What measures are of, where their names do not say it.
+fn definitions(parameters: &RiskParameters) -> String {
+    format!("{:?} {:?}", parameters.stress, parameters.drawdown_window)
 }
 
 fn unreadable(error: postcard::Error) -> StateError {

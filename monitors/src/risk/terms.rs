@@ -126,25 +126,25 @@ impl Limits {
     }
 
     /// Puts saved limits in the configuration's order, which is that of `fresh`: what it no longer names is dropped,
-    /// what is new begins as unknown. All are under the terms that they were saved under; if the configuration has
-    /// `changed` what it bounds, they are looked at at once.
+    /// what is new begins as unknown. All are under the terms that they were saved under; those of which the configuration
+    /// has `changed` what it bounds are judged anew, at once.
     pub(super) fn restored<'a>(
         &mut self,
         fresh: Self,
         limit: impl Fn(usize) -> &'a LimitParameters,
         scope: &str,
-        changed: bool,
+        changed: &[bool],
     ) {
         let clock = fresh.from;
         let saved = std::mem::replace(&mut self.tracks, fresh.tracks);
         self.until = None;
-        let mut other = changed;
+        let mut other = false;
         for track in &mut self.tracks {
             if let Some(old) = saved.iter().find(|old| old.name() == track.name()) {
                 *track = old.at(track.place());
             }
-            let limit = limit(track.place());
-            other |= track.restored(limit.terms(scope, self.from));
+            let (limit, changed) = (limit(track.place()), changed[track.place()]);
+            other |= track.restored(limit.terms(scope, self.from), changed) || changed;
             self.until = earlier(self.until, limit.terms_until(scope, self.from));
         }
         if other {
@@ -157,17 +157,28 @@ impl Limits {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct BoundsOf {
     limit: SmolStr,
+    measure: String,
     soft: Option<f64>,
     hard: Option<f64>,
     of_equity: bool,
     overrides: Vec<Override>,
 }
 
+/// Which limits bound something else than when these were saved, by place. If what they are of is defined otherwise, all do.
+pub(super) fn changed<'a>(
+    limits: impl Iterator<Item = &'a LimitParameters>,
+    saved: &[BoundsOf],
+    same_definitions: bool,
+) -> Vec<bool> {
+    limits.map(|limit| !same_definitions || !saved.contains(&BoundsOf::new(limit))).collect()
+}
+
 impl BoundsOf {
     pub(super) fn new(limit: &LimitParameters) -> Self {
-        let LimitParameters { name, soft, hard, of_equity, overrides, .. } = limit;
+        let LimitParameters { name, measure: limit_measure, soft, hard, of_equity, overrides, .. } = limit;
         let (limit, overrides) = (name.clone(), overrides.clone());
-        Self { limit, soft: *soft, hard: *hard, of_equity: *of_equity, overrides }
+        let measure = limit_measure.to_string();
+        Self { limit, measure, soft: *soft, hard: *hard, of_equity: *of_equity, overrides }
     }
 }
 

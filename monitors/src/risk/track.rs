@@ -22,6 +22,8 @@ pub(super) struct LimitTrack {
     stood: LimitStatus,
     unknown: Option<Unknown>,
     since: Time,
+    /// When it came to be unknown: it goes on being so while it is not in force.
+    unknown_since: Option<Time>,
     value: Option<f64>,
     symbol: Option<SymbolId>,
     /// The status before, within the step of a transition.
@@ -49,6 +51,7 @@ impl LimitTrack {
             stood: LimitStatus::Ok,
             unknown,
             since: clock,
+            unknown_since: unknown.map(|_| clock),
             value: None,
             symbol: None,
             previous: None,
@@ -86,9 +89,13 @@ impl LimitTrack {
         }
     }
 
-    /// It was saved under these terms; true if it does not stand as it would under them.
-    pub(super) fn restored(&mut self, terms: Terms) -> bool {
+    /// It was saved under these terms; true if it does not stand as it would under them. If what it bounds has `changed` it
+    /// is judged anew: hysteresis is of a bound that was crossed.
+    pub(super) fn restored(&mut self, terms: Terms, changed: bool) -> bool {
         self.terms = terms;
+        if changed {
+            (self.stood, self.renewed) = (LimitStatus::Ok, true);
+        }
         terms.off != (self.status == LimitStatus::NotInForce)
     }
 
@@ -122,8 +129,16 @@ impl LimitTrack {
         if changed {
             self.previous = Some(self.status);
         }
+        match status {
+            LimitStatus::Unknown => {
+                self.unknown_since.get_or_insert(clock);
+            }
+            LimitStatus::NotInForce => {}
+            _ => self.unknown_since = None,
+        }
         if status != self.status {
-            self.since = clock;
+            // A session after the other that it is unknown in: it does not begin to be so with each.
+            self.since = self.unknown_since.filter(|_| status == LimitStatus::Unknown).unwrap_or(clock);
         }
         (self.status, self.unknown) = (status, unknown);
         changed

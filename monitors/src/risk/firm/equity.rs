@@ -73,10 +73,8 @@ impl ScopeState {
                 self.equity.joining.insert(portfolio.clone());
             }
             (Some(_), None) if self.equity.joining.remove(portfolio) => {}
-            (Some(_), None) => match had {
-                Some(had) => self.equity.pending -= had,
-                None => self.equity.begin_anew(),
-            },
+            // What nobody knows counts as lost: rather that than to forget what was lost before.
+            (Some(_), None) => self.equity.pending -= had.unwrap_or_default(),
             (None, None) => {}
         }
     }

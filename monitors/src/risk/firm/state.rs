@@ -16,10 +16,10 @@ use crate::risk::marks::{Entry, Marks};
 use crate::risk::money::Money;
 use crate::risk::state::RevaluationTerms;
 use crate::risk::stress::SavedPassage;
-use crate::risk::terms::{BoundsOf, earlier};
+use crate::risk::terms::{BoundsOf, changed, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 4;
+const FORMAT: u16 = 5;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
@@ -29,6 +29,7 @@ struct Saved<B, M, H, S> {
     clock: Time,
     terms: Terms,
     bounds: Vec<BoundsOf>,
+    definitions: String,
     feeds: SavedFeeds,
     marks: M,
     books: B,
@@ -69,6 +70,7 @@ impl FirmMonitor {
             clock: self.clock,
             terms: Terms::of(&self.parameters),
             bounds: self.parameters.limits.iter().map(|one| BoundsOf::new(&one.limit)).collect(),
+            definitions: self.definitions(),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             books: &self.books,
@@ -99,8 +101,8 @@ impl FirmMonitor {
         back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
         let now = Terms::of(&self.parameters);
         let same = saved.terms == now;
-        let bounds = self.parameters.limits.iter().map(|one| BoundsOf::new(&one.limit));
-        let rebound = !bounds.eq(saved.bounds);
+        let limits = self.parameters.limits.iter().map(|one| &one.limit);
+        let rebound = changed(limits, &saved.bounds, saved.definitions == self.definitions());
         // The configuration may have other scopes than the one the state was saved under.
         for (place, parameters) in self.parameters.scopes.iter().enumerate() {
             let fresh = ScopeState::new(&parameters.scope, &self.parameters, saved.clock);
@@ -112,6 +114,9 @@ impl FirmMonitor {
                 scope.revalue_due = true;
                 (scope.books_unknown, scope.check_at) = (Some(Unknown::Missing), Some(saved.clock));
             }
+            if saved.definitions != self.definitions() {
+                (scope.swings, scope.revalue_due) = (Err(Unknown::WarmingUp), true);
+            }
             // Equity of others, or in another currency, is no series with this one's.
             let members = |terms: &Terms| terms.scopes.iter().find(|one| one.0 == scope.scope).cloned();
             if members(&saved.terms) != members(&now) || saved.terms.currency != now.currency {
@@ -119,7 +124,7 @@ impl FirmMonitor {
             }
             let limit = |at: usize| &self.parameters.limits[at].limit;
             let fresh = limits_of(&scope.scope, &self.parameters, saved.clock);
-            scope.limits.restored(fresh, limit, scope.scope.as_str(), rebound);
+            scope.limits.restored(fresh, limit, scope.scope.as_str(), &rebound);
             if saved.clock != Time::MIN {
                 back.terms_due = earlier(back.terms_due, scope.limits.until());
             }
@@ -136,6 +141,11 @@ impl FirmMonitor {
         back.put_books(books)?;
         *self = back;
         Ok(())
+    }
+
+    /// What measures are of, where their names do not say it; and what of it is wanted at all.
+    fn definitions(&self) -> String {
+        format!("{:?}", self.parameters.stress)
     }
 
     fn put_books(&mut self, books: Books) -> Result<(), StateError> {
