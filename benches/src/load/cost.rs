@@ -134,7 +134,18 @@ fn drawn(lines: &[Line]) -> Result<String, std::fmt::Error> {
         r#"<text x="{EDGE}" y="{:.1}">observations in the window, returns of each symbol</text>"#,
         HIGH - 14.0
     )?;
-    for line in lines {
+    // Names of lines stand beside their ends, from the bottom up, none over another.
+    let mut ends: Vec<(usize, f64)> = lines
+        .iter()
+        .enumerate()
+        .map(|(at, line)| (at, y(*line.costs.last().expect("there is a window"))))
+        .collect();
+    ends.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for at in 1..ends.len() {
+        ends[at].1 = ends[at].1.min(ends[at - 1].1 - 14.0);
+    }
+    for (at, line) in lines.iter().enumerate() {
+        let label = ends.iter().find(|(one, _)| *one == at).map_or(0.0, |(_, label)| *label);
         let place = SYMBOLS.iter().position(|symbols| *symbols == line.symbols).unwrap_or(0);
         let dashes = if line.revalued { r#" stroke-dasharray="6 4""# } else { "" };
         let points: Vec<String> = WINDOWS
@@ -142,7 +153,6 @@ fn drawn(lines: &[Line]) -> Result<String, std::fmt::Error> {
             .zip(&line.costs)
             .map(|(window, cost)| format!("{:.1},{:.1}", x(*window as f64), y(*cost)))
             .collect();
-        let end = *line.costs.last().expect("there is a window");
         writeln!(
             svg,
             r#"<polyline points="{}" fill="none" stroke="{}" stroke-width="2"{dashes}/>"#,
@@ -154,7 +164,7 @@ fn drawn(lines: &[Line]) -> Result<String, std::fmt::Error> {
             svg,
             r#"<text x="{:.1}" y="{:.1}" fill="{}">{} symbols{with}</text>"#,
             x(last) + 8.0,
-            y(end) + 4.0,
+            label + 4.0,
             COLOURS[place],
             line.symbols
         )?;
