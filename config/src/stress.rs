@@ -99,7 +99,9 @@ impl Stress {
     /// The names of the measures of some scenarios: of each, and of the worst.
     pub(crate) fn measures(scenarios: &[Self]) -> Vec<String> {
         let worst = if scenarios.is_empty() { None } else { Some(WORST) };
-        scenarios.iter().map(|one| one.name.as_str()).chain(worst).map(Self::measure).collect()
+        // A name that was refused is none to choose from.
+        let names = scenarios.iter().map(|one| one.name.as_str()).filter(|name| !name.is_empty());
+        names.chain(worst).map(Self::measure).collect()
     }
 }
 

@@ -212,7 +212,7 @@ impl FromStr for Bounded {
 
     /// Reads the name that [`fmt::Display`] writes.
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [Bounded; 25] = [
+        const PLAIN: [Bounded; 18] = [
             Bounded::GrossExposure,
             Bounded::NettedExposure,
             Bounded::NetExposure,
@@ -231,15 +231,8 @@ impl FromStr for Bounded {
             Bounded::UnderWater,
             Bounded::DailyLoss,
             Bounded::DailyLossShare,
-            Bounded::MessageRate,
-            Bounded::PeakMessageRate,
-            Bounded::OrderToTrade,
-            Bounded::RejectedShare,
-            Bounded::DuplicateOrders,
-            Bounded::SelfCrossings,
-            Bounded::PriceAway,
         ];
-        if let Some(found) = PLAIN.into_iter().find(|m| m.to_string() == name) {
+        if let Some(found) = PLAIN.into_iter().chain(CONDUCT).find(|m| m.to_string() == name) {
             return Ok(found);
         }
         let level = |text: &str| {
