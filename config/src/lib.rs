@@ -21,6 +21,7 @@ mod log;
 mod overrides;
 mod prices;
 mod producer;
+mod rates;
 mod registry;
 mod risk;
 mod rule;
@@ -53,6 +54,7 @@ pub use log::{Kafka, Log, Mechanism, Sasl, Security};
 pub use overrides::{Instant, Override};
 pub use prices::Prices;
 pub use producer::{Producer, Spool};
+pub use rates::Rate;
 pub use registry::{Edge, Registry, Subjects};
 pub use risk::{
     Basis, Bounds, Freshness, History, PnlMethod, Risk, Sampling, Shortfall, TailModel, ValueAtRisk,

@@ -206,9 +206,9 @@ pub(crate) fn is_light(measure: &str) -> bool {
 /// True if a measure is a sum of money.
 fn is_money(measure: &str) -> bool {
     let lost = ["var_", "es_", "stress_"].iter().any(|kind| measure.starts_with(kind));
-    let plain = ["gross_exposure", "net_exposure", POSITION, "daily_loss", "sector_gross", "sector_net"]
-        .contains(&measure);
-    plain || lost && !is_light(measure)
+    let plain = ["gross_exposure", "net_exposure", POSITION, "daily_loss"].contains(&measure);
+    let of_group = ["sector_gross", "sector_net", "currency_gross", "currency_net"].contains(&measure);
+    plain || of_group || lost && !is_light(measure)
 }
 
 /// The name of a measure at a confidence level in basis points: `var_95` at 9500, `es_99_5` at 9950.

@@ -14,6 +14,7 @@ use crate::layer::Node;
 use crate::limit::{LIGHT, Limit, is_light, measure_at};
 use crate::overrides::Override;
 use crate::prices::{self, Prices};
+use crate::rates::Rate;
 use crate::schedule::Schedule;
 use crate::section::Section;
 use crate::stress::Stress;
@@ -51,6 +52,9 @@ pub struct Risk {
     /// Times of the week that limits name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<Schedule>,
+    /// Pairs of currencies by which money is converted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rates: Vec<Rate>,
     /// Scenarios, in the order in which their losses are published.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stress: Vec<Stress>,
@@ -248,9 +252,11 @@ impl Risk {
         refuse_doubles(section, "schedules", "name", schedules.iter().map(|one| one.name.as_str()));
         let known: Vec<&str> = schedules.iter().map(|one| one.name.as_str()).collect();
         let instruments = instruments::read_file(section, "instruments");
+        let rates = Rate::read_all(section);
         let stress = section.groups("stress", |one| Stress::read(one, &instruments));
         refuse_doubles(section, "stress", "name", stress.iter().map(|one| one.name.as_str()));
-        let named = [var.measures(), Stress::measures(&stress), instruments::measures(&instruments)].concat();
+        let groups = [instruments::measures(&instruments), Rate::measures(&rates)].concat();
+        let named = [var.measures(), Stress::measures(&stress), groups].concat();
         let limits = section.groups("limits", |limit| Limit::read(limit, &named, &known));
         for (at, limit) in limits.iter().enumerate() {
             if conduct.is_none() && conduct::MEASURES.contains(&limit.measure.as_str()) {
@@ -311,6 +317,7 @@ impl Risk {
                 lots: count(group, "lots"),
             }),
             instruments,
+            rates,
             stress,
             history,
             conduct,
@@ -325,8 +332,8 @@ impl Risk {
 impl Risk {
     /// The names of the measures of what is held now: what is above the portfolio has them, too.
     pub(crate) fn of_holdings(&self) -> Vec<String> {
-        [self.var.revalued(), Stress::measures(&self.stress), instruments::measures(&self.instruments)]
-            .concat()
+        let groups = [instruments::measures(&self.instruments), Rate::measures(&self.rates)].concat();
+        [self.var.revalued(), Stress::measures(&self.stress), groups].concat()
     }
 }
 

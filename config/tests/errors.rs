@@ -120,6 +120,8 @@ fn bounds_between_settings_are_checked() {
         let text = stress(&format!("shocks = {shocks}"));
         assert!(text.contains(problem), "{text}");
     }
+    let limit = "[[risk.limits]]\nname = \"l\"\nmeasure = \"currency_share\"\nhard = 0.5";
+    assert!(one(limit).contains("risk.limits[0].measure"), "no currency is converted");
     assert!(one("[[risk.stress]]\nname = \"worst\"\nshocks = [{ price = 1 }]").contains("other than worst"));
     let none = "[[risk.limits]]\nname = \"a\"\nmeasure = \"stress_worst\"\nhard = 1";
     assert!(one(none).contains("there is no measure \"stress_worst\""), "{}", one(none));
@@ -297,4 +299,19 @@ why = \"a reason\"
         assert!(found.iter().any(|error| error.starts_with(wanted)), "{wanted}\nnot in {found:#?}");
     }
     assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn a_rate_is_of_two_currencies_and_stands_once() {
+    let text = "[[risk.rates]]\nsymbol = \"EURUSD\"\nbase = \"EUR\"\nquote = \"USD\"\n\
+                [[risk.rates]]\nsymbol = \"EURUSD\"\nbase = \"USD\"\nquote = \"EUR\"\n\
+                [[risk.rates]]\nsymbol = \"X\"\nbase = \"EUR\"\nquote = \"EUR\"";
+    let found = errors(text, &[]);
+    for expected in [
+        "risk.rates[1].symbol (t.toml:6): `EURUSD` is there already, at rates[0]",
+        "risk.rates[1].base (t.toml:7): rates[0] converts USD and EUR, too",
+        "risk.rates[2].quote (t.toml:12): EUR is what the price is of",
+    ] {
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{found:?}");
+    }
 }

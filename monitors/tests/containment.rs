@@ -55,6 +55,7 @@ fn book(filled: Option<i64>, lines: &[(&str, &str)]) -> Holdings {
         id: RecordId::default(),
         event_time: Time(0),
         portfolio: "p".into(),
+        currency: "USD".into(),
         opened: true,
         unknown: None,
         filled_at: filled.map(at),

@@ -54,6 +54,7 @@ fn book(portfolio: &str, lines: &[(&str, &str)]) -> Event {
         id: RecordId::default(),
         event_time: Time(0),
         portfolio: portfolio.into(),
+        currency: "USD".into(),
         opened: true,
         unknown: None,
         filled_at: None,

@@ -22,6 +22,7 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
     FirmParameters {
         publish_interval: firm.publish_every,
         currency: risk.currency.as_str().into(),
+        rates: risk::rates(settings),
         scopes: firm
             .scopes
             .iter()

@@ -11,7 +11,7 @@ use tapewatch_config::{
 use tapewatch_monitors::kernels::ShortfallConvention;
 use tapewatch_monitors::risk::{
     Basis, Bounded, Bounds, Calendar, ConductParameters, Confidence, DayParameters, Freshness,
-    HistoryParameters, Instrument, LimitParameters, Moves, Override, PnlMethod, Range, ReferencePrices,
+    HistoryParameters, Instrument, LimitParameters, Moves, Override, Pair, PnlMethod, Range, ReferencePrices,
     RiskMonitor, RiskParameters, Sampling, Scenario, Schedule as LimitSchedule, Shock, ShockedMarket,
     TailModel, TaskContext, WindowParameters,
 };
@@ -69,6 +69,7 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
                 (one.symbol.as_str().into(), Instrument { multiplier })
             })
             .collect(),
+        rates: rates(settings),
         sectors: sectors(settings),
         bounds: Bounds {
             portfolios: risk.bounds.portfolios as usize,
@@ -125,6 +126,16 @@ pub(super) fn history(settings: &Settings) -> HistoryParameters {
         symbols: history.symbols as usize,
         reference,
     }
+}
+
+/// The pairs of currencies by which money is converted.
+pub(super) fn rates(settings: &Settings) -> Vec<Pair> {
+    let pair = |rate: &tapewatch_config::Rate| Pair {
+        symbol: rate.symbol.as_str().into(),
+        base: rate.base.as_str().into(),
+        quote: rate.quote.as_str().into(),
+    };
+    settings.risk.rates.iter().map(pair).collect()
 }
 
 /// The sectors of symbols.

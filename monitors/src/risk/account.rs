@@ -1,12 +1,14 @@
 //! Taking account records: money as the trading system states it, and what was paid in and out.
 
-use tapewatch_schemas::Time;
 use tapewatch_schemas::events::Account;
+use tapewatch_schemas::{Currency, Time};
 
 use super::day::Day;
 use super::money::Money;
 use super::portfolio::AccountState;
+use super::revalued::Revalued;
 use super::{RiskMonitor, overflow};
+use crate::kernels::SortedWindow;
 use crate::monitor::{Output, Refusal, Seen};
 
 impl RiskMonitor {
@@ -25,26 +27,25 @@ impl RiskMonitor {
         self.clock = clock;
         let feed = self.read(known_feed, &record.source, record.sequence, seen);
         let place = self.portfolio_or_new(known, &record.portfolio);
-        let portfolio = &mut self.portfolios[place as usize];
+        let portfolio = &self.portfolios[place as usize];
         if portfolio.account.as_ref().is_some_and(|a| a.event_time > record.event_time) {
             // Late: a newer record is in force.
             return Ok(());
         }
         let (equity, flows) = (Money::of(record.equity), Money::of(flows));
         let same_currency = portfolio.currency.as_ref() == Some(&record.currency);
+        if !same_currency {
+            self.redenominate(place, &record.currency);
+        }
+        let portfolio = &mut self.portfolios[place as usize];
         if let Some(before) = &portfolio.account {
             if !same_currency {
                 // Figures in two currencies make no series.
                 portfolio.drawdown.flow(0.0, 0.0);
-                portfolio.sampled = None;
-                portfolio.day = Day::begun(portfolio.realised, portfolio.realised_unknown);
             } else if before.flows != flows {
                 let flow = flows - before.flows;
                 portfolio.drawdown.flow((equity - flow).to_f64(), equity.to_f64());
             }
-        }
-        if !same_currency {
-            portfolio.currency = Some(record.currency.clone());
         }
         for holding in &mut portfolio.holdings {
             holding.anchored_unpriced = holding.value.is_none();
@@ -64,5 +65,26 @@ impl RiskMonitor {
         self.touched(place);
         self.settle(place, true, out);
         Ok(())
+    }
+
+    /// A portfolio goes on in another currency than its book has been in, if it has been in any. Figures in two
+    /// currencies make no series.
+    fn redenominate(&mut self, place: u32, into: &Currency) {
+        let samples = self.parameters.window.samples;
+        let portfolio = &mut self.portfolios[place as usize];
+        let Some(from) = portfolio.currency.replace(into.clone()) else {
+            return self.follow_all_rates(place);
+        };
+        portfolio.redenominate(self.rates.rate(&from, into, &self.marks));
+        portfolio.sampled = None;
+        portfolio.day = Day::begun(portfolio.realised, portfolio.realised_unknown);
+        portfolio.window = SortedWindow::new(samples);
+        portfolio.measure_tails(&self.parameters.window);
+        portfolio.backtests.clear();
+        portfolio.revalued = Revalued::default();
+        self.follow_all_rates(place);
+        for value in self.worth_now(place) {
+            self.portfolios[place as usize].revalue(value.at, value.value, Time::MIN);
+        }
     }
 }

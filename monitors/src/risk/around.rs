@@ -6,10 +6,11 @@ use tapewatch_schemas::{Amount, Currency, Time, catalogue};
 
 use super::feeds::Feeds;
 use super::history::History;
-use super::marks::{Marks, SymbolId};
+use super::marks::{Mark, Marks, SymbolId};
 use super::measure::Bounded;
 use super::parameters::RiskParameters;
 use super::portfolio::{Holding, Portfolio, Unknowns, worst};
+use super::rates::Rates;
 use super::sectors::Sectors;
 use super::stress::Stress;
 use crate::monitor::Ages;
@@ -18,6 +19,7 @@ use crate::monitor::Ages;
 pub(super) struct Around<'a> {
     pub(super) parameters: &'a RiskParameters,
     pub(super) marks: &'a Marks,
+    pub(super) rates: &'a Rates,
     pub(super) history: &'a History,
     pub(super) stress: &'a Stress,
     pub(super) sectors: &'a Sectors,
@@ -123,9 +125,16 @@ impl Around<'_> {
         if self.feeds.feed_is_down(mark.feed) {
             return Some(Unknown::SourceDown);
         }
-        let own = portfolio.currency.as_ref();
-        let foreign = mark.currency != holding.currency || own.is_some_and(|c| *c != holding.currency);
-        if foreign { Some(Unknown::NoRate) } else { stale }
+        if mark.currency != holding.currency {
+            return Some(Unknown::NoRate);
+        }
+        match &portfolio.currency {
+            Some(own) if *own != holding.currency => {
+                let (way, bound) = ((&holding.currency, own), self.parameters.freshness.marks);
+                worst(stale, self.rates.unknown(way, self.marks, self.feeds, bound, earliest))
+            }
+            _ => stale,
+        }
     }
 
     fn account(&self, portfolio: &Portfolio, earliest: &mut Earliest) -> Option<Unknown> {
@@ -162,9 +171,18 @@ impl Around<'_> {
     /// Ages of all that the portfolio's figures rest on.
     pub(super) fn ages(&self, portfolio: &Portfolio) -> Ages {
         let marks = portfolio.holdings.iter().filter_map(|holding| self.marks.mark(holding.symbol));
-        let marks = marks.map(|mark| (mark.feed, mark.event_time));
+        let marks = marks.chain(self.rate_marks(portfolio)).map(|mark| (mark.feed, mark.event_time));
         let account = portfolio.account.as_ref().map(|account| (account.feed, account.event_time));
         self.feeds.ages(self.clock, marks.chain(portfolio.executed).chain(account))
+    }
+
+    /// The marks that what is held is converted by.
+    fn rate_marks(&self, portfolio: &Portfolio) -> impl Iterator<Item = &Mark> {
+        let own = portfolio.currency.as_ref();
+        let abroad =
+            portfolio.holdings.iter().filter(move |holding| own.is_some_and(|c| *c != holding.currency));
+        let legs = abroad.filter_map(move |holding| self.rates.route(&holding.currency, own?)).flatten();
+        legs.filter_map(|leg| self.marks.mark(leg.symbol))
     }
 
     /// How long the portfolio has been known, seconds.

@@ -7,6 +7,7 @@ use super::history::History;
 use super::marks::SymbolId;
 use super::pairs::Pairs;
 use super::portfolio::Portfolio;
+use super::rates::Rates;
 use crate::kernels::{Panel, Sample, SampleError, Swings, SymmetricMatrix};
 
 /// More symbols than these are not compared in pairs, of which there would be too many.
@@ -66,19 +67,25 @@ impl Portfolio {
     }
 
     /// How what is held swings, at its marks now, which are known. `pnl` is memory to work in.
-    pub(super) fn swings(&mut self, history: &History, pnl: &mut Vec<f64>) -> Result<Swings, Unknown> {
+    pub(super) fn swings(
+        &mut self,
+        history: &History,
+        rates: &Rates,
+        pnl: &mut Vec<f64>,
+    ) -> Result<Swings, Unknown> {
         if self.holdings.is_empty() {
             return Ok(Swings::default());
         }
         if self.correlated.deviations.is_none() {
-            self.correlated.deviations = Some(history.deviations(self.symbols()));
+            let moving = self.held(rates).map(|one| (one.symbol, one.route));
+            self.correlated.deviations = Some(history.deviations(moving));
         }
         let deviations = match &self.correlated.deviations {
             Some(Ok(deviations)) => deviations,
             Some(Err(unknown)) => return Err(*unknown),
             None => return Err(Unknown::Missing),
         };
-        history.swings(self.values().map(|(symbol, value)| (symbol, value.to_f64())), deviations, pnl)
+        history.swings(self.held(rates), deviations, pnl)
     }
 
     fn symbols(&self) -> impl ExactSizeIterator<Item = SymbolId> {
@@ -117,7 +124,7 @@ impl History {
         if held < 2 {
             return Ok(Moves(vec![Vec::new(); held]));
         }
-        let mut columns = self.common_returns(symbols)?;
+        let mut columns = self.common_returns(symbols.map(|symbol| (symbol, &[][..])))?;
         columns.retain(|column| column.iter().any(|r| *r != column[0]));
         Ok(Moves(columns))
     }

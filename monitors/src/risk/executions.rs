@@ -10,6 +10,7 @@ use super::line::Line;
 use super::lots::{Filled, Turn};
 use super::marks::SymbolId;
 use super::money::Money;
+use super::rates::Rate;
 
 /// One fill as it was booked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,7 +24,10 @@ pub(super) struct Execution {
     pub(super) symbol: SymbolId,
     /// Units; negative for a sale.
     pub(super) quantity: Amount,
+    /// In the portfolio's currency, as all money here.
     pub(super) price: Amount,
+    /// What it was converted by.
+    pub(super) rate: Rate,
     /// Price × quantity × multiplier; negative for a sale.
     pub(super) value: Money,
     pub(super) fee: Money,
@@ -127,6 +131,23 @@ impl Executions {
             self.index.insert((execution.order.clone(), correction.clone()), ordinal);
         }
         self.list[place] = execution;
+    }
+
+    /// Takes all money into another currency. What cannot be converted is of unknown cost.
+    pub(super) fn redenominate(&mut self, rate: Rate) {
+        self.forget_turns();
+        for execution in &mut self.list {
+            let into = |money: Money| rate.of_money(money).ok();
+            let price = rate.of(execution.price).ok();
+            let (value, fee, realised) =
+                (into(execution.value), into(execution.fee), into(execution.realised));
+            let known = rate.is_known() && price.is_some() && value.is_some() && realised.is_some();
+            execution.rate = if known { execution.rate.then(rate) } else { Rate::UNKNOWN };
+            (execution.price, execution.value) = price.zip(value).filter(|_| known).unwrap_or_default();
+            (execution.fee, execution.realised) = (fee.unwrap_or_default(), realised.unwrap_or_default());
+            execution.realised_known &= known;
+            execution.before = execution.before.redenominated(rate);
+        }
     }
 
     /// Forgets what each did to lots that are no longer as they were: to redo one begins with the whole position

@@ -3,13 +3,15 @@
 use tapewatch_schemas::events::{ExecReport, ExecType, Side};
 use tapewatch_schemas::{Amount, Time};
 
+use super::day::Day;
 use super::executions::Execution;
 use super::line::Line;
 use super::lots::Position;
 use super::marks::SymbolId;
 use super::money::Money;
-use super::parameters::Sampling;
+use super::parameters::{Basis, Sampling};
 use super::portfolio::{Booking, Holding, Portfolio};
+use super::rates::Rate;
 use super::{RiskMonitor, full, overflow, publish};
 use crate::monitor::{Output, Refusal, Seen};
 
@@ -31,9 +33,13 @@ pub(super) enum Effect {
 pub(super) struct Terms {
     /// Units; negative for a sale.
     pub(super) quantity: Amount,
+    /// In the report's currency.
     pub(super) price: Amount,
+    /// What it is in the portfolio's.
+    pub(super) rate: Rate,
+    /// In the portfolio's currency.
     pub(super) fee: Money,
-    /// True if the fee is in another currency than the price: it is then not in `fee`.
+    /// True if there is no rate for the fee's currency: it is then not in `fee`.
     foreign_fee: bool,
 }
 
@@ -61,7 +67,7 @@ impl RiskMonitor {
         let symbol = known_symbol.unwrap_or(self.marks.len() as SymbolId);
         let portfolio = known.map(|place| &self.portfolios[place as usize]);
         let terms = match report.exec_type {
-            ExecType::Fill | ExecType::Correct => Some(terms(report)?),
+            ExecType::Fill | ExecType::Correct => Some(self.terms(portfolio, report)?),
             _ => None,
         };
         let effect = match (report.exec_type, &terms) {
@@ -89,8 +95,9 @@ impl RiskMonitor {
                 let portfolio = &mut self.portfolios[place as usize];
                 portfolio.filled = portfolio.filled.max(Some(report.event_time));
             }
-            if terms.is_some_and(|t| t.foreign_fee) {
-                self.portfolios[place as usize].foreign_fee = Some(report.event_time);
+            self.follow_rates(place, &report.currency);
+            if let Some(terms) = terms {
+                self.paid_without_rate(place, &terms, fill, report.event_time);
             }
             self.touched(place);
             if self.parameters.holdings_at_change {
@@ -170,7 +177,8 @@ impl RiskMonitor {
         let mut position = held.map_or_else(|| Position::of(Line::FLAT, self.costing()), Holding::position);
         let multiplier = held.map_or_else(|| self.multiplier(&report.symbol), |h| h.multiplier);
         let covered = portfolio.and_then(|p| p.opened_at).is_some_and(|at| report.event_time <= at);
-        let value = Money::value(terms.quantity, terms.price, multiplier).map_err(overflow("last_price"))?;
+        let price = terms.rate.of(terms.price).map_err(overflow("last_price"))?;
+        let value = Money::value(terms.quantity, price, multiplier).map_err(overflow("last_price"))?;
         let mut execution = Execution {
             order: report.order_id.clone(),
             id: report.execution_id.clone(),
@@ -178,7 +186,8 @@ impl RiskMonitor {
             busted_by: None,
             symbol,
             quantity: terms.quantity,
-            price: terms.price,
+            price,
+            rate: terms.rate,
             value,
             fee: terms.fee,
             event_time: report.event_time,
@@ -196,7 +205,7 @@ impl RiskMonitor {
             return Err(full("symbol", holdings, "no more holdings than the bound"));
         }
         let filled = position
-            .fill(terms.quantity, terms.price, multiplier, self.costing())
+            .fill_at(terms.quantity, price, terms.rate, multiplier, self.costing())
             .map_err(overflow("last_quantity"))?;
         (execution.realised, execution.realised_known, execution.turn) =
             (filled.realised, filled.known, filled.turn);
@@ -226,9 +235,12 @@ impl RiskMonitor {
                 expected: "the currency of the position",
             });
         }
-        let known = self.marks.find(&report.symbol).and_then(|s| self.marks.mark(s));
-        let value = known.map(|mark| Money::value(change.position.line.quantity, mark.price, multiplier));
-        let value = value.transpose().map_err(overflow("last_quantity"))?;
+        let into = portfolio.and_then(|p| p.currency.as_ref()).unwrap_or(&report.currency);
+        let quantity = change.position.line.quantity;
+        let value = self.marks.find(&report.symbol).map_or(Ok(None), |symbol| {
+            self.worth(symbol, quantity, multiplier, (&report.currency, into))
+                .map_err(overflow("last_quantity"))
+        })?;
         let (realised, fees) = portfolio.map_or((Money::ZERO, Money::ZERO), |p| (p.realised, p.fees));
         (realised + change.realised).fitting().map_err(overflow("last_price"))?;
         (fees + change.fee).fitting().map_err(overflow("fee"))?;
@@ -258,23 +270,49 @@ pub(super) struct Change {
     pub(super) spent: Money,
 }
 
-fn terms(report: &ExecReport) -> Result<Terms, Refusal> {
-    let quantity = report.last_quantity.filter(|q| q.is_positive()).ok_or_else(|| Refusal {
-        field: "last_quantity",
-        problem: report.last_quantity.map_or_else(|| "it is missing".to_owned(), |q| format!("it is {q}")),
-        expected: "the quantity of the fill, above zero",
-    })?;
-    let price = report.last_price.ok_or_else(|| Refusal {
-        field: "last_price",
-        problem: "it is missing".to_owned(),
-        expected: "the price of the fill",
-    })?;
-    let fee = report.fee.filter(|fee| !fee.is_zero());
-    let foreign_fee = fee.is_some() && report.fee_currency.as_ref().is_some_and(|c| *c != report.currency);
-    Ok(Terms {
-        quantity: if report.side == Side::Sell { -quantity } else { quantity },
-        price,
-        fee: fee.filter(|_| !foreign_fee).map_or(Money::ZERO, Money::of),
-        foreign_fee,
-    })
+impl RiskMonitor {
+    fn terms(&self, portfolio: Option<&Portfolio>, report: &ExecReport) -> Result<Terms, Refusal> {
+        let quantity = report.last_quantity.filter(|q| q.is_positive()).ok_or_else(|| Refusal {
+            field: "last_quantity",
+            problem: report
+                .last_quantity
+                .map_or_else(|| "it is missing".to_owned(), |q| format!("it is {q}")),
+            expected: "the quantity of the fill, above zero",
+        })?;
+        let price = report.last_price.ok_or_else(|| Refusal {
+            field: "last_price",
+            problem: "it is missing".to_owned(),
+            expected: "the price of the fill",
+        })?;
+        let into = portfolio.and_then(|p| p.currency.as_ref()).unwrap_or(&report.currency);
+        let fee = report.fee.filter(|fee| !fee.is_zero());
+        let fee_currency = report.fee_currency.as_ref().unwrap_or(&report.currency);
+        let fee_rate = fee.map_or(Rate::OWN, |_| self.rates.rate(fee_currency, into, &self.marks));
+        let fee = fee_rate.of(fee.unwrap_or_default()).map_err(overflow("fee"))?;
+        Ok(Terms {
+            quantity: if report.side == Side::Sell { -quantity } else { quantity },
+            price,
+            rate: self.rates.rate(&report.currency, into, &self.marks),
+            fee: Money::of(fee),
+            foreign_fee: !fee_rate.is_known(),
+        })
+    }
+
+    /// Notes what a fill or a correction was paid with where there was no rate.
+    ///
+    /// A correction goes by the rate of its fill, of which it was noted.
+    fn paid_without_rate(&mut self, place: u32, terms: &Terms, fill: bool, event_time: Time) {
+        let portfolio = &mut self.portfolios[place as usize];
+        if terms.foreign_fee {
+            portfolio.foreign_fee = Some(event_time);
+        }
+        if fill && !terms.rate.is_known() {
+            portfolio.unrated = portfolio.unrated.max(Some(event_time));
+            // The change to what is made of it is no profit.
+            portfolio.sampled = None;
+            if self.parameters.window.basis == Basis::Book {
+                portfolio.day = Day::begun(portfolio.realised, portfolio.realised_unknown);
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The return history of symbols: a window of simple returns, the same instants for all.
 
+use std::borrow::Cow;
 use std::cell::{RefCell, RefMut};
 use std::time::Duration;
 
@@ -11,13 +12,23 @@ use super::around::next_boundary;
 use super::feeds::Feeds;
 use super::marks::{Marks, SymbolId};
 use super::measure::Confidence;
+use super::money::Money;
 use super::pairs::Pairs;
 use super::parameters::HistoryParameters;
+use super::rates::Leg;
 use super::reference::ReferencePrices;
 use crate::kernels::{
     Exposed, NO_RETURN, ShortfallConvention, Swings, Tail, TailRisk, revalue, sort_worst, sorted_tail,
     standard_deviation,
 };
+
+/// What is held of a symbol, in money, and the way from the currency of its price to that of the money.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::risk) struct Stake<'a> {
+    pub(in crate::risk) symbol: SymbolId,
+    pub(in crate::risk) value: Money,
+    pub(in crate::risk) route: &'a [Leg],
+}
 
 /// What is known of a symbol's price at an instant.
 pub(in crate::risk) type Price<'a> = Option<(Amount, &'a Currency)>;
@@ -193,17 +204,39 @@ impl History {
         self.columns.get(symbol as usize).map_or(&[], |column| &column.returns)
     }
 
+    /// The returns of what a symbol is in another currency: its own, compounded with those of the rates on the way.
+    pub(in crate::risk) fn returns_abroad(&self, symbol: SymbolId, route: &[Leg]) -> Cow<'_, [f64]> {
+        let own = self.returns(symbol);
+        if route.is_empty() {
+            return Cow::Borrowed(own);
+        }
+        let of_leg = |leg: &Leg| (self.returns(leg.symbol), leg.inverse);
+        let legs: Vec<(&[f64], bool)> = route.iter().map(of_leg).collect();
+        let shared = legs.iter().fold(own.len(), |least, (returns, _)| least.min(returns.len()));
+        let at = |nth: usize| {
+            let growth =
+                legs.iter().fold(1.0 + own[own.len() - shared + nth], |growth, (returns, inverse)| {
+                    let rate = 1.0 + returns[returns.len() - shared + nth];
+                    if *inverse { growth / rate } else { growth * rate }
+                });
+            // A rate that fell to nothing leaves no return.
+            if growth.is_finite() { growth - 1.0 } else { NO_RETURN }
+        };
+        Cow::Owned((0..shared).map(at).collect())
+    }
+
     /// The returns of symbols at the instants at which all of them have one, a column each, oldest first.
     ///
     /// # Errors
     /// There are fewer such instants than the minimum, or than two (`warming_up`).
-    pub(in crate::risk) fn common_returns(
+    pub(in crate::risk) fn common_returns<'h>(
         &self,
-        symbols: impl Iterator<Item = SymbolId>,
+        symbols: impl Iterator<Item = (SymbolId, &'h [Leg])>,
     ) -> Result<Vec<Vec<f64>>, Unknown> {
-        let columns: Vec<&[f64]> = symbols.map(|symbol| self.returns(symbol)).collect();
+        let columns: Vec<Cow<'_, [f64]>> =
+            symbols.map(|(symbol, route)| self.returns_abroad(symbol, route)).collect();
         let shared = columns.iter().map(|column| column.len()).min().unwrap_or(0);
-        let latest = |column: &&[f64]| column[column.len() - shared..].to_vec();
+        let latest = |column: &Cow<'_, [f64]>| column[column.len() - shared..].to_vec();
         let mut columns: Vec<Vec<f64>> = columns.iter().map(latest).collect();
         if columns.iter().flatten().any(|r| r.is_nan()) {
             let whole: Vec<bool> = (0..shared).map(|at| !columns.iter().any(|c| c[at].is_nan())).collect();
@@ -220,9 +253,9 @@ impl History {
     ///
     /// # Errors
     /// Those of [`History::common_returns`], or a figure is no number (`missing`).
-    pub(in crate::risk) fn deviations(
+    pub(in crate::risk) fn deviations<'h>(
         &self,
-        symbols: impl Iterator<Item = SymbolId>,
+        symbols: impl Iterator<Item = (SymbolId, &'h [Leg])>,
     ) -> Result<Vec<f64>, Unknown> {
         let columns = self.common_returns(symbols)?;
         columns.iter().map(|column| standard_deviation(column).map_err(|_| Unknown::Missing)).collect()
@@ -232,14 +265,14 @@ impl History {
     ///
     /// # Errors
     /// Those of [`History::revalue`].
-    pub(in crate::risk) fn swings(
+    pub(in crate::risk) fn swings<'h>(
         &self,
-        held: impl Iterator<Item = (SymbolId, f64)> + Clone,
+        held: impl Iterator<Item = Stake<'h>> + Clone,
         deviations: &[f64],
         pnl: &mut Vec<f64>,
     ) -> Result<Swings, Unknown> {
         self.revalue(held.clone(), pnl)?;
-        let values = held.map(|(_, value)| value).zip(deviations.iter().copied());
+        let values = held.map(|one| one.value.to_f64()).zip(deviations.iter().copied());
         Swings::new(pnl, values).map_err(|_| Unknown::Missing)
     }
 
@@ -248,13 +281,15 @@ impl History {
     ///
     /// # Errors
     /// There are fewer such instants than the minimum (`warming_up`), or a figure is no number (`missing`).
-    pub(in crate::risk) fn revalue(
+    pub(in crate::risk) fn revalue<'h>(
         &self,
-        held: impl IntoIterator<Item = (SymbolId, f64)>,
+        held: impl IntoIterator<Item = Stake<'h>>,
         pnl: &mut Vec<f64>,
     ) -> Result<(), Unknown> {
-        let exposed = |(symbol, value)| Exposed { value, returns: self.returns(symbol) };
-        let held: Vec<Exposed<'_>> = held.into_iter().map(exposed).collect();
+        let column = |one: Stake<'h>| (one.value.to_f64(), self.returns_abroad(one.symbol, one.route));
+        let columns: Vec<(f64, Cow<'_, [f64]>)> = held.into_iter().map(column).collect();
+        let held: Vec<Exposed<'_>> =
+            columns.iter().map(|(value, returns)| Exposed { value: *value, returns }).collect();
         revalue(&held, pnl).map_err(|_| Unknown::Missing)?;
         if pnl.len() < self.minimum.max(1) { Err(Unknown::WarmingUp) } else { Ok(()) }
     }
@@ -264,9 +299,9 @@ impl History {
     ///
     /// # Errors
     /// Those of [`History::revalue`].
-    pub(in crate::risk) fn tails(
+    pub(in crate::risk) fn tails<'h>(
         &self,
-        held: impl IntoIterator<Item = (SymbolId, f64)>,
+        held: impl IntoIterator<Item = Stake<'h>>,
         levels: &[Confidence],
         shortfall: ShortfallConvention,
         pnl: &mut Vec<f64>,
@@ -325,6 +360,11 @@ mod tests {
         HistoryParameters { interval, window: WINDOW, minimum: 2, symbols: 3, reference: None }
     }
 
+    fn stake((symbol, value): (SymbolId, f64)) -> Stake<'static> {
+        let units = (value * 1e6) as i128 * 1_000_000;
+        Stake { symbol, value: Money::of(Amount::from_unscaled(units).unwrap()), route: &[] }
+    }
+
     /// Pushes a row for each instant; 0 is no price, and a negative one is in another currency.
     fn history(rows: &[Vec<i64>]) -> History {
         let (usd, eur) = (Currency::from("USD"), Currency::from("EUR"));
@@ -357,6 +397,19 @@ mod tests {
     }
 
     #[test]
+    fn abroad_a_return_is_compounded_with_that_of_the_rate() {
+        let history = history(&[vec![100, 50], vec![110, 40], vec![99, 0], vec![99, 44], vec![198, 55]]);
+        let leg = |inverse| [Leg { pair: 0, symbol: 1, inverse }];
+        let there = history.returns_abroad(0, &leg(false)).into_owned();
+        assert!((there[0] - (1.1 * 0.8 - 1.0)).abs() < 1e-15 && (there[3] - 1.5).abs() < 1e-15);
+        assert!(there[1].is_nan() && there[2].is_nan(), "a rate that is missing leaves none");
+        let back = history.returns_abroad(0, &leg(true)).into_owned();
+        assert!((back[0] - (1.1 / 0.8 - 1.0)).abs() < 1e-15);
+        assert!(history.returns_abroad(0, &[Leg { pair: 0, symbol: 7, inverse: false }]).is_empty());
+        assert_eq!(history.returns_abroad(0, &[]), history.returns(0));
+    }
+
+    #[test]
     fn window_and_symbols_are_bounded() {
         let rows: Vec<_> = (1..40).map(|n| vec![n, n, n, n]).collect();
         let history = history(&rows);
@@ -378,7 +431,12 @@ mod tests {
         let history = history(&[vec![100, 0], vec![110, 50], vec![99, 40]]);
         let levels = [Confidence(9500)];
         let tails = |held: &[(SymbolId, f64)]| {
-            history.tails(held.to_vec(), &levels, ShortfallConvention::AcerbiTasche, &mut Vec::new())
+            history.tails(
+                held.iter().copied().map(stake),
+                &levels,
+                ShortfallConvention::AcerbiTasche,
+                &mut Vec::new(),
+            )
         };
         assert_eq!(tails(&[(0, 1.0), (1, 1.0)]), Err(Unknown::WarmingUp), "they share one instant");
         assert_eq!(tails(&[(2, 1.0)]), Err(Unknown::WarmingUp), "it was never seen");
@@ -437,7 +495,7 @@ mod tests {
                 ShortfallConvention::MeanBelowQuantile,
                 ShortfallConvention::Empyrical,
             ][nth];
-            let held = || (0..3).zip(values.iter().copied());
+            let held = || (0..3).zip(values.iter().copied()).map(stake);
             let mut pnl = Vec::new();
             history.revalue(held(), &mut pnl).unwrap();
             let sorted = Sample::new(&pnl).unwrap().sorted();

@@ -33,6 +33,7 @@ impl Portfolio {
             let (mut value, symbol) = match limit.measure {
                 Bounded::MaxCorrelation => (self.together(around).map(|t| t.largest), None),
                 of_sectors if of_sectors.is_of_a_sector() => self.largest_sector(of_sectors, around),
+                priced if priced.is_of_a_currency() => self.largest_currency(priced, around),
                 _ => self.bounded(limit, around),
             };
             if limit.of_equity {
@@ -62,7 +63,10 @@ impl Portfolio {
             | Bounded::MaxCorrelation
             | Bounded::SectorGross
             | Bounded::SectorNet
-            | Bounded::SectorShare => unreachable!("taken care of above"),
+            | Bounded::SectorShare
+            | Bounded::CurrencyGross
+            | Bounded::CurrencyNet
+            | Bounded::CurrencyShare => unreachable!("taken care of above"),
             Bounded::Leverage => self.leverage(),
             Bounded::LargestShare => self.concentration().map(|c| c.largest),
             Bounded::Top5Share => self.concentration().map(|c| c.top5),

@@ -5,6 +5,7 @@ use tapewatch_schemas::Amount;
 use tapewatch_schemas::amount::AmountError;
 
 use super::money::Money;
+use super::rates::Rate;
 
 /// A position in one symbol.
 ///
@@ -55,6 +56,19 @@ impl Line {
         }
         let closed = self.share(quantity.abs())?;
         Ok((Self { quantity: after, cost: self.cost - closed, ..self }, -value - closed))
+    }
+
+    /// With its cost in another currency, or of unknown cost.
+    pub(super) fn redenominated(self, rate: Rate) -> Self {
+        match rate.of_money(self.cost) {
+            Ok(cost) if rate.is_known() => Self { cost, ..self },
+            _ => self.of_unknown_cost(),
+        }
+    }
+
+    /// The same, of unknown cost.
+    pub(super) fn of_unknown_cost(self) -> Self {
+        Self { cost: Money::ZERO, cost_known: self.quantity.is_zero(), ..self }
     }
 
     /// True if a fill of `quantity` closes some of it.

@@ -9,6 +9,7 @@ use tapewatch_schemas::amount::AmountError;
 use super::line::Line;
 use super::money::Money;
 use super::parameters::PnlMethod;
+use super::rates::Rate;
 
 /// By which order lots are closed, and how many of them a position may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,24 @@ impl Position {
         while lots.join(costing).expect("parts of a sum that fits").is_some() {}
     }
 
+    /// Takes a fill whose price was converted by a rate. Where there was none, what it cost or brought is not known.
+    pub(super) fn fill_at(
+        &mut self,
+        quantity: Amount,
+        price: Amount,
+        rate: Rate,
+        multiplier: Amount,
+        costing: Costing,
+    ) -> Result<Filled, AmountError> {
+        let closes = self.line.is_closed_by(quantity);
+        let filled = self.fill(quantity, price, multiplier, costing)?;
+        if rate.is_known() {
+            return Ok(filled);
+        }
+        self.forget_cost();
+        Ok(Filled { known: filled.known && !closes, ..filled })
+    }
+
     /// Takes a fill (quantity negative for a sale). After an error the position is of no use.
     pub(super) fn fill(
         &mut self,
@@ -97,6 +116,25 @@ impl Position {
         };
         let known = turn.closed.iter().all(|lot| lot.cost_known);
         Ok(Filled { realised, known, turn: Some(Box::new(turn)) })
+    }
+}
+
+impl Position {
+    /// What was paid of late is not known in the portfolio's currency: so is what all of it cost.
+    pub(super) fn forget_cost(&mut self) {
+        self.line.cost_known = self.line.quantity.is_zero();
+        for lot in self.lots.iter_mut().flat_map(|lots| &mut lots.0) {
+            lot.cost_known = false;
+        }
+    }
+
+    /// Takes what it cost into another currency.
+    pub(super) fn redenominate(&mut self, rate: Rate) {
+        self.line = self.line.redenominated(rate);
+        let Some(lots) = &mut self.lots else { return };
+        lots.0.iter_mut().for_each(|lot| *lot = lot.redenominated(rate));
+        // Each is rounded, and the line is their sum.
+        self.line.cost = lots.0.iter().map(|lot| lot.cost).sum();
     }
 }
 

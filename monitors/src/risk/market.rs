@@ -1,10 +1,10 @@
-//! Taking market data: a new mark, and new values for those who hold the symbol.
+//! Taking market data: a new mark, and new values for those who hold the symbol or what is converted by it.
 
-use tapewatch_schemas::Time;
 use tapewatch_schemas::events::MarketData;
+use tapewatch_schemas::{Amount, Time};
 
-use super::marks::{Mark, price_of};
-use super::money::Money;
+use super::abroad::Worth;
+use super::marks::{Mark, SymbolId, price_of};
 use super::{RiskMonitor, overflow};
 use crate::monitor::{Output, Refusal, Seen};
 
@@ -38,17 +38,11 @@ impl RiskMonitor {
 
         let mut values = std::mem::take(&mut self.values);
         values.clear();
-        if let Some(symbol) = symbol {
-            for place in &self.marks.entry(symbol).holders {
-                let portfolio = &self.portfolios[*place as usize];
-                let holding = portfolio.holding(symbol).expect("a holder holds the symbol");
-                values.push(
-                    Money::value(holding.line.quantity, price, holding.multiplier)
-                        .map_err(overflow("last"))?,
-                );
-            }
-        } else {
-            self.room_for_symbols(1)?;
+        let converts = symbol.is_some_and(|symbol| self.rates.has(symbol));
+        match symbol {
+            Some(symbol) if converts => self.worth_after(symbol, data, price, &mut values)?,
+            Some(symbol) => self.worth_at_mark(symbol, data, price, &mut values)?,
+            None => self.room_for_symbols(1)?,
         }
 
         // Nothing is refused from here on.
@@ -66,15 +60,59 @@ impl RiskMonitor {
             }
         }
         self.follow_history();
-        for (nth, value) in values.iter().enumerate() {
-            let place = self.marks.entry(symbol).holders[nth];
+        for (nth, worth) in values.iter().enumerate() {
+            let place = worth.portfolio;
             let portfolio = &mut self.portfolios[place as usize];
-            let at = portfolio.find(symbol).expect("a holder holds the symbol");
-            portfolio.revalue(at, *value, data.event_time);
-            self.touched(place);
-            self.settle(place, !same_currency || !same_feed, out);
+            portfolio.revalue(worth.at, worth.value, data.event_time);
+            if values.get(nth + 1).is_none_or(|next| next.portfolio != place) {
+                self.touched(place);
+                self.settle(place, !same_currency || !same_feed, out);
+            }
         }
         self.values = values;
+        Ok(())
+    }
+
+    /// What the holders of a symbol have of it at a new price.
+    fn worth_at_mark(
+        &self,
+        symbol: SymbolId,
+        data: &MarketData,
+        price: Amount,
+        values: &mut Vec<Worth>,
+    ) -> Result<(), Refusal> {
+        for place in &self.marks.entry(symbol).holders {
+            let portfolio = &self.portfolios[*place as usize];
+            let at = portfolio.find(symbol).expect("a holder holds the symbol");
+            let holding = &portfolio.holdings[at];
+            let own = portfolio.currency.as_ref().unwrap_or(&holding.currency);
+            let value = if holding.currency == data.currency {
+                let (quantity, multiplier) = (holding.line.quantity, holding.multiplier);
+                let way = (&holding.currency, own);
+                self.worth_at(price, quantity, multiplier, way).map_err(overflow("last"))?
+            } else {
+                None
+            };
+            values.push(Worth { portfolio: *place, at, value });
+        }
+        Ok(())
+    }
+
+    /// What everybody has at a new rate: as it will be, with the mark as it is if anything does not fit.
+    fn worth_after(
+        &mut self,
+        symbol: SymbolId,
+        data: &MarketData,
+        price: Amount,
+        values: &mut Vec<Worth>,
+    ) -> Result<(), Refusal> {
+        let (currency, event_time) = (data.currency.clone(), data.event_time);
+        // By which feed it comes makes no difference to what anything is worth.
+        let mark = Mark { price, currency, event_time, feed: 0 };
+        let before = self.marks.entry_mut(symbol).mark.replace(mark);
+        let worth = self.worth_by(symbol);
+        self.marks.entry_mut(symbol).mark = before;
+        *values = worth.map_err(overflow("last"))?;
         Ok(())
     }
 }

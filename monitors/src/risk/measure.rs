@@ -123,6 +123,12 @@ pub enum Bounded {
     SectorNet,
     /// The largest share of one sector in the gross exposure, 0 to 1.
     SectorShare,
+    /// The largest sum of the absolute values of the positions priced in one currency, account currency.
+    CurrencyGross,
+    /// The largest absolute value of the sum of the positions priced in one currency, account currency.
+    CurrencyNet,
+    /// The largest share of one currency in the gross exposure, 0 to 1.
+    CurrencyShare,
     /// Pearson's correlation of the two symbols held for which it is furthest from 0, without its sign: 0 to 1.
     MaxCorrelation,
     /// Loss from the highest flow-adjusted equity, 0 to 1.
@@ -168,6 +174,11 @@ impl Bounded {
     pub(super) const fn is_of_a_sector(self) -> bool {
         matches!(self, Self::SectorGross | Self::SectorNet | Self::SectorShare)
     }
+
+    /// True if it is of the currency in which it is largest.
+    pub(super) const fn is_of_a_currency(self) -> bool {
+        matches!(self, Self::CurrencyGross | Self::CurrencyNet | Self::CurrencyShare)
+    }
 }
 
 impl fmt::Display for Bounded {
@@ -184,6 +195,9 @@ impl fmt::Display for Bounded {
             Self::SectorGross => f.write_str("sector_gross"),
             Self::SectorNet => f.write_str("sector_net"),
             Self::SectorShare => f.write_str("sector_share"),
+            Self::CurrencyGross => f.write_str("currency_gross"),
+            Self::CurrencyNet => f.write_str("currency_net"),
+            Self::CurrencyShare => f.write_str("currency_share"),
             Self::MaxCorrelation => f.write_str("max_correlation"),
             Self::Drawdown => f.write_str("drawdown"),
             Self::MaxDrawdown => f.write_str("max_drawdown"),
@@ -212,7 +226,7 @@ impl FromStr for Bounded {
 
     /// Reads the name that [`fmt::Display`] writes.
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [Bounded; 18] = [
+        const PLAIN: [Bounded; 21] = [
             Bounded::GrossExposure,
             Bounded::NettedExposure,
             Bounded::NetExposure,
@@ -224,6 +238,9 @@ impl FromStr for Bounded {
             Bounded::SectorGross,
             Bounded::SectorNet,
             Bounded::SectorShare,
+            Bounded::CurrencyGross,
+            Bounded::CurrencyNet,
+            Bounded::CurrencyShare,
             Bounded::MaxCorrelation,
             Bounded::Drawdown,
             Bounded::MaxDrawdown,
@@ -260,7 +277,7 @@ impl FromStr for Bounded {
             format!(
                 "`{name}` is not a measure that a limit can bound: expected gross_exposure, netted_exposure, \
                  net_exposure, \
-                 position, leverage, largest_share, top5_share, herfindahl, sector_gross, sector_net, sector_share, max_correlation, drawdown, max_drawdown, trailing_drawdown, under_water, \
+                 position, leverage, largest_share, top5_share, herfindahl, sector_gross, sector_net, sector_share, currency_gross, currency_net, currency_share, max_correlation, drawdown, max_drawdown, trailing_drawdown, under_water, \
                  daily_loss, \
                  daily_loss_share, message_rate, peak_message_rate, order_to_trade, rejected_share, \
                  duplicate_orders, self_crossings, price_away, var_95, \

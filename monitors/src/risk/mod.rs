@@ -19,21 +19,26 @@
 //!   Revalued: the same of what is held now, at its marks, over the return history of the symbols.
 //! - *Stress*: what is held now would lose so much if prices moved at once as a scenario says.
 //! - A duplicate of a remembered execution (same order and execution id) is counted and not booked.
-//! - Only the account's currency for now: a holding, mark or fee in another makes what rests on it
-//!   `no_rate`.
+//! - All money is in the account's currency. What is priced in another is converted at the marks of configured pairs
+//!   of currencies: a fill and its fee at the rate of its moment, what is held at the rate now. Where there is no rate, what
+//!   rests on it is `no_rate`; a fill without one is booked, of unknown cost, and equity is unknown until an account
+//!   record after it.
 //!
 //! Levels, samples and the daily book are due at the first boundary after something changed: a quiet
 //! portfolio publishes nothing, and over a gap each is due once.
 
+mod abroad;
 mod account;
 mod around;
 mod backtest;
 mod calendar;
 mod conduct;
 mod correlation;
+mod currencies;
 mod day;
 mod depth;
 mod executions;
+mod exposures;
 mod feeds;
 mod fills;
 pub mod firm;
@@ -51,6 +56,7 @@ mod parameters;
 mod past;
 mod portfolio;
 mod publish;
+mod rates;
 mod redo;
 mod reference;
 mod revalued;
@@ -75,6 +81,7 @@ pub use parameters::{
     Basis, Bounds, Freshness, HistoryParameters, Instrument, LimitParameters, PnlMethod, RiskParameters,
     Sampling, WindowParameters, default_limits,
 };
+pub use rates::Pair;
 pub use reference::ReferencePrices;
 pub use scenario::{Moves, Range, Scenario, ScenarioName, Shock, ShockedMarket};
 use tapewatch_schemas::events::{Heartbeat, Occasion};
@@ -82,14 +89,15 @@ use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, cata
 pub use terms::Override;
 
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
+use abroad::Worth;
 use around::Around;
 use conduct::Conduct;
 use feeds::{FeedId, Feeds};
 use history::History;
 use lots::Costing;
 use marks::Marks;
-use money::Money;
 use portfolio::Portfolio;
+use rates::Rates;
 use sectors::Sectors;
 use stress::Stress;
 use terms::earlier;
@@ -115,6 +123,9 @@ pub struct RiskMonitor {
     open_from: Time,
     feeds: Feeds,
     marks: Marks,
+    rates: Rates,
+    /// The portfolios that may hold something that is priced in another currency than theirs.
+    abroad: BTreeSet<u32>,
     history: History,
     stress: Stress,
     sectors: Sectors,
@@ -134,7 +145,7 @@ pub struct RiskMonitor {
     /// True within a step that made a heartbeat count which had waited for its record.
     revived: bool,
     /// New values of a mark's holders, kept only for its memory.
-    values: Vec<Money>,
+    values: Vec<Worth>,
     /// Profits of a revaluation, kept only for its memory.
     pnl: Vec<f64>,
 }
@@ -142,17 +153,20 @@ pub struct RiskMonitor {
 impl RiskMonitor {
     /// A monitor that has seen nothing.
     pub fn new(parameters: RiskParameters, task: TaskContext) -> Self {
+        let mut marks = Marks::default();
         Self {
             history: History::new(&parameters.history),
             stress: Stress::new(&parameters.stress, &parameters.history),
             sectors: Sectors::new(&parameters.sectors),
+            rates: Rates::new(&parameters.rates, &mut marks),
             parameters,
             task,
             half: "0.5".parse().expect("a constant that is a decimal number"),
             clock: Time::MIN,
             open_from: Time::MIN,
             feeds: Feeds::default(),
-            marks: Marks::default(),
+            marks,
+            abroad: BTreeSet::new(),
             portfolios: Vec::new(),
             by_id: HashMap::new(),
             level_due: None,
@@ -234,11 +248,12 @@ impl RiskMonitor {
 
     /// A portfolio and what it is looked at with.
     fn with(&mut self, place: u32) -> (&mut Portfolio, Around<'_>) {
-        self.stress.place(&self.marks);
+        self.stress.place(&self.marks, &self.rates);
         self.sectors.place(&self.parameters.sectors, &self.marks);
         let around = Around {
             parameters: &self.parameters,
             marks: &self.marks,
+            rates: &self.rates,
             history: &self.history,
             stress: &self.stress,
             sectors: &self.sectors,

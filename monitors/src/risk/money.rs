@@ -55,6 +55,20 @@ impl Money {
         Self(below + i128::from(up))
     }
 
+    /// What it is over one and so many millionths, at most 10⁸ of them, rounded half-even to 12 places; nothing if that is
+    /// over nothing or less.
+    pub(super) fn over_millionths(self, parts: i64) -> Option<Self> {
+        const WHOLE: i128 = 1_000_000;
+        let by = WHOLE + i128::from(parts);
+        if by <= 0 {
+            return None;
+        }
+        let product = self.0 * WHOLE;
+        let (below, rest) = (product.div_euclid(by), product.rem_euclid(by));
+        let up = rest * 2 > by || (rest * 2 == by && below % 2 != 0);
+        Some(Self(below + i128::from(up)))
+    }
+
     /// The double next to it.
     pub(super) fn to_f64(self) -> f64 {
         self.0 as f64 / 1e12

@@ -3,7 +3,7 @@
 
 use tapewatch_schemas::catalogue::EXEC_REPORTS;
 use tapewatch_schemas::events::{Position, PositionLine};
-use tapewatch_schemas::{Amount, Time};
+use tapewatch_schemas::{Amount, Currency, Time};
 
 use super::conduct::Conduct;
 use super::correlation::Correlated;
@@ -95,8 +95,11 @@ impl RiskMonitor {
 
     fn plan_opening(&self, known: Option<u32>, record: &Position) -> Result<Opening, Refusal> {
         let mut plan = Opening::default();
-        for line in record.positions.iter().filter(|l| !l.quantity.is_zero()) {
-            let opened = self.opening_line(line)?;
+        let held = || record.positions.iter().filter(|line| !line.quantity.is_zero());
+        let own = known.and_then(|place| self.portfolios[place as usize].currency.as_ref());
+        plan.currency = own.or_else(|| held().next().map(|line| &line.currency)).cloned();
+        for line in held() {
+            let opened = self.opening_line(line, plan.currency.as_ref().unwrap_or(&line.currency))?;
             plan.lines.push((line.clone(), opened));
         }
         let Some(portfolio) = known.map(|place| &self.portfolios[place as usize]) else { return Ok(plan) };
@@ -108,12 +111,16 @@ impl RiskMonitor {
         Ok(plan)
     }
 
-    fn opening_line(&self, line: &PositionLine) -> Result<Line, Refusal> {
+    /// What a line cost, in a currency, at the rate now: profit and loss count from here.
+    fn opening_line(&self, line: &PositionLine, into: &Currency) -> Result<Line, Refusal> {
         let multiplier = self.multiplier(&line.symbol);
-        let cost = line.average_cost.map(|cost| Money::value(line.quantity, cost, multiplier));
+        let rate = self.rates.rate(&line.currency, into, &self.marks);
+        let cost = line.average_cost.filter(|_| rate.is_known());
+        let cost = cost.map(|cost| Money::value(line.quantity, rate.of(cost)?, multiplier));
         let cost = cost.transpose().map_err(overflow("average_cost"))?;
-        if let Some(mark) = self.marks.find(&line.symbol).and_then(|s| self.marks.mark(s)) {
-            Money::value(line.quantity, mark.price, multiplier).map_err(overflow("quantity"))?;
+        if let Some(symbol) = self.marks.find(&line.symbol) {
+            let worth = self.worth(symbol, line.quantity, multiplier, (&line.currency, into));
+            worth.map_err(overflow("quantity"))?;
         }
         Ok(Line { quantity: line.quantity, cost: cost.unwrap_or_default(), cost_known: cost.is_some() })
     }
@@ -125,10 +132,12 @@ impl RiskMonitor {
         }
         let mut holdings: Vec<Holding> = Vec::with_capacity(plan.lines.len() + plan.later.len());
         let costing = self.costing();
+        let own = plan.currency.clone().unwrap_or_else(|| self.parameters.default_currency.clone());
         for (named, line) in plan.lines {
             let held = Held::of(line, costing);
             let symbol = self.marks.find(&named.symbol).unwrap_or_else(|| self.marks.add(&named.symbol));
-            holdings.push(self.holding(symbol, held, self.multiplier(&named.symbol), named.currency));
+            let multiplier = self.multiplier(&named.symbol);
+            holdings.push(self.holding(symbol, held, multiplier, (named.currency, &own)));
         }
         for (symbol, held) in plan.later {
             let before = former.iter().find(|h| h.symbol == symbol);
@@ -136,14 +145,13 @@ impl RiskMonitor {
                 Some(at) if held.line.quantity.is_zero() => drop(holdings.remove(at)),
                 Some(at) => {
                     let (multiplier, currency) = (holdings[at].multiplier, holdings[at].currency.clone());
-                    holdings[at] = self.holding(symbol, held, multiplier, currency);
+                    holdings[at] = self.holding(symbol, held, multiplier, (currency, &own));
                 }
                 None if held.line.quantity.is_zero() => {}
                 None => {
                     let multiplier = self.multiplier(&self.marks.entry(symbol).symbol);
-                    let currency = before
-                        .map_or_else(|| self.parameters.default_currency.clone(), |h| h.currency.clone());
-                    holdings.push(self.holding(symbol, held, multiplier, currency));
+                    let currency = before.map_or_else(|| own.clone(), |h| h.currency.clone());
+                    holdings.push(self.holding(symbol, held, multiplier, (currency, &own)));
                 }
             }
         }
@@ -151,7 +159,9 @@ impl RiskMonitor {
         for holding in &holdings {
             self.marks.set_holder(holding.symbol, place, true);
         }
-        self.portfolios[place as usize].opened_with(record.event_time, holdings, plan.executions);
+        let portfolio = &mut self.portfolios[place as usize];
+        portfolio.opened_with(record.event_time, plan.currency, holdings, plan.executions);
+        self.follow_all_rates(place);
     }
 
     fn holding(
@@ -159,12 +169,10 @@ impl RiskMonitor {
         symbol: SymbolId,
         Held { line, lots }: Held,
         multiplier: Amount,
-        currency: tapewatch_schemas::Currency,
+        (currency, own): (Currency, &Currency),
     ) -> Holding {
-        let value = self.marks.mark(symbol).and_then(|mark| {
-            // Both the opening line and every fill after it were checked to fit at this mark.
-            Money::value(line.quantity, mark.price, multiplier).ok()
-        });
+        // Both the opening line and every fill after it were checked to fit at this mark.
+        let value = self.worth(symbol, line.quantity, multiplier, (&currency, own)).ok().flatten();
         Holding { symbol, line, lots, multiplier, currency, value, anchored_unpriced: false }
     }
 }
@@ -172,6 +180,8 @@ impl RiskMonitor {
 /// A book about to be opened.
 #[derive(Default)]
 struct Opening {
+    /// What costs are in.
+    currency: Option<Currency>,
     lines: Vec<(PositionLine, Line)>,
     /// Symbols that were filled after the record, as they stand.
     later: Vec<(SymbolId, Held)>,
@@ -200,10 +210,15 @@ impl Opening {
         let multiplier =
             portfolio.holding(execution.symbol).map_or_else(|| monitor.multiplier(symbol), |h| h.multiplier);
         let filled = held
-            .fill(execution.quantity, execution.price, multiplier, costing)
+            .fill_at(execution.quantity, execution.price, execution.rate, multiplier, costing)
             .map_err(overflow("positions"))?;
-        if let Some(mark) = monitor.marks.mark(execution.symbol) {
-            Money::value(held.line.quantity, mark.price, multiplier).map_err(overflow("positions"))?;
+        let named =
+            self.lines.iter().find(|(line, _)| line.symbol == *symbol).map(|(line, _)| &line.currency);
+        let priced =
+            portfolio.holding(execution.symbol).map(|h| &h.currency).or(named).or(self.currency.as_ref());
+        if let Some((priced, own)) = priced.zip(self.currency.as_ref()) {
+            let worth = monitor.worth(execution.symbol, held.line.quantity, multiplier, (priced, own));
+            worth.map_err(overflow("positions"))?;
         }
         self.executions.push((at, execution.booked(before, filled)));
         Ok(())
@@ -213,7 +228,13 @@ impl Opening {
 impl Portfolio {
     /// Replaces the book. Profit and loss count from here; equity stays the account record's until marks,
     /// fills or the next record move it.
-    fn opened_with(&mut self, at: Time, holdings: Vec<Holding>, later: Vec<(usize, Execution)>) {
+    fn opened_with(
+        &mut self,
+        at: Time,
+        currency: Option<Currency>,
+        holdings: Vec<Holding>,
+        later: Vec<(usize, Execution)>,
+    ) {
         self.opened = true;
         self.opened_at = Some(at);
         self.executions.cover(at);
@@ -223,9 +244,7 @@ impl Portfolio {
         for (place, execution) in later {
             self.executions.replace(place, execution);
         }
-        if self.currency.is_none() {
-            self.currency = holdings.first().map(|h| h.currency.clone());
-        }
+        self.currency = currency;
         self.holdings = holdings;
         self.revalued.due = true;
         self.correlated = Correlated::default();

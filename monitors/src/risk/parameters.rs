@@ -14,6 +14,7 @@ use super::conduct::ConductParameters;
 use super::day::DayParameters;
 use super::lots::Costing;
 use super::measure::{Bounded, Confidence, TailModel};
+use super::rates::Pair;
 use super::reference::ReferencePrices;
 use super::scenario::Scenario;
 use super::terms::Override;
@@ -48,6 +49,8 @@ pub struct RiskParameters {
     pub freshness: Freshness,
     /// The limits, checked on every portfolio they apply to, in this order.
     pub limits: Vec<LimitParameters>,
+    /// The pairs of currencies by which money is converted, each way; symbols once, and a pair once.
+    pub rates: Vec<Pair>,
     /// What differs from a multiplier of one; symbols that are not named have that.
     pub instruments: BTreeMap<Symbol, Instrument>,
     /// The sectors of symbols. If there are any, the others are in the sector `none`.
@@ -250,6 +253,7 @@ impl Default for RiskParameters {
             stress: Vec::new(),
             freshness: Freshness::default(),
             limits: default_limits(),
+            rates: Vec::new(),
             instruments: BTreeMap::new(),
             sectors: BTreeMap::new(),
             bounds: Bounds::default(),

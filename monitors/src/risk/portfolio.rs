@@ -16,6 +16,7 @@ use super::lots::{Costing, Lots, Position};
 use super::marks::SymbolId;
 use super::money::Money;
 use super::parameters::{Basis, RiskParameters};
+use super::rates::Rate;
 use super::revalued::Revalued;
 use super::terms::Limits;
 use crate::kernels::{SortedWindow, TailRisk};
@@ -28,8 +29,10 @@ pub(super) struct Holding {
     /// None if costs are averaged.
     pub(super) lots: Option<Box<Lots>>,
     pub(super) multiplier: Amount,
+    /// What it is priced in. Its cost is in the portfolio's.
     pub(super) currency: Currency,
-    /// Quantity × mark × multiplier; none until the symbol has a mark.
+    /// Quantity × mark × multiplier, in the portfolio's currency; none until the symbol has a mark, and its currency a
+    /// rate.
     pub(super) value: Option<Money>,
     /// True if the account record in force came when the symbol had no mark: its first value then belongs
     /// to what the account already knew.
@@ -102,8 +105,10 @@ pub(super) struct Portfolio {
     /// How many fills since the opening closed something of unknown cost.
     pub(super) realised_unknown: u64,
     pub(super) fees: Money,
-    /// When a fee in another currency was last paid.
+    /// When a fee was last paid in a currency without a rate.
     pub(super) foreign_fee: Option<Time>,
+    /// When a fill was last paid in a currency without a rate.
+    pub(super) unrated: Option<Time>,
     /// Executions that came again.
     pub(super) duplicates: u64,
     pub(super) executions: Executions,
@@ -184,6 +189,7 @@ impl Portfolio {
             realised_unknown: 0,
             fees: Money::ZERO,
             foreign_fee: None,
+            unrated: None,
             duplicates: 0,
             executions: Executions::default(),
             said: None,
@@ -254,13 +260,19 @@ impl Portfolio {
         worst(self.unknowns.book, self.unknowns.marks)
     }
 
-    /// Why equity, and what rests on it, is unknown.
-    pub(super) fn equity_unknown(&self) -> Option<Unknown> {
-        worst(self.exposure_unknown(), worst(self.unknowns.account, self.foreign_fee_unknown()))
+    /// Why cash is unknown.
+    pub(super) fn cash_unknown(&self) -> Option<Unknown> {
+        worst(self.unknowns.book, worst(self.unknowns.account, self.paid_unknown()))
     }
 
-    fn foreign_fee_unknown(&self) -> Option<Unknown> {
-        match (&self.account, self.foreign_fee) {
+    /// Why equity, and what rests on it, is unknown.
+    pub(super) fn equity_unknown(&self) -> Option<Unknown> {
+        worst(self.exposure_unknown(), worst(self.unknowns.account, self.paid_unknown()))
+    }
+
+    /// Why it is not known what was paid since the account record.
+    fn paid_unknown(&self) -> Option<Unknown> {
+        match (&self.account, self.foreign_fee.max(self.unrated)) {
             (Some(account), Some(paid)) if paid > account.event_time => Some(Unknown::NoRate),
             _ => None,
         }
@@ -269,11 +281,12 @@ impl Portfolio {
     /// What a whole book says beside its lines, if these things are unknown; `settling` while marks may still come, in
     /// time, that the account record knows of.
     pub(super) fn says(&self, unknowns: Unknowns, settling: bool) -> Said {
-        // A position that the account knew before it had a mark is in its equity, and not yet in what is held.
-        let unpriced = unknowns.marks.filter(|reason| *reason == Unknown::Missing);
+        // A position that the account knew before it had a mark, or a rate, is in its equity, and not yet in what is held.
+        let unpriced = unknowns.marks.filter(|_| self.holdings.iter().any(|holding| holding.value.is_none()));
+        let unpriced = unpriced.map(|why| if why == Unknown::NoRate { why } else { Unknown::Missing });
         let first = settling && self.said.is_none_or(|said| said.account == Some(Unknown::Missing));
         let unsettled = first.then_some(Unknown::Missing);
-        let account = worst(worst(unknowns.account, self.foreign_fee_unknown()), worst(unpriced, unsettled));
+        let account = worst(worst(unknowns.account, self.paid_unknown()), worst(unpriced, unsettled));
         let standing = self.account.as_ref().map(|account| (self.equity() - self.sums.net, account.flows));
         Said { book: unknowns.book, account, standing }
     }
@@ -343,12 +356,13 @@ impl Portfolio {
         }
     }
 
-    /// A new mark gives a holding a new value.
-    pub(super) fn revalue(&mut self, at: usize, value: Money, event_time: Time) {
+    /// A new mark gives a holding a new value, or none.
+    pub(super) fn revalue(&mut self, at: usize, value: Option<Money>, event_time: Time) {
         let holding = &mut self.holdings[at];
         let old = holding.value.unwrap_or_default();
-        let known_to_account = std::mem::take(&mut holding.anchored_unpriced);
-        holding.value = Some(value);
+        let known_to_account = value.is_some() && std::mem::take(&mut holding.anchored_unpriced);
+        holding.value = value;
+        let value = value.unwrap_or_default();
         self.sums.gross += value.abs() - old.abs();
         self.sums.net += value - old;
         if let Some(account) = &mut self.account
@@ -356,6 +370,28 @@ impl Portfolio {
         {
             account.anchor += value - old;
         }
+    }
+
+    /// Goes on in another currency. What cannot be converted is of unknown cost; values are to be made anew.
+    pub(super) fn redenominate(&mut self, rate: Rate) {
+        for holding in &mut self.holdings {
+            let mut position = Position { line: holding.line, lots: holding.lots.take() };
+            position.redenominate(rate);
+            (holding.line, holding.lots) = (position.line, position.lots);
+            holding.value = None;
+        }
+        let into =
+            |money: Money| rate.of_money(money).ok().filter(|_| rate.is_known() || money == Money::ZERO);
+        self.realised = into(self.realised).unwrap_or_else(|| {
+            self.realised_unknown += 1;
+            Money::ZERO
+        });
+        self.fees = into(self.fees).unwrap_or_else(|| {
+            self.foreign_fee = self.foreign_fee.max(Some(Time::MIN));
+            Money::ZERO
+        });
+        self.executions.redenominate(rate);
+        self.sum_anew();
     }
 
     /// Goes on under another costing.

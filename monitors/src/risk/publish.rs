@@ -7,6 +7,7 @@ use tapewatch_schemas::{Event, RecordId, Scope};
 
 use super::around::Around;
 use super::backtest::{Verdict, number};
+use super::currencies;
 use super::measure::{Bounded, CONDUCT, Confidence, TailModel};
 use super::money::Money;
 use super::parameters::WindowParameters;
@@ -47,7 +48,7 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     let (together, bets) = (portfolio.together(around), portfolio.effective_bets(around));
     let mut list = vec![
         money("equity", equity, portfolio.equity()),
-        money("cash", book.or(portfolio.unknowns.account), portfolio.cash()),
+        money("cash", portfolio.cash_unknown(), portfolio.cash()),
         money("gross_exposure", exposure, sums.gross),
         money("net_exposure", exposure, sums.net),
         ratio("leverage", portfolio.leverage()),
@@ -81,7 +82,10 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
         list.extend(CONDUCT.map(|measure| ratio(&measure.to_string(), portfolio.conduct(measure, around))));
     }
     list.extend(around.sectors.measures(exposure, sums.gross, portfolio.values()));
-    list.extend(around.stress.measures(exposure, &portfolio.stressable()));
+    if !around.parameters.rates.is_empty() {
+        list.extend(currencies::measures(exposure, sums.gross, around.marks, portfolio.values()));
+    }
+    list.extend(around.stress.measures(exposure, &portfolio.stressable(around.rates)));
     list.push(ratio("samples", Ok(portfolio.window.len() as f64)));
     list.push(ratio("duplicate_executions", Ok(portfolio.duplicates as f64)));
     list.push(ratio("observed_for", Ok(around.observed_for(portfolio))));
@@ -134,9 +138,9 @@ pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output
     let said = portfolio.says(around.unknowns(portfolio), around.is_settling(portfolio));
     portfolio.said = Some(said);
     let currency = portfolio.currency.as_ref().unwrap_or(&around.parameters.default_currency);
-    let account = said.standing.and_then(|(beside, flows)| {
-        Some(Standing { currency: currency.clone(), beside: beside.amount()?, flows: flows.amount()? })
-    });
+    let account = said
+        .standing
+        .and_then(|(beside, flows)| Some(Standing { beside: beside.amount()?, flows: flows.amount()? }));
     let mut lines: Vec<Holding> = portfolio
         .holdings
         .iter()
@@ -156,6 +160,7 @@ pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output
             id: RecordId::default(),
             event_time: around.clock,
             portfolio: portfolio.id.clone(),
+            currency: currency.clone(),
             opened: portfolio.opened,
             unknown: said.book,
             filled_at: portfolio.filled.take(),

@@ -58,9 +58,11 @@ impl RiskMonitor {
             None => changed.busted_by = Some(report.execution_id.clone()),
             Some(terms) => {
                 changed.corrected_by = Some(report.execution_id.clone());
-                (changed.quantity, changed.price, changed.fee) = (terms.quantity, terms.price, terms.fee);
+                // At the rate of the fill that it corrects, which is undone exactly otherwise.
+                let price = changed.rate.of(terms.price).map_err(overflow("last_price"))?;
+                (changed.quantity, changed.price, changed.fee) = (terms.quantity, price, terms.fee);
                 changed.value =
-                    Money::value(terms.quantity, terms.price, multiplier).map_err(overflow("last_price"))?;
+                    Money::value(terms.quantity, price, multiplier).map_err(overflow("last_price"))?;
             }
         }
         let (fee, spent) = match terms {
@@ -85,7 +87,7 @@ impl RiskMonitor {
                 let before = change.position.line;
                 let filled = change
                     .position
-                    .fill(execution.quantity, execution.price, multiplier, self.costing())
+                    .fill_at(execution.quantity, execution.price, execution.rate, multiplier, self.costing())
                     .map_err(overflow("last_quantity"))?;
                 execution.booked(before, filled)
             } else {

@@ -57,12 +57,15 @@ impl RiskMonitor {
             return;
         }
         portfolio.revalued.due = false;
-        let swings =
-            if swings { portfolio.swings(&self.history, &mut self.pnl) } else { portfolio.revalued.swings };
+        let swings = if swings {
+            portfolio.swings(&self.history, &self.rates, &mut self.pnl)
+        } else {
+            portfolio.revalued.swings
+        };
         let mut changed = swings != portfolio.revalued.swings;
         if tails {
-            let values = portfolio.values().map(|(symbol, value)| (symbol, value.to_f64()));
-            let tails = self.history.tails(values, &window.levels, window.shortfall, &mut self.pnl);
+            let held = portfolio.held(&self.rates);
+            let tails = self.history.tails(held, &window.levels, window.shortfall, &mut self.pnl);
             changed |= tails != portfolio.revalued.tails;
             portfolio.revalued.tails = tails;
         }

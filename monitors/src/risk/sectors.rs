@@ -8,14 +8,16 @@ use tapewatch_schemas::Symbol;
 use tapewatch_schemas::events::{Measure, Unknown};
 
 use super::around::Around;
+use super::exposures::Exposures;
 use super::marks::{Marks, SymbolId};
 use super::measure::Bounded;
 use super::money::Money;
 use super::portfolio::Portfolio;
-use super::publish::{money, ratio};
 
 /// What symbols without a sector are in.
 const NONE: &str = "none";
+
+const PUBLISHED: [Bounded; 3] = [Bounded::SectorGross, Bounded::SectorNet, Bounded::SectorShare];
 
 /// Every symbol's sector.
 #[derive(Clone, Debug)]
@@ -24,15 +26,6 @@ pub(super) struct Sectors {
     names: Vec<SmolStr>,
     /// By symbol's place: that of its sector among the names.
     of: Vec<usize>,
-}
-
-/// What is held of a sector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Exposure {
-    /// One of the symbols held, to name it by; none if nothing of it is held.
-    symbol: Option<SymbolId>,
-    gross: Money,
-    net: Money,
 }
 
 impl Sectors {
@@ -58,39 +51,24 @@ impl Sectors {
         self.of.get(symbol as usize).map_or(NONE, |at| self.names[*at].as_str())
     }
 
-    /// What is held of each sector, by its place.
-    fn exposures(&self, held: impl Iterator<Item = (SymbolId, Money)>) -> Vec<Exposure> {
-        let mut exposures = vec![Exposure::default(); self.names.len()];
-        if exposures.is_empty() {
-            return exposures;
-        }
-        for (symbol, value) in held {
-            let one = &mut exposures[self.of[symbol as usize]];
-            one.symbol.get_or_insert(symbol);
-            one.gross += value.abs();
-            one.net += value;
+    /// What is held of each sector.
+    fn exposures(&self, held: impl Iterator<Item = (SymbolId, Money)>) -> Exposures<'_> {
+        let mut exposures = Exposures::of(self.names.iter().map(SmolStr::as_str));
+        if !self.names.is_empty() {
+            held.for_each(|(symbol, value)| exposures.add(self.of[symbol as usize], symbol, value));
         }
         exposures
     }
 
-    /// The value that a limit bounds, of the sector in which it is largest, and a symbol of that sector. Of equal ones the
-    /// first by name. `gross` is that of all that is held.
+    /// The value that a limit bounds, of the sector in which it is largest, and a symbol of that sector. `gross` is that of
+    /// all that is held.
     pub(super) fn bounded(
         &self,
         measure: Bounded,
         gross: Money,
         held: impl Iterator<Item = (SymbolId, Money)>,
     ) -> (f64, Option<SymbolId>) {
-        let size = |one: &Exposure| if measure == Bounded::SectorNet { one.net.abs() } else { one.gross };
-        let mut largest = (Money::ZERO, None);
-        for one in self.exposures(held) {
-            if size(&one) > largest.0 {
-                largest = (size(&one), one.symbol);
-            }
-        }
-        let value =
-            if measure == Bounded::SectorShare { share(largest.0, gross) } else { largest.0.to_f64() };
-        (value, largest.1)
+        self.exposures(held).bounded(measure, gross)
     }
 
     /// The exposure of each sector of which anything is held, by name, as it is published.
@@ -99,24 +77,9 @@ impl Sectors {
         unknown: Option<Unknown>,
         gross: Money,
         held: impl Iterator<Item = (SymbolId, Money)>,
-    ) -> Vec<Measure> {
-        let exposures = self.exposures(held);
-        let known = self.names.iter().zip(exposures).filter(|(_, one)| one.symbol.is_some());
-        let published = known.flat_map(|(name, one)| {
-            let of_all = unknown.map_or_else(|| Ok(share(one.gross, gross)), Err);
-            [
-                money(&format!("{}:{name}", Bounded::SectorGross), unknown, one.gross),
-                money(&format!("{}:{name}", Bounded::SectorNet), unknown, one.net),
-                ratio(&format!("{}:{name}", Bounded::SectorShare), of_all),
-            ]
-        });
-        published.collect()
+    ) -> impl Iterator<Item = Measure> {
+        self.exposures(held).measures(PUBLISHED, unknown, gross)
     }
-}
-
-/// A part of all; nothing of nothing.
-fn share(part: Money, all: Money) -> f64 {
-    if all == Money::ZERO { 0.0 } else { part.to_f64() / all.to_f64() }
 }
 
 impl Portfolio {

@@ -15,6 +15,7 @@ use super::marks::{Entry, Marks};
 use super::measure::{Confidence, TailModel};
 use super::parameters::{Basis, HistoryParameters, RiskParameters, Sampling, WindowParameters};
 use super::portfolio::Portfolio;
+use super::rates::{Pair, Rates};
 use super::revalued::Revalued;
 use super::stress::SavedPassage;
 use super::terms::{BoundsOf, changed, earlier};
@@ -23,7 +24,7 @@ use crate::kernels::{ShortfallConvention, SortedWindow};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 14;
+const FORMAT: u16 = 15;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -34,6 +35,7 @@ struct Saved<P, M, H> {
     open_from: Time,
     clock: Time,
     costing: Costing,
+    rates: Vec<Pair>,
     terms: Terms,
     revaluation: RevaluationTerms,
     /// Whether tails and swings of what is held are wanted.
@@ -104,6 +106,7 @@ impl RiskMonitor {
             open_from: self.open_from,
             clock: self.clock,
             costing: self.costing(),
+            rates: self.parameters.rates.clone(),
             terms: Terms::of(&self.parameters.window),
             revaluation: revaluation_terms(&self.parameters),
             wanted: self.wants_revalued(),
@@ -135,6 +138,7 @@ impl RiskMonitor {
         back.open_from = saved.open_from;
         back.feeds = Feeds::restore(saved.feeds);
         back.marks = Marks::restore(saved.marks);
+        back.rates = Rates::new(&back.parameters.rates, &mut back.marks);
         back.history = saved.history.restored(&back.parameters.history);
         back.stress.restore(saved.stress);
         (back.level_due, back.sample_due, back.book_due) =
@@ -157,6 +161,9 @@ impl RiskMonitor {
             }
             back.put_limits(&mut portfolio, &rebound);
             back.put_portfolio(place, portfolio)?;
+        }
+        if saved.rates != back.parameters.rates {
+            back.convert_anew();
         }
         *self = back;
         Ok(())
@@ -198,6 +205,7 @@ impl RiskMonitor {
         }
         self.by_id.insert(portfolio.id.clone(), place);
         self.portfolios.push(portfolio);
+        self.follow_all_rates(place);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use tapewatch_schemas::Time;
 use tapewatch_schemas::events::{Measure, Unknown};
 
 use super::around::Around;
-use super::history::History;
+use super::history::{History, Stake};
 use super::marks::{Marks, SymbolId};
 use super::measure::Bounded;
 use super::money::Money;
@@ -17,6 +17,7 @@ use super::parameters::HistoryParameters;
 use super::past::{Passage, Past};
 use super::portfolio::{Portfolio, worst};
 use super::publish::{money, ratio};
+use super::rates::Rates;
 use super::scenario::{Moves, Range, Scenario, ScenarioName, Shock, ShockedMarket};
 use crate::kernels::Swings;
 
@@ -39,8 +40,8 @@ struct Stressed {
 /// What is held, as scenarios need it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stressable<I> {
-    /// Values by symbol's place.
-    pub(super) values: I,
+    /// By symbol's place.
+    pub(super) held: I,
     /// How it swings.
     pub(super) swings: Result<Swings, Unknown>,
 }
@@ -99,13 +100,17 @@ impl Stress {
     }
 
     /// Looks up how the symbols move that were added since the last time.
-    pub(super) fn place(&mut self, marks: &Marks) {
+    ///
+    /// A rate moves in a scenario only if it is named: all that are left are what can be held.
+    pub(super) fn place(&mut self, marks: &Marks, rates: &Rates) {
         while self.placed < marks.len() {
+            let converts = rates.has(self.placed as SymbolId);
             let symbol = &marks.entry(self.placed as SymbolId).symbol;
             for one in &mut self.scenarios {
                 match &mut one.moving {
                     Moving::Shocks { shocks, millionths } => {
-                        let shock = shocks.iter().find(|shock| shock.is_on(symbol));
+                        let named = |shock: &&Shock| !shock.symbols.is_empty() || !converts;
+                        let shock = shocks.iter().filter(named).find(|shock| shock.is_on(symbol));
                         millionths.push(shock.map_or(0, |shock| shock.millionths));
                     }
                     Moving::Past(past) => past.place(symbol),
@@ -132,9 +137,9 @@ impl Stress {
     }
 
     /// The loss that a limit bounds.
-    pub(super) fn bounded<I>(&self, measure: Bounded, book: &Stressable<I>) -> Result<f64, Unknown>
+    pub(super) fn bounded<'h, I>(&self, measure: Bounded, book: &Stressable<I>) -> Result<f64, Unknown>
     where
-        I: Iterator<Item = (SymbolId, Money)> + Clone,
+        I: Iterator<Item = Stake<'h>> + Clone,
     {
         let loss = match measure {
             Bounded::Stress(name) => {
@@ -147,9 +152,9 @@ impl Stress {
     }
 
     /// The losses in all scenarios and the worst of them, as they are published; nothing without scenarios.
-    pub(super) fn measures<I>(&self, unknown: Option<Unknown>, book: &Stressable<I>) -> Vec<Measure>
+    pub(super) fn measures<'h, I>(&self, unknown: Option<Unknown>, book: &Stressable<I>) -> Vec<Measure>
     where
-        I: Iterator<Item = (SymbolId, Money)> + Clone,
+        I: Iterator<Item = Stake<'h>> + Clone,
     {
         let loss = |one: &Stressed| unknown.map_or_else(|| one.loss(book), Err);
         let losses: Vec<_> =
@@ -194,11 +199,11 @@ impl Stress {
 
 impl Stressed {
     /// What would be lost.
-    fn loss<I>(&self, book: &Stressable<I>) -> Result<Loss, Unknown>
+    fn loss<'h, I>(&self, book: &Stressable<I>) -> Result<Loss, Unknown>
     where
-        I: Iterator<Item = (SymbolId, Money)> + Clone,
+        I: Iterator<Item = Stake<'h>> + Clone,
     {
-        let moved = self.moving.loss(book.values.clone());
+        let moved = self.moving.loss(book.held.clone());
         let Some(market) = self.market else { return moved };
         match (moved, book.swings) {
             (Ok(moved), Ok(swings)) => Loss::near(moved.value() + market.loss(swings)),
@@ -208,16 +213,21 @@ impl Stressed {
 }
 
 impl Moving {
-    fn loss(&self, held: impl Iterator<Item = (SymbolId, Money)>) -> Result<Loss, Unknown> {
+    fn loss<'h>(&self, held: impl Iterator<Item = Stake<'h>>) -> Result<Loss, Unknown> {
         match self {
             Moving::Shocks { millionths, .. } => {
-                let moved = held.map(|(symbol, value)| value.millionths(millionths[symbol as usize]));
-                Ok(Loss::Exact(-moved.sum::<Money>()))
+                let moved: Result<Money, Unknown> = held.map(|one| shocked(one, millionths)).sum();
+                moved.map(|moved| Loss::Exact(-moved))
             }
             Moving::Past(past) => {
                 let (mut moved, mut unknown) = (0.0, None);
-                for (symbol, value) in held {
-                    match past.of(symbol) {
+                for Stake { symbol, value, route } in held {
+                    let own = past.of(symbol);
+                    let r = route.iter().fold(own, |r, leg| {
+                        let rate = 1.0 + past.of(leg.symbol)?;
+                        Ok(if leg.inverse { (1.0 + r?) / rate } else { (1.0 + r?) * rate } - 1.0)
+                    });
+                    match r {
                         Ok(r) => moved += value.to_f64() * r,
                         Err(reason) => unknown = worst(unknown, Some(reason)),
                     }
@@ -227,6 +237,25 @@ impl Moving {
             }
         }
     }
+}
+
+/// By how much a position moves in money: at its new price, and that at the new rates.
+fn shocked(held: Stake<'_>, millionths: &[i64]) -> Result<Money, Unknown> {
+    let moved = held.value.millionths(millionths[held.symbol as usize]);
+    let mut worth = held.value + moved;
+    if held.route.is_empty() {
+        return Ok(moved);
+    }
+    for leg in held.route {
+        let parts = millionths[leg.symbol as usize];
+        worth = if leg.inverse {
+            // At a rate of nothing the other currency is worth more than any number.
+            worth.over_millionths(parts).ok_or(Unknown::Missing)?
+        } else {
+            worth + worth.millionths(parts)
+        };
+    }
+    Ok(worth - held.value)
 }
 
 /// The most that is lost in any scenario, known if all are.
@@ -246,12 +275,24 @@ impl Portfolio {
     /// The loss that a limit bounds.
     pub(super) fn stressed(&self, measure: Bounded, around: &Around<'_>) -> Result<f64, Unknown> {
         self.exposure_unknown().map_or(Ok(()), Err)?;
-        around.stress.bounded(measure, &self.stressable())
+        around.stress.bounded(measure, &self.stressable(around.rates))
     }
 
     /// What is held, as scenarios need it.
-    pub(super) fn stressable(&self) -> Stressable<impl Iterator<Item = (SymbolId, Money)> + Clone> {
-        Stressable { values: self.values(), swings: self.revalued.swings }
+    pub(super) fn stressable<'a>(
+        &'a self,
+        rates: &'a Rates,
+    ) -> Stressable<impl Iterator<Item = Stake<'a>> + Clone> {
+        Stressable { held: self.held(rates), swings: self.revalued.swings }
+    }
+
+    /// What is held, and how it is converted. Nothing of what has no mark or no rate.
+    pub(super) fn held<'a>(&'a self, rates: &'a Rates) -> impl Iterator<Item = Stake<'a>> + Clone {
+        self.holdings.iter().map(|holding| {
+            let own = self.currency.as_ref().unwrap_or(&holding.currency);
+            let route = rates.route(&holding.currency, own).unwrap_or_default();
+            Stake { symbol: holding.symbol, value: holding.value.unwrap_or_default(), route }
+        })
     }
 
     /// What is held, in money, by symbol's place. Nothing of what has no mark.

@@ -162,8 +162,12 @@ impl LimitTrack {
             },
             unknown: self.unknown,
             symbol: self.symbol.map(|s| {
-                let of_a_sector = limit.measure.is_of_a_sector();
-                if of_a_sector { sectors.name(s).to_owned() } else { marks.entry(s).symbol.to_string() }
+                let priced = || marks.mark(s).map_or(String::new(), |mark| mark.currency.to_string());
+                match limit.measure {
+                    measure if measure.is_of_a_sector() => sectors.name(s).to_owned(),
+                    measure if measure.is_of_a_currency() => priced(),
+                    _ => marks.entry(s).symbol.to_string(),
+                }
             }),
             calls_for: match self.status {
                 LimitStatus::Breached => limit.on_hard.max(limit.on_soft),

@@ -357,6 +357,7 @@ pub(crate) fn in_currency(mut event: Event, currency: &str) -> Event {
     match &mut event {
         Event::MarketData(e) => e.currency = currency.into(),
         Event::ExecReport(e) => e.currency = currency.into(),
+        Event::Position(e) => e.positions.iter_mut().for_each(|line| line.currency = currency.into()),
         _ => panic!("has no currency"),
     }
     event

@@ -17,6 +17,8 @@ pub struct Holdings {
     pub event_time: Time,
     /// The portfolio.
     pub portfolio: PortfolioId,
+    /// The currency of costs and of what the account adds: the account's, and before its first record that of the book.
+    pub currency: Currency,
     /// False until the book's opening is known: then the lines are changes only.
     pub opened: bool,
     /// Why it is not known that this is the book; none if it is known.
@@ -36,8 +38,6 @@ pub struct Holdings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standing {
-    /// The account's currency.
-    pub currency: Currency,
     /// Equity less what the lines are worth: with the lines at any marks it is the equity at those marks.
     pub beside: Amount,
     /// Deposits less withdrawals so far.
@@ -52,10 +52,10 @@ pub struct Holding {
     pub symbol: Symbol,
     /// Quantity, units; negative if short.
     pub quantity: Amount,
-    /// Average cost, currency per unit; none if not known.
+    /// Average cost per unit, in the portfolio's currency at the rates of the fills; none if not known.
     pub average_cost: Option<Amount>,
     /// Units of the underlying per unit held.
     pub multiplier: Amount,
-    /// The currency of the cost.
+    /// The currency that it is priced in.
     pub currency: Currency,
 }

@@ -9,6 +9,7 @@ use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
 use crate::risk::feeds::FeedId;
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::money::Money;
+use crate::risk::rates::Rates;
 
 /// A portfolio's whole book.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub(super) struct Book {
     pub(super) step: i64,
     /// Why its risk task does not know that this is the book.
     pub(super) unknown: Option<Unknown>,
-    /// What the account adds, in the scopes' currency.
+    /// What the account adds, in its own currency.
     pub(super) standing: Option<Standing>,
     /// Why what rests on the account is unknown.
     pub(super) account_unknown: Option<Unknown>,
@@ -29,20 +30,24 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// What the portfolio is worth at the marks; none if its account or a mark is missing.
-    pub(super) fn worth(&self, marks: &Marks) -> Option<Money> {
+    /// What the portfolio is worth at the marks, in a currency; none if its account, a mark or a rate is missing.
+    pub(super) fn worth(&self, marks: &Marks, rates: &Rates, into: &Currency) -> Option<Money> {
         let value = |line: &BookLine| {
-            let price = marks.mark(line.symbol)?.price;
-            Money::value(line.units.amount()?, price, Amount::ONE).ok()
+            let mark = marks.mark(line.symbol)?;
+            let rate = Some(rates.rate(&mark.currency, into, marks)).filter(|rate| rate.is_known())?;
+            Money::value(line.units.amount()?, rate.of(mark.price).ok()?, Amount::ONE).ok()
         };
         let held: Option<Money> = self.lines.iter().map(value).sum();
-        Some(self.standing?.beside + held?)
+        let standing = self.standing.as_ref()?;
+        Some(rates.money(standing.beside, &standing.currency, into, marks)? + held?)
     }
 }
 
 /// What a portfolio's account adds to what it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Standing {
+    /// Of the money here.
+    pub(super) currency: Currency,
     /// Equity less what is held.
     pub(super) beside: Money,
     /// Deposits less withdrawals so far.
@@ -58,6 +63,13 @@ pub(super) struct BookLine {
     pub(super) currency: Currency,
 }
 
+impl BookLine {
+    /// True if a mark in this currency does not price it.
+    pub(super) fn is_foreign(&self, marked: Option<&Currency>) -> bool {
+        marked.is_some_and(|currency| *currency != self.currency)
+    }
+}
+
 /// All books, by portfolio.
 pub(super) type Books = BTreeMap<PortfolioId, Book>;
 
@@ -71,9 +83,9 @@ pub(super) struct Held {
     pub(super) gross: Money,
     /// How many portfolios hold it,
     pub(super) holders: u32,
-    /// and how many of them in another currency than the scope's.
+    /// and how many of them in another currency than the mark's.
     pub(super) foreign: u32,
-    /// What `net` is worth at the mark; nothing without one.
+    /// What `net` is worth at the mark, in the scope's currency; nothing without a mark or a rate.
     pub(super) value: Money,
     /// What `gross` is worth at the mark.
     pub(super) size: Money,
@@ -85,24 +97,24 @@ impl Held {
         Self { symbol, ..Self::default() }
     }
 
-    /// With a portfolio's line more.
-    pub(super) fn plus(self, line: &BookLine, currency: &Currency) -> Self {
+    /// With a portfolio's line more, where a mark in this currency is in force.
+    pub(super) fn plus(self, line: &BookLine, marked: Option<&Currency>) -> Self {
         Self {
             net: self.net + line.units,
             gross: self.gross + line.units.abs(),
             holders: self.holders + 1,
-            foreign: self.foreign + u32::from(line.currency != *currency),
+            foreign: self.foreign + u32::from(line.is_foreign(marked)),
             ..self
         }
     }
 
     /// With a portfolio's line less.
-    pub(super) fn less(self, line: &BookLine, currency: &Currency) -> Self {
+    pub(super) fn less(self, line: &BookLine, marked: Option<&Currency>) -> Self {
         Self {
             net: self.net - line.units,
             gross: self.gross - line.units.abs(),
             holders: self.holders - 1,
-            foreign: self.foreign - u32::from(line.currency != *currency),
+            foreign: self.foreign - u32::from(line.is_foreign(marked)),
             ..self
         }
     }

@@ -1,19 +1,21 @@
 //! What a scope is worth: the equity of its portfolios, valued anew, and how that moved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tapewatch_schemas::PortfolioId;
 use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::{Currency, PortfolioId};
 
 use super::books::Standing;
 use super::scope::ScopeState;
 use crate::kernels::Drawdown;
 use crate::risk::day::{Day, loss_share};
 use crate::risk::limits::leverage;
+use crate::risk::marks::Marks;
 use crate::risk::measure::Bounded;
 use crate::risk::money::Money;
 use crate::risk::portfolio::worst;
+use crate::risk::rates::Rates;
 
 /// The equity of a scope's portfolios beside what they hold, and what was made of the whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,28 +24,54 @@ pub(super) struct Equity {
     pub(super) unknown: Option<Unknown>,
     /// What came in and went out: deposits less withdrawals, and the equity of portfolios that came and went.
     flows: Money,
-    /// The same, since equity was last known.
-    pending: Money,
+    /// The same, since equity was last known, by currency.
+    pending: BTreeMap<Currency, Money>,
     /// Portfolios that came since.
     joining: BTreeSet<PortfolioId>,
     pub(super) drawdown: Drawdown,
     pub(super) day: Day,
-    /// Of the portfolios, without what they hold.
+    /// Of the portfolios, without what they hold, by the currencies of their accounts.
     #[serde(skip)]
-    pub(super) beside: Money,
+    beside: BTreeMap<Currency, Money>,
+    /// The same in all, at the rates; nothing of what has none.
+    #[serde(skip)]
+    beside_in_all: Money,
 }
 
 impl Equity {
     /// Nothing of how it moved before is of what it is from here on.
     pub(super) fn begin_anew(&mut self) {
-        *self = Self { unknown: self.unknown, beside: self.beside, ..Self::default() };
+        let beside = std::mem::take(&mut self.beside);
+        *self = Self { unknown: self.unknown, beside, beside_in_all: self.beside_in_all, ..Self::default() };
+    }
+
+    /// What a portfolio's account adds comes, and what it added before goes.
+    pub(super) fn replace(&mut self, before: Option<&Standing>, now: Option<&Standing>) {
+        if let Some(before) = before {
+            *self.beside.entry(before.currency.clone()).or_default() -= before.beside;
+        }
+        if let Some(now) = now {
+            *self.beside.entry(now.currency.clone()).or_default() += now.beside;
+        }
+        self.beside.retain(|_, money| *money != Money::ZERO);
+    }
+
+    /// The currencies of the portfolios' accounts.
+    pub(super) fn currencies(&self) -> impl Iterator<Item = &Currency> {
+        self.beside.keys()
+    }
+
+    /// Values what accounts add at the rates.
+    pub(super) fn value(&mut self, own: &Currency, rates: &Rates, marks: &Marks) {
+        let worth = |(currency, money): (&Currency, &Money)| rates.money(*money, currency, own, marks);
+        self.beside_in_all = self.beside.iter().filter_map(worth).sum();
     }
 }
 
 impl ScopeState {
     /// Equity, at the marks. Meaningless where [`ScopeState::equity_unknown`] has a reason.
     pub(super) fn equity(&self) -> Money {
-        self.equity.beside + self.sums.net
+        self.equity.beside_in_all + self.sums.net
     }
 
     /// Why equity, and what rests on it, is unknown.
@@ -58,33 +86,41 @@ impl ScopeState {
     pub(super) fn take_standing(
         &mut self,
         portfolio: &PortfolioId,
-        (before, now): (Option<Standing>, Option<Standing>),
+        (before, now): (Option<&Standing>, Option<&Standing>),
         had: Option<Money>,
+        own: &Currency,
     ) {
-        let beside = |standing: Option<Standing>| standing.map_or(Money::ZERO, |one| one.beside);
-        self.equity.beside += beside(now) - beside(before);
-        match (before, now) {
-            (Some(before), Some(now)) => {
-                if !self.equity.joining.contains(portfolio) {
-                    self.equity.pending += now.flows - before.flows;
-                }
+        self.equity.replace(before, now);
+        if let (Some(before), Some(now)) = (before, now)
+            && before.currency == now.currency
+        {
+            if !self.equity.joining.contains(portfolio) && now.flows != before.flows {
+                *self.equity.pending.entry(now.currency.clone()).or_default() += now.flows - before.flows;
             }
-            (None, Some(_)) => {
-                self.equity.joining.insert(portfolio.clone());
-            }
-            (Some(_), None) if self.equity.joining.remove(portfolio) => {}
-            // What nobody knows counts as lost: rather that than to forget what was lost before.
-            (Some(_), None) => self.equity.pending -= had.unwrap_or_default(),
-            (None, None) => {}
+            return;
+        }
+        // What nobody knows counts as lost: rather that than to forget what was lost before.
+        if before.is_some() && !self.equity.joining.remove(portfolio) {
+            *self.equity.pending.entry(own.clone()).or_default() -= had.unwrap_or_default();
+        }
+        // An account in another currency than before is another one: what was paid into it is not comparable.
+        if now.is_some() {
+            self.equity.joining.insert(portfolio.clone());
         }
     }
 
     /// Follows the equity, if it is known; true if a new day would say something else. `worth` is what a portfolio is.
-    pub(super) fn follow_equity(&mut self, worth: impl Fn(&PortfolioId) -> Option<Money>) -> bool {
+    pub(super) fn follow_equity(
+        &mut self,
+        worth: impl Fn(&PortfolioId) -> Option<Money>,
+        into_own: impl Fn(&Currency, Money) -> Option<Money>,
+    ) -> bool {
         if self.equity_unknown().is_none() {
             let equity = self.equity();
             let joined: Money = std::mem::take(&mut self.equity.joining).iter().filter_map(worth).sum();
-            let flow = std::mem::take(&mut self.equity.pending) + joined;
+            let pending = std::mem::take(&mut self.equity.pending);
+            let paid: Money = pending.iter().filter_map(|(currency, paid)| into_own(currency, *paid)).sum();
+            let flow = paid + joined;
             if flow != Money::ZERO {
                 self.equity.flows += flow;
                 self.equity.drawdown.flow((equity - flow).to_f64(), equity.to_f64());

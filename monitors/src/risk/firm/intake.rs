@@ -1,5 +1,6 @@
 //! Taking marks and books.
 
+use tapewatch_schemas::amount::AmountError;
 use tapewatch_schemas::events::{Holding, Holdings, MarketData, Unknown};
 use tapewatch_schemas::{Amount, PortfolioId, Symbol, worker_source};
 
@@ -8,7 +9,6 @@ use super::books::{Book, BookLine, Held, Standing};
 use crate::monitor::{Output, Refusal, Seen};
 use crate::risk::marks::{Mark, SymbolId, price_of};
 use crate::risk::money::Money;
-use crate::risk::portfolio::worst;
 use crate::risk::{full, overflow};
 
 impl FirmMonitor {
@@ -32,17 +32,12 @@ impl FirmMonitor {
         let late = mark.is_some_and(|mark| mark.event_time > data.event_time);
         let price = price.filter(|_| !late);
         let other = mark.is_none_or(|mark| mark.currency != data.currency || Some(mark.feed) != known);
+        let converts = symbol.is_some_and(|symbol| self.rates.has(symbol));
         let mut held = Vec::new();
-        match symbol {
-            Some(symbol) if price.is_some() => {
-                for place in &self.marks.entry(symbol).holders {
-                    let worth =
-                        self.scopes[*place as usize].of(symbol).at(price).map_err(overflow("last"))?;
-                    held.push((*place as usize, worth));
-                }
-            }
-            Some(_) => {}
-            None => self.room_for_symbols(1)?,
+        match (symbol, price) {
+            (Some(symbol), Some(price)) => held = self.held_after(symbol, data, price)?,
+            (Some(_), None) => {}
+            (None, _) => self.room_for_symbols(1)?,
         }
 
         // Nothing is refused from here on.
@@ -53,15 +48,24 @@ impl FirmMonitor {
             let symbol = symbol.unwrap_or_else(|| self.marks.add(&data.symbol));
             let (currency, event_time) = (data.currency.clone(), data.event_time);
             self.marks.entry_mut(symbol).mark = Some(Mark { price, currency, event_time, feed });
+            if converts {
+                self.value_accounts();
+            }
         }
         let most = self.parameters.bounds.symbols;
         if self.history.follow(&self.parameters.history, self.clock, &mut self.marks, most) {
             self.scopes.iter_mut().for_each(|scope| scope.revalue_due = true);
         }
-        for (place, held) in held {
-            self.scopes[place].put(held);
-            self.level_is_due(place);
-            self.settle(place, other, out);
+        for place in 0..self.scopes.len() {
+            let of_scope = held.iter().filter(|(at, _)| *at == place);
+            let touched = of_scope.fold(converts && price.is_some(), |_, (_, held)| {
+                self.scopes[place].put(*held);
+                true
+            });
+            if touched {
+                self.level_is_due(place);
+                self.settle(place, other, out);
+            }
         }
         if revived {
             self.settle_unknown(out);
@@ -103,8 +107,11 @@ impl FirmMonitor {
             }
             let Holdings { event_time, unknown, .. } = *holdings;
             let (standing, account_unknown) = self.standing(holdings);
-            let had = self.books.get(&holdings.portfolio).and_then(|book| book.worth(&self.marks));
+            let own = &self.parameters.currency;
+            let had = self.books.get(&holdings.portfolio);
+            let had = had.and_then(|book| book.worth(&self.marks, &self.rates, own));
             let step = provenance.step;
+            let now = standing.clone();
             let book = Book { feed, event_time, step, unknown, standing, account_unknown, lines };
             let before = self.books.insert(holdings.portfolio.clone(), book).and_then(|book| book.standing);
             for (place, held) in held {
@@ -114,7 +121,10 @@ impl FirmMonitor {
             }
             for place in 0..self.scopes.len() {
                 if self.parameters.scopes[place].has(&holdings.portfolio) {
-                    self.scopes[place].take_standing(&holdings.portfolio, (before, standing), had);
+                    let scope = &mut self.scopes[place];
+                    let own = &self.parameters.currency;
+                    scope.take_standing(&holdings.portfolio, (before.as_ref(), now.as_ref()), had, own);
+                    scope.equity.value(own, &self.rates, &self.marks);
                     self.scopes[place].revalue_due = true;
                     self.level_is_due(place);
                     self.settle(place, true, out);
@@ -163,29 +173,95 @@ impl FirmMonitor {
         Ok((lines, new))
     }
 
-    /// What an account adds to what is held, in the scopes' currency, and why what rests on it is unknown.
+    /// What an account adds to what is held, and why what rests on it is unknown.
     fn standing(&self, holdings: &Holdings) -> (Option<Standing>, Option<Unknown>) {
         match &holdings.account {
-            Some(account) if account.currency != self.parameters.currency => {
-                (None, worst(holdings.account_unknown, Some(Unknown::NoRate)))
-            }
             // It knows of something that has no value yet: what it said before stands, and nothing that rests on it.
-            Some(_) if holdings.account_unknown == Some(Unknown::Missing) => {
-                let before = self.books.get(&holdings.portfolio).and_then(|book| book.standing);
+            Some(_) if matches!(holdings.account_unknown, Some(Unknown::Missing | Unknown::NoRate)) => {
+                let before = self.books.get(&holdings.portfolio).and_then(|book| book.standing.clone());
                 (before, holdings.account_unknown)
             }
             Some(account) => {
                 let (beside, flows) = (Money::of(account.beside), Money::of(account.flows));
-                (Some(Standing { beside, flows }), holdings.account_unknown)
+                let currency = holdings.currency.clone();
+                (Some(Standing { currency, beside, flows }), holdings.account_unknown)
             }
             None => (None, holdings.account_unknown.or(Some(Unknown::Missing))),
         }
     }
 
-    /// The price of a symbol, if it has a mark. One that is yet to get its place has none.
-    fn price(&self, symbol: SymbolId) -> Option<Amount> {
-        let known = (symbol as usize) < self.marks.len();
-        known.then(|| self.marks.mark(symbol))?.map(|mark| mark.price)
+    /// The mark of a symbol. One that is yet to get its place has none.
+    fn mark(&self, symbol: SymbolId) -> Option<&Mark> {
+        if (symbol as usize) < self.marks.len() { self.marks.mark(symbol) } else { None }
+    }
+
+    /// What is held of a symbol at its mark and the rate; worth nothing without them.
+    fn at_mark(&self, held: Held) -> Result<Held, AmountError> {
+        let Some(mark) = self.mark(held.symbol) else { return held.at(None) };
+        let rate = self.rates.rate(&mark.currency, &self.parameters.currency, &self.marks);
+        held.at(if rate.is_known() { Some(rate.of(mark.price)?) } else { None })
+    }
+
+    /// What scopes hold of a symbol, and of what is converted by it, once this is its price: with the mark as it is if
+    /// anything does not fit.
+    fn held_after(
+        &mut self,
+        symbol: SymbolId,
+        data: &MarketData,
+        price: Amount,
+    ) -> Result<Vec<(usize, Held)>, Refusal> {
+        let (currency, event_time) = (data.currency.clone(), data.event_time);
+        // By which feed it comes makes no difference to what anything is worth.
+        let mark = Mark { price, currency, event_time, feed: 0 };
+        let before = self.marks.entry_mut(symbol).mark.replace(mark);
+        let same = before.as_ref().is_some_and(|mark| mark.currency == data.currency);
+        let held = self.held_by(symbol, !same);
+        self.marks.entry_mut(symbol).mark = before;
+        held.map_err(overflow("last"))
+    }
+
+    fn held_by(&self, symbol: SymbolId, recount: bool) -> Result<Vec<(usize, Held)>, AmountError> {
+        let mut all = Vec::new();
+        for place in &self.marks.entry(symbol).holders {
+            let place = *place as usize;
+            let mut held = self.scopes[place].of(symbol);
+            if recount {
+                held.foreign = self.foreign(place, symbol);
+            }
+            all.push((place, self.at_mark(held)?));
+        }
+        if !self.rates.has(symbol) {
+            return Ok(all);
+        }
+        let own = &self.parameters.currency;
+        for (place, scope) in self.scopes.iter().enumerate() {
+            for held in scope.held.iter().filter(|held| held.symbol != symbol) {
+                let priced = self.mark(held.symbol).map(|mark| &mark.currency);
+                if priced.is_some_and(|priced| self.rates.goes_over(priced, own, symbol)) {
+                    all.push((place, self.at_mark(*held)?));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// How many portfolios of a scope hold a symbol in another currency than its mark's.
+    fn foreign(&self, place: usize, symbol: SymbolId) -> u32 {
+        let marked = self.mark(symbol).map(|mark| &mark.currency);
+        let members = &self.parameters.scopes[place];
+        let books = self.books.iter().filter(|(portfolio, _)| members.has(portfolio));
+        let lines = books.filter_map(|(_, book)| {
+            let at = book.lines.binary_search_by_key(&symbol, |line| line.symbol).ok()?;
+            Some(&book.lines[at])
+        });
+        lines.filter(|line| line.is_foreign(marked)).count() as u32
+    }
+
+    /// Values what accounts add, at the rates now.
+    pub(super) fn value_accounts(&mut self) {
+        for scope in &mut self.scopes {
+            scope.equity.value(&self.parameters.currency, &self.rates, &self.marks);
+        }
     }
 
     /// What each scope of a portfolio holds once its book is this: of the symbols that it holds or held.
@@ -202,20 +278,19 @@ impl FirmMonitor {
             let at = lines.binary_search_by_key(&symbol, |line| line.symbol).ok()?;
             Some(lines[at].clone())
         };
-        let currency = &self.parameters.currency;
         let mut all = Vec::new();
         let places = (0..self.scopes.len()).filter(|place| self.parameters.scopes[*place].has(portfolio));
         for place in places {
             for &symbol in &symbols {
                 let mut held = self.scopes[place].of(symbol);
+                let marked = self.mark(symbol).map(|mark| &mark.currency);
                 if let Some(line) = of(before, symbol) {
-                    held = held.less(&line, currency);
+                    held = held.less(&line, marked);
                 }
                 if let Some(line) = of(lines, symbol) {
-                    held = held.plus(&line, currency);
+                    held = held.plus(&line, marked);
                 }
-                let price = self.price(symbol);
-                all.push((place, held.at(price).map_err(overflow("quantity"))?));
+                all.push((place, self.at_mark(held).map_err(overflow("quantity"))?));
             }
         }
         Ok(all)

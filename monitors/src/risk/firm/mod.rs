@@ -12,8 +12,9 @@
 //! - *Equity*: what accounts add to what is held, which each book says, and what is held at the marks. What a portfolio
 //!   has when it comes is no profit.
 //! - *Stress*: the net positions would lose so much if prices moved at once as a scenario says.
+//! - All is in one currency. What is priced or accounted for in another is converted at the rate now.
 //! - What rests on a book that is not open, is too old, or never came though its portfolio is named, is unknown; so is
-//!   what rests on a mark that is missing or too old, or on another currency than the scope's.
+//!   what rests on a mark or a rate that is missing or too old.
 //!
 //! All of a portfolio's figures are in its own task of the risk monitor; value at risk is not additive, so what is above a
 //! portfolio is valued anew here, in one task.
@@ -31,17 +32,18 @@ use std::collections::BTreeSet;
 
 pub use parameters::{FirmBounds, FirmParameters, ScopeLimit, ScopeParameters};
 use tapewatch_schemas::events::{Heartbeat, Occasion, Progress, Unknown};
-use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Time, catalogue};
+use tapewatch_schemas::{Amount, Currency, Event, PortfolioId, SourceId, Time, catalogue};
 
 use self::books::Books;
-use self::scope::{ScopeState, Surroundings};
+use self::scope::{ScopeState, Surroundings, stakes};
 use super::feeds::{FeedId, Feeds};
 use super::full;
 use super::history::History;
 use super::marks::Marks;
+use super::rates::Rates;
 use super::sectors::Sectors;
 use super::stress::Stress;
-use crate::kernels::Swings;
+use crate::kernels::{Swings, TailRisk};
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 
 /// The risk of every scope above the portfolio.
@@ -53,6 +55,7 @@ pub struct FirmMonitor {
     feeds: Feeds,
     /// The holders of a symbol are the places of scopes.
     marks: Marks,
+    rates: Rates,
     books: Books,
     history: History,
     stress: Stress,
@@ -76,6 +79,8 @@ impl FirmMonitor {
         let history = History::new(&parameters.history);
         let stress = Stress::new(&parameters.stress, &parameters.history);
         let sectors = Sectors::new(&parameters.sectors);
+        let mut marks = Marks::default();
+        let rates = Rates::new(&parameters.rates, &mut marks);
         let scopes =
             parameters.scopes.iter().map(|one| ScopeState::new(&one.scope, &parameters, clock)).collect();
         Self {
@@ -83,7 +88,8 @@ impl FirmMonitor {
             half: "0.5".parse().expect("a constant that is a decimal number"),
             clock,
             feeds: Feeds::default(),
-            marks: Marks::default(),
+            marks,
+            rates,
             books: Books::default(),
             history,
             stress,
@@ -113,7 +119,7 @@ impl FirmMonitor {
 
     /// A scope and what it is looked at with.
     fn with(&mut self, place: usize) -> (&mut ScopeState, Surroundings<'_>) {
-        self.stress.place(&self.marks);
+        self.stress.place(&self.marks, &self.rates);
         self.sectors.place(&self.parameters.sectors, &self.marks);
         let around = Surroundings {
             parameters: &self.parameters,
@@ -121,6 +127,7 @@ impl FirmMonitor {
             sectors: &self.sectors,
             members: &self.parameters.scopes[place],
             marks: &self.marks,
+            rates: &self.rates,
             feeds: &self.feeds,
             books: &self.books,
             clock: self.clock,
@@ -149,9 +156,10 @@ impl FirmMonitor {
             self.reassess(place);
         }
         self.revalue(place);
-        let (books, marks) = (&self.books, &self.marks);
-        let worth = |portfolio: &PortfolioId| books.get(portfolio)?.worth(marks);
-        if self.scopes[place].follow_equity(worth) && self.day_due.is_none() {
+        let (books, marks, rates, own) = (&self.books, &self.marks, &self.rates, &self.parameters.currency);
+        let worth = |portfolio: &PortfolioId| books.get(portfolio)?.worth(marks, rates, own);
+        let into_own = |from: &Currency, money| rates.money(money, from, own, marks);
+        if self.scopes[place].follow_equity(worth, into_own) && self.day_due.is_none() {
             self.day_due = Some(self.parameters.day.next(self.clock));
         }
         let (scope, around) = self.with(place);
@@ -183,21 +191,29 @@ impl FirmMonitor {
             return;
         }
         scope.revalue_due = false;
-        let values = scope.held.iter().map(|held| (held.symbol, held.value.to_f64()));
-        let FirmParameters { levels, shortfall, .. } = &self.parameters;
-        let tails = self.history.tails(values.clone(), levels, *shortfall, &mut self.pnl);
-        let swings = if !self.stress.needs_swings() {
-            scope.swings
-        } else if scope.held.is_empty() {
-            Ok(Swings::default())
-        } else {
-            let deviations = self.history.deviations(scope.held.iter().map(|held| held.symbol));
-            deviations.and_then(|deviations| self.history.swings(values, &deviations, &mut self.pnl))
-        };
+        let (tails, swings) = self.revalued(place);
+        let scope = &mut self.scopes[place];
         if (&tails, swings) != (&scope.tails, scope.swings) {
             (scope.tails, scope.swings) = (tails, swings);
             self.level_is_due(place);
         }
+    }
+
+    /// The tails of what a scope holds, and how it swings, as far as that is of use.
+    fn revalued(&mut self, place: usize) -> (Result<Vec<TailRisk>, Unknown>, Result<Swings, Unknown>) {
+        let scope = &self.scopes[place];
+        let FirmParameters { levels, shortfall, currency, .. } = &self.parameters;
+        let held = stakes(&scope.held, currency, &self.marks, &self.rates);
+        let tails = self.history.tails(held.clone(), levels, *shortfall, &mut self.pnl);
+        if !self.stress.needs_swings() {
+            return (tails, scope.swings);
+        }
+        if scope.held.is_empty() {
+            return (tails, Ok(Swings::default()));
+        }
+        let deviations = self.history.deviations(held.clone().map(|one| (one.symbol, one.route)));
+        let swings = deviations.and_then(|deviations| self.history.swings(held, &deviations, &mut self.pnl));
+        (tails, swings)
     }
 
     /// Settles every scope about which something is unknown.

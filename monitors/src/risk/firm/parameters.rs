@@ -7,15 +7,17 @@ use smol_str::SmolStr;
 use tapewatch_schemas::{Currency, PortfolioId, Scope, Symbol};
 
 use crate::kernels::ShortfallConvention;
-use crate::risk::{Confidence, DayParameters, HistoryParameters, LimitParameters, Scenario};
+use crate::risk::{Confidence, DayParameters, HistoryParameters, LimitParameters, Pair, Scenario};
 
 /// Everything that the firm monitor can be told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FirmParameters {
     /// How often levels are published, on boundaries counted from the epoch.
     pub publish_interval: Duration,
-    /// The currency of every figure; what is held or marked in another is `no_rate`.
+    /// The currency of every figure; what is in another is converted.
     pub currency: Currency,
+    /// The pairs of currencies by which it is, each way; symbols once, and a pair once.
+    pub rates: Vec<Pair>,
     /// What is rolled up, in the order in which it is published.
     pub scopes: Vec<ScopeParameters>,
     /// The limits, checked on every scope they apply to, in this order.
@@ -84,6 +86,7 @@ impl Default for FirmParameters {
         Self {
             publish_interval: Duration::from_secs(60),
             currency: Currency::from("USD"),
+            rates: Vec::new(),
             scopes: Vec::new(),
             limits: Vec::new(),
             levels: vec![Confidence(9500), Confidence(9900)],

@@ -5,6 +5,7 @@ use tapewatch_schemas::{Event, RecordId};
 
 use super::scope::{ScopeState, Surroundings};
 use crate::monitor::Output;
+use crate::risk::currencies;
 use crate::risk::measure::{Bounded, TailModel};
 use crate::risk::publish::{money, ratio};
 
@@ -64,7 +65,10 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
         list.push(ratio(&es.to_string(), tail.map(|tail| tail.es)));
     }
     list.extend(around.sectors.measures(unknown, scope.sums.netted, scope.values()));
-    list.extend(around.stress.measures(unknown, &scope.stressable()));
+    if !around.parameters.rates.is_empty() {
+        list.extend(currencies::measures(unknown, scope.sums.netted, around.marks, scope.values()));
+    }
+    list.extend(around.stress.measures(unknown, &scope.stressable(around)));
     list.push(ratio("portfolios", Ok(with_book as f64)));
     list.push(ratio("observed_for", Ok(observed as f64 / 1e6)));
     list

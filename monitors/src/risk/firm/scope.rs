@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
-use tapewatch_schemas::{PortfolioId, Scope, Time};
+use tapewatch_schemas::{Currency, PortfolioId, Scope, Time};
 
 use super::books::{Book, Books, Held};
 use super::equity::Equity;
@@ -11,11 +11,14 @@ use crate::kernels::{Concentration, Swings, TailRisk, concentration};
 use crate::monitor::Ages;
 use crate::risk::LimitParameters;
 use crate::risk::around::Earliest;
+use crate::risk::currencies;
 use crate::risk::feeds::Feeds;
+use crate::risk::history::Stake;
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::measure::{Bounded, Confidence, TailModel};
 use crate::risk::money::Money;
 use crate::risk::portfolio::worst;
+use crate::risk::rates::Rates;
 use crate::risk::sectors::Sectors;
 use crate::risk::stress::{Stress, Stressable};
 use crate::risk::terms::Limits;
@@ -67,6 +70,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) sectors: &'a Sectors,
     pub(super) members: &'a ScopeParameters,
     pub(super) marks: &'a Marks,
+    pub(super) rates: &'a Rates,
     pub(super) feeds: &'a Feeds,
     pub(super) books: &'a Books,
     pub(super) clock: Time,
@@ -139,6 +143,9 @@ impl ScopeState {
         let mut earliest = Earliest { clock: around.clock, at: None };
         let before = (self.books_unknown, self.marks_unknown, self.equity.unknown);
         (self.books_unknown, self.equity.unknown) = around.books(&mut earliest);
+        let accounts = self.equity.currencies();
+        let rates = accounts.fold(None, |reason, of| worst(reason, around.rate(of, &mut earliest)));
+        self.equity.unknown = worst(self.equity.unknown, rates);
         self.marks_unknown =
             self.held.iter().fold(None, |reason, held| worst(reason, around.mark(held, &mut earliest)));
         self.check_at = earliest.at;
@@ -201,8 +208,13 @@ impl ScopeState {
                 let (value, symbol) = around.sectors.bounded(limit.measure, self.sums.netted, self.values());
                 return (Ok(value), symbol);
             }
+            Bounded::CurrencyGross | Bounded::CurrencyNet | Bounded::CurrencyShare => {
+                let netted = self.sums.netted;
+                let (value, symbol) = currencies::bounded(limit.measure, netted, around.marks, self.values());
+                return (Ok(value), symbol);
+            }
             Bounded::Stress(_) | Bounded::StressWorst => {
-                return (around.stress.bounded(limit.measure, &self.stressable()), None);
+                return (around.stress.bounded(limit.measure, &self.stressable(around)), None);
             }
             _ => return (Err(Unknown::Missing), None),
         };
@@ -225,14 +237,32 @@ impl ScopeState {
     }
 
     /// What is held net, as scenarios need it.
-    pub(super) fn stressable(&self) -> Stressable<impl Iterator<Item = (SymbolId, Money)> + Clone> {
-        Stressable { values: self.values(), swings: self.swings }
+    pub(super) fn stressable<'a>(
+        &'a self,
+        around: &Surroundings<'a>,
+    ) -> Stressable<impl Iterator<Item = Stake<'a>> + Clone> {
+        let own = &around.parameters.currency;
+        Stressable { held: stakes(&self.held, own, around.marks, around.rates), swings: self.swings }
     }
 
     /// How concentrated the scope's net positions are.
     pub(super) fn concentration(&self) -> Concentration {
         concentration(self.held.iter().map(|held| held.value.to_f64()))
     }
+}
+
+/// What is held net, and how it is converted.
+pub(super) fn stakes<'a>(
+    held: &'a [Held],
+    own: &'a Currency,
+    marks: &'a Marks,
+    rates: &'a Rates,
+) -> impl Iterator<Item = Stake<'a>> + Clone {
+    held.iter().map(move |held| {
+        let priced = marks.mark(held.symbol).map_or(own, |mark| &mark.currency);
+        let route = rates.route(priced, own).unwrap_or_default();
+        Stake { symbol: held.symbol, value: held.value, route }
+    })
 }
 
 /// The limits of a scope that came to be at `clock`: unknown until they are first evaluated.
@@ -278,17 +308,27 @@ impl Surroundings<'_> {
         let stale = earliest.stale(current, self.parameters.marks);
         if self.feeds.feed_is_down(mark.feed) {
             Some(Unknown::SourceDown)
-        } else if held.foreign > 0 || mark.currency != self.parameters.currency {
+        } else if held.foreign > 0 {
             Some(Unknown::NoRate)
         } else {
-            stale
+            worst(stale, self.rate(&mark.currency, earliest))
         }
+    }
+
+    /// Why money of a currency cannot be converted.
+    fn rate(&self, from: &Currency, earliest: &mut Earliest) -> Option<Unknown> {
+        let way = (from, &self.parameters.currency);
+        self.rates.unknown(way, self.marks, self.feeds, self.parameters.marks, earliest)
     }
 
     /// Ages of all that the scope's figures rest on.
     pub(super) fn ages(&self, state: &ScopeState) -> Ages {
         let marks = state.held.iter().filter_map(|held| self.marks.mark(held.symbol));
-        let marks = marks.map(|mark| (mark.feed, mark.event_time));
+        let priced = marks.clone().map(|mark| &mark.currency).chain(state.equity.currencies());
+        let abroad = priced.filter(|currency| **currency != self.parameters.currency);
+        let legs = abroad.filter_map(|from| self.rates.route(from, &self.parameters.currency)).flatten();
+        let rates = legs.filter_map(|leg| self.marks.mark(leg.symbol));
+        let marks = marks.chain(rates).map(|mark| (mark.feed, mark.event_time));
         let books = self.books.iter().filter(|(portfolio, _)| self.members.has(portfolio));
         self.feeds.ages(self.clock, marks.chain(books.map(|(_, book)| (book.feed, book.event_time))))
     }

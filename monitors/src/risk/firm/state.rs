@@ -13,13 +13,13 @@ use crate::monitor::StateError;
 use crate::risk::feeds::{Feeds, SavedFeeds};
 use crate::risk::history::History;
 use crate::risk::marks::{Entry, Marks};
-use crate::risk::money::Money;
+use crate::risk::rates::{Pair, Rates};
 use crate::risk::state::RevaluationTerms;
 use crate::risk::stress::SavedPassage;
 use crate::risk::terms::{BoundsOf, changed, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 5;
+const FORMAT: u16 = 6;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
@@ -46,17 +46,20 @@ struct Terms {
     revaluation: RevaluationTerms,
     scopes: Vec<(Scope, Vec<PortfolioId>)>,
     currency: Currency,
+    rates: Vec<Pair>,
     marks: Duration,
     books: Duration,
 }
 
 impl Terms {
     fn of(parameters: &FirmParameters) -> Self {
-        let FirmParameters { history, levels, shortfall, scopes, currency, marks, books, .. } = parameters;
+        let FirmParameters { history, levels, shortfall, scopes, currency, rates, marks, books, .. } =
+            parameters;
         Self {
             revaluation: RevaluationTerms::of(history, levels, *shortfall),
             scopes: scopes.iter().map(|one| (one.scope.clone(), one.portfolios.clone())).collect(),
             currency: currency.clone(),
+            rates: rates.clone(),
             marks: *marks,
             books: *books,
         }
@@ -94,6 +97,7 @@ impl FirmMonitor {
         back.clock = saved.clock;
         back.feeds = Feeds::restore(saved.feeds);
         back.marks = Marks::restore(saved.marks);
+        back.rates = Rates::new(&back.parameters.rates, &mut back.marks);
         back.history = saved.history.restored(&back.parameters.history);
         back.stress.restore(saved.stress);
         back.level_due = saved.level_due;
@@ -119,7 +123,9 @@ impl FirmMonitor {
             }
             // Equity of others, or in another currency, is no series with this one's.
             let members = |terms: &Terms| terms.scopes.iter().find(|one| one.0 == scope.scope).cloned();
-            if members(&saved.terms) != members(&now) || saved.terms.currency != now.currency {
+            if members(&saved.terms) != members(&now)
+                || (&saved.terms.currency, &saved.terms.rates) != (&now.currency, &now.rates)
+            {
                 scope.equity.begin_anew();
             }
             let limit = |at: usize| &self.parameters.limits[at].limit;
@@ -131,14 +137,7 @@ impl FirmMonitor {
             scope.check_at.map(|at| back.checks.insert((at, place as u32)));
             back.scopes[place] = scope;
         }
-        let mut books = saved.books;
-        if saved.terms.currency != now.currency {
-            // What accounts said is in the other currency.
-            for book in books.values_mut() {
-                (book.standing, book.account_unknown) = (None, Some(Unknown::NoRate));
-            }
-        }
-        back.put_books(books)?;
+        back.put_books(saved.books)?;
         *self = back;
         Ok(())
     }
@@ -160,10 +159,11 @@ impl FirmMonitor {
             }
             for place in (0..self.scopes.len()).filter(|place| self.parameters.scopes[*place].has(&portfolio))
             {
-                self.scopes[place].equity.beside += book.standing.map_or(Money::ZERO, |one| one.beside);
+                self.scopes[place].equity.replace(None, book.standing.as_ref());
             }
             self.books.insert(portfolio, book);
         }
+        self.value_accounts();
         Ok(())
     }
 }
