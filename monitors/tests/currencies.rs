@@ -10,7 +10,8 @@ use drive::{Driver, account, at, bust, complete, correct, fill, in_currency, mar
 use proptest::prelude::*;
 use tapewatch_monitors::risk::firm::{FirmMonitor, FirmParameters, ScopeParameters};
 use tapewatch_monitors::risk::{
-    Basis, Bounded, HistoryParameters, LimitParameters, Moves, Pair, Scenario, Shock, TailModel,
+    Basis, Bounded, Confidence, HistoryParameters, LimitParameters, Moves, Pair, Scenario, Shock,
+    ShockedMarket, TailModel,
 };
 use tapewatch_monitors::{RiskParameters, TaskContext};
 use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
@@ -203,6 +204,50 @@ fn a_book_goes_on_in_the_currency_of_its_account() {
     assert_eq!(level.unknown("fees"), Some(Unknown::NoRate));
 }
 
+/// How a book swings is of its currency: a task that is put back anywhere around the change finds the same.
+#[test]
+fn a_change_of_currency_is_the_same_over_a_restart() {
+    let interval = Duration::from_secs(900);
+    let figures = |restarts: [bool; 2]| {
+        let mut parameters = parameters();
+        parameters.history = HistoryParameters { interval, minimum: 2, ..HistoryParameters::default() };
+        parameters.freshness.executions = 10 * interval;
+        parameters.stress = vec![Scenario {
+            name: "storm".parse().unwrap(),
+            moves: Moves::Shocks(Vec::new()),
+            market: Some(ShockedMarket { volatility: 2.0, correlation: 0.5, level: Confidence(9900) }),
+        }];
+        let mut d = driver(parameters);
+        for (nth, (price, rate)) in (0_i64..).zip([(100, "1.25"), (110, "1.20"), (99, "1.26"), (104, "1.20")])
+        {
+            d.see(nth * 900 + 1, mark("EURUSD", rate, rate));
+            for symbol in ["SAP", "BMW"] {
+                let price = (price + nth * i64::from(symbol == "BMW")).to_string();
+                d.see(nth * 900 + 2, eur(mark(symbol, &price, &price)));
+                let bought = eur(fill("p", symbol, Side::Buy, "10", "100", "0"));
+                let id = 2 * nth + i64::from(symbol == "BMW");
+                d.see(nth * 900 + 3, drive::execution(bought, id));
+            }
+        }
+        let restart = |d: &mut Driver, wanted: bool| {
+            if wanted {
+                d.restart()
+            }
+        };
+        restart(&mut d, restarts[0]);
+        d.see(2710, account("p", "10000", "10000"));
+        restart(&mut d, restarts[1]);
+        d.see(2720, eur(mark("SAP", "105", "105")));
+        let [storm] = values(&mut d, ["stress_storm"]);
+        assert!(storm > 0.0);
+        (storm.to_bits(), d.save())
+    };
+    let whole = figures([false, false]);
+    for restarts in [[true, false], [false, true], [true, true]] {
+        assert!(figures(restarts) == whole, "{restarts:?}");
+    }
+}
+
 #[test]
 fn positions_open_a_book_at_the_rate_of_their_moment() {
     let mut d = Driver::risk(parameters(), TaskContext { partition: 0, opened_from_zero: false });
@@ -310,34 +355,66 @@ fn revaluation_compounds_the_returns_of_price_and_rate() {
     assert!((var / expected - 1.0).abs() < 1e-12, "{var} {expected}");
 }
 
-/// A scope in dollars: a portfolio of a euro account that holds SAP, and one of a dollar account.
-#[test]
-fn scopes_are_in_one_currency() {
-    let firm = FirmParameters {
-        rates: parameters().rates,
-        scopes: vec![ScopeParameters { scope: "firm:all".into(), portfolios: Vec::new() }],
-        marks: Duration::from_secs(7200),
-        books: Duration::from_secs(7200),
-        ..FirmParameters::default()
-    };
-    let mut risk = driver(parameters());
-    let mut house = Driver::new(move || Box::new(FirmMonitor::new(firm.clone())));
-    let mut see = |second: i64, event: Event| {
-        let mut out = risk.see(second, event.clone());
+/// The risk worker, and a firm in dollars behind it.
+struct House {
+    risk: Driver,
+    firm: Driver,
+}
+
+impl House {
+    fn new(marks: Duration) -> Self {
+        let firm = FirmParameters {
+            rates: parameters().rates,
+            scopes: vec![ScopeParameters { scope: "firm:all".into(), portfolios: Vec::new() }],
+            marks,
+            books: Duration::from_secs(7200),
+            ..FirmParameters::default()
+        };
+        Self {
+            risk: driver(parameters()),
+            firm: Driver::new(move || Box::new(FirmMonitor::new(firm.clone()))),
+        }
+    }
+
+    fn see(&mut self, second: i64, event: Event) -> drive::Level {
+        let mut out = self.risk.see(second, event.clone());
         if matches!(event, Event::MarketData(_)) {
-            house.see(second, event);
+            self.firm.see(second, event);
         }
         // What an account says is told a microsecond after its time.
-        out.extend(risk.run_to(second + 1));
+        out.extend(self.risk.run_to(second + 1));
         for output in out {
             if let Event::Holdings(mut book) = output.event {
                 book.provenance.worker = "risk".into();
-                house.see_at(second + 1, Event::Holdings(book));
+                self.firm.see_at(second + 1, Event::Holdings(book));
             }
         }
-        house.restart();
-        house.level("firm:all")
-    };
+        self.risk.restart();
+        self.firm.restart();
+        self.firm.level("firm:all")
+    }
+}
+
+#[test]
+fn what_rests_on_an_accounts_rate_is_known_again_with_it() {
+    let mut house = House::new(Duration::from_secs(600));
+    house.see(0, mark("EURUSD", "1.25", "1.25"));
+    assert_eq!(house.see(10, account_in("EUR", "p", "1000", "1000")).value("equity"), Some(1_250.0));
+    house.firm.run_to(602);
+    assert_eq!(house.firm.level("firm:all").unknown("equity"), Some(Unknown::Stale));
+    assert_eq!(house.see(610, mark("EURUSD", "1.20", "1.20")).value("equity"), Some(1_200.0));
+    assert_eq!(house.see(620, mark("EURUSD", "0", "0")).unknown("equity"), Some(Unknown::NoRate));
+    assert_eq!(house.see(630, mark("EURUSD", "1.20", "1.20")).value("equity"), Some(1_200.0));
+    // The same figures in another currency are told, and are another account.
+    let level = house.see(640, account_in("USD", "p", "1000", "1000"));
+    assert_eq!((level.value("equity"), level.value("daily_pnl")), (Some(1_000.0), Some(-50.0)));
+}
+
+/// A scope in dollars: a portfolio of a euro account that holds SAP, and one of a dollar account.
+#[test]
+fn scopes_are_in_one_currency() {
+    let mut house = House::new(Duration::from_secs(7200));
+    let mut see = |second: i64, event: Event| house.see(second, event);
     see(0, mark("EURUSD", "1.25", "1.25"));
     see(10, account_in("EUR", "p", "1000", "1000"));
     see(20, eur(mark("SAP", "100", "100")));
@@ -457,4 +534,196 @@ proptest! {
             prop_assert_eq!(own(there), own(here));
         }
     }
+}
+
+/// The same state under other parameters.
+fn under(d: &Driver, parameters: RiskParameters) -> Driver {
+    let mut other = driver(parameters);
+    other.restore(&d.save());
+    other.run_to(6);
+    other
+}
+
+#[test]
+fn a_rate_of_nothing_is_none_at_once() {
+    let mut d = example();
+    for (second, bad) in [(4, "0"), (14, "-1.25")] {
+        d.see(second, mark("EURUSD", bad, bad));
+        let level = d.level("p");
+        for name in ["gross_exposure", "equity", "unrealised_pnl"] {
+            assert_eq!(level.unknown(name), Some(Unknown::NoRate), "{name} at {bad}");
+        }
+        d.restart();
+        // What else happens meanwhile finds the same.
+        d.see(second + 1, mark("A", "10", "10"));
+        d.see(second + 1, fill("p", "A", Side::Buy, "1", "10", "0"));
+        assert_eq!(d.level("p").unknown("gross_exposure"), Some(Unknown::NoRate));
+        d.see(second + 2, fill("p", "A", Side::Sell, "1", "10", "0"));
+        d.see(second + 3, mark("EURUSD", "1.20", "1.20"));
+        assert_eq!(values(&mut d, ["equity", "max_drawdown"]), [9_950.0, 0.005]);
+    }
+}
+
+#[test]
+fn an_old_rate_is_none_for_what_is_paid() {
+    let mut d = example();
+    let paid = |d: &mut Driver, second, id| {
+        d.see(second, drive::execution(eur(fill("p", "SAP", Side::Buy, "1", "100", "0")), id));
+        ["equity", "cash"].map(|name| d.level("p").unknown(name))
+    };
+    d.see(1100, eur(mark("SAP", "100", "100")));
+    d.see(1100, account("p", "8750", "10000"));
+    assert_eq!(paid(&mut d, 1101, 1), [None, None]);
+    assert_eq!(paid(&mut d, 1202, 2), [Some(Unknown::NoRate); 2]);
+    d.see(1203, mark("EURUSD", "1", "1"));
+    assert_eq!(d.level("p").unknown("equity"), Some(Unknown::NoRate));
+    d.see(1204, account("p", "8525", "9725"));
+    assert_eq!(values(&mut d, ["equity", "cash"]), [9_725.0, 8_525.0]);
+}
+
+#[test]
+fn a_bust_of_what_cost_nobody_knows_what_is_not_known_either() {
+    let start = || {
+        let mut d = driver(parameters());
+        d.see(0, account("p", "10000", "10000"));
+        d.see(1, eur(mark("SAP", "100", "100")));
+        let bought = eur(fill("p", "SAP", Side::Buy, "10", "100", "0"));
+        d.see(2, bought.clone());
+        d.see(3, mark("EURUSD", "1.25", "1.25"));
+        d.see(4, account("p", "8750", "10000"));
+        assert_eq!(values(&mut d, ["equity"]), [10_000.0]);
+        (d, bought)
+    };
+    for undo in [bust as fn(&Event) -> Event, |bought| correct(bought, "20", "100", "0")] {
+        let (mut d, bought) = start();
+        d.see(5, undo(&bought));
+        assert_eq!(["equity", "cash"].map(|name| d.level("p").unknown(name)), [Some(Unknown::NoRate); 2]);
+        d.restart();
+        d.see(6, account("p", "10000", "10000"));
+        assert_eq!(values(&mut d, ["equity", "cash"]), [10_000.0; 2]);
+    }
+}
+
+#[test]
+fn only_the_lot_that_was_bought_without_a_rate_is_of_unknown_cost() {
+    let mut parameters = parameters();
+    parameters.pnl_method = tapewatch_monitors::risk::PnlMethod::Fifo;
+    let mut d = driver(parameters);
+    d.see(0, account("p", "10000", "10000"));
+    d.see(1, mark("EURUSD", "1.25", "1.25"));
+    d.see(2, eur(mark("SAP", "100", "100")));
+    d.see(3, eur(fill("p", "SAP", Side::Buy, "10", "100", "0")));
+    d.see(4, mark("EURUSD", "0", "0"));
+    let second = eur(fill("p", "SAP", Side::Buy, "5", "100", "0"));
+    d.see(5, second.clone());
+    d.see(6, mark("EURUSD", "1.25", "1.25"));
+    assert_eq!(d.level("p").unknown("unrealised_pnl"), Some(Unknown::NoOpening));
+    let mut undone = under(
+        &d,
+        RiskParameters { pnl_method: tapewatch_monitors::risk::PnlMethod::Fifo, ..self::parameters() },
+    );
+    undone.see(7, bust(&second));
+    undone.see(8, eur(fill("p", "SAP", Side::Buy, "1", "100", "0")));
+    assert_eq!(values(&mut undone, ["unrealised_pnl", "realised_pnl"]), [0.0, 0.0]);
+    // What is sold first was paid at a rate.
+    d.see(7, eur(fill("p", "SAP", Side::Sell, "4", "110", "0")));
+    assert_eq!(values(&mut d, ["realised_pnl"]), [50.0]);
+    d.see(8, eur(fill("p", "SAP", Side::Sell, "8", "110", "0")));
+    assert_eq!(d.level("p").unknown("realised_pnl"), Some(Unknown::NoOpening));
+}
+
+#[test]
+fn other_rates_at_a_restart_are_neither_profit_nor_loss() {
+    let renamed = || {
+        let mut parameters = parameters();
+        parameters.rates[0].symbol = "EUR=".into();
+        parameters
+    };
+    let mut d = example();
+    let mut other = under(&d, renamed());
+    assert_eq!(other.level("p").unknown("equity"), Some(Unknown::NoRate));
+    other.see(10, mark("EUR=", "1.25", "1.25"));
+    assert_eq!(values(&mut other, ["equity", "max_drawdown"]), [10_000.0, 0.0]);
+    other.restart();
+    // The other way round: a rate that was not known is, under another name.
+    d.see(4, mark("EUR=", "1.20", "1.20"));
+    d.see(5, in_currency(mark("EURUSD", "1.25", "1.25"), "CHF"));
+    let mut other = under(&d, renamed());
+    assert_eq!(values(&mut other, ["equity", "net_exposure"]), [9_950.0, 1_200.0]);
+    // And without any.
+    let mut other = under(&d, RiskParameters { rates: Vec::new(), ..parameters() });
+    assert_eq!(other.level("p").unknown("equity"), Some(Unknown::NoRate));
+}
+
+#[test]
+fn small_prices_keep_their_digits() {
+    let mut d = driver(RiskParameters {
+        rates: vec![pair("BTC", "USD")],
+        limits: Vec::new(),
+        ..RiskParameters::default()
+    });
+    d.see(0, account_in("BTC", "p", "100", "100"));
+    d.see(1, mark("BTCUSD", "100000", "100000"));
+    d.see(2, mark("DUST", "0.0000123456", "0.0000123456"));
+    d.see(3, fill("p", "DUST", Side::Buy, "10000000000", "0.0000123456", "0"));
+    assert_eq!(values(&mut d, ["net_exposure", "cash", "unrealised_pnl"]), [1.23456, 98.76544, 0.0]);
+}
+
+#[test]
+fn a_book_without_its_record_keeps_its_currency() {
+    let mut d = Driver::risk(parameters(), TaskContext { partition: 0, opened_from_zero: false });
+    d.see(0, account("p", "10000", "10000"));
+    d.see(1, mark("EURUSD", "1.25", "1.25"));
+    d.see(2, eur(mark("SAP", "100", "100")));
+    d.see(3, eur(fill("p", "SAP", Side::Buy, "10", "100", "0")));
+    d.see(5, eur(fill("p", "SAP", Side::Sell, "10", "100", "0")));
+    d.see_at(6, drive::stamped(complete("p", &[("B", "1", None)]), at(4)));
+    d.see(7, mark("B", "10", "10"));
+    assert_eq!(values(&mut d, ["net_exposure"]), [10.0 - 1_250.0]);
+    d.see(8, eur(fill("p", "SAP", Side::Buy, "10", "100", "0")));
+    assert_eq!(values(&mut d, ["net_exposure"]), [10.0]);
+    // A bust in another currency than its fill is of something else.
+    let mut d = example();
+    let sold = eur(fill("p", "SAP", Side::Sell, "10", "100", "0"));
+    d.see(4, sold.clone());
+    let refusal = d.refused(5, in_currency(bust(&sold), "USD"));
+    assert_eq!(refusal.field, "currency");
+}
+
+#[test]
+fn what_was_realised_before_an_account_in_another_currency_stays_unknown() {
+    let mut d = driver(RiskParameters { rates: Vec::new(), ..parameters() });
+    for symbol in ["SAP", "BMW"] {
+        d.see(1, eur(mark(symbol, "100", "100")));
+    }
+    d.see(2, eur(fill("p", "SAP", Side::Buy, "10", "100", "0")));
+    d.see(3, eur(fill("p", "SAP", Side::Sell, "4", "110", "0")));
+    let last = eur(fill("p", "BMW", Side::Buy, "5", "100", "0"));
+    d.see(4, last.clone());
+    d.see(5, account("p", "9000", "10000"));
+    assert_eq!(d.level("p").unknown("realised_pnl"), Some(Unknown::NoOpening));
+    d.see(6, bust(&last));
+    assert_eq!(d.level("p").unknown("realised_pnl"), Some(Unknown::NoOpening));
+    d.restart();
+}
+
+/// What a fill adds between an account record and the first mark is none of what the account knew.
+#[test]
+fn of_what_had_no_value_the_account_knows_its_own_units() {
+    let mut d = driver(parameters());
+    d.see(1, fill("p", "A", Side::Buy, "10", "50", "0"));
+    d.see(2, account("p", "9500", "10000"));
+    d.see(3, fill("p", "A", Side::Buy, "10", "50", "0"));
+    d.see(4, mark("A", "50", "50"));
+    assert_eq!(values(&mut d, ["equity", "cash"]), [10_000.0, 9_000.0]);
+    d.see(5, mark("A", "51", "51"));
+    assert_eq!(values(&mut d, ["equity"]), [10_020.0]);
+    // All of it sold before any mark: nobody knows what it was worth then.
+    let mut d = driver(parameters());
+    d.see(1, fill("p", "A", Side::Buy, "10", "50", "0"));
+    d.see(2, account("p", "9500", "10000"));
+    d.see(3, fill("p", "A", Side::Sell, "10", "55", "0"));
+    assert_eq!(d.level("p").unknown("equity"), Some(Unknown::NoRate));
+    d.see(4, account("p", "10050", "10050"));
+    assert_eq!(values(&mut d, ["equity"]), [10_050.0]);
 }

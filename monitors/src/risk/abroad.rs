@@ -5,11 +5,13 @@ use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::{Amount, Currency, Time};
 
 use super::RiskMonitor;
+use super::around::Earliest;
 use super::day::Day;
 use super::marks::SymbolId;
 use super::money::Money;
 use super::parameters::Basis;
 use super::portfolio::worst;
+use super::rates::{Quoted, Rate};
 use super::revalued::Revalued;
 
 /// A holding's value now.
@@ -55,7 +57,17 @@ impl RiskMonitor {
         if !rate.is_known() {
             return Ok(None);
         }
-        Money::value(quantity, rate.of(price)?, multiplier).map(Some)
+        Quoted { price, rate }.value(quantity, multiplier).map(Some)
+    }
+
+    /// The rate at which something is paid at `clock`: none that is stale, or whose source is down.
+    pub(super) fn rate_at(&self, from: &Currency, to: &Currency, clock: Time) -> Rate {
+        if from == to {
+            return Rate::Own;
+        }
+        let (bound, mut earliest) = (self.parameters.freshness.marks, Earliest { clock, at: None });
+        let unknown = self.rates.unknown((from, to), &self.marks, &self.feeds, bound, &mut earliest);
+        if unknown.is_none() { self.rates.rate(from, to, &self.marks) } else { Rate::Unknown }
     }
 
     /// What a holding is worth now.
@@ -133,6 +145,7 @@ impl RiskMonitor {
             before.map(|at| self.checks.remove(&(at, place)));
             self.checks.insert((self.clock, place));
             self.unwell.insert(place);
+            self.level_is_due(place);
         }
     }
 }

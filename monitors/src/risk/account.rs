@@ -3,6 +3,7 @@
 use tapewatch_schemas::events::Account;
 use tapewatch_schemas::{Currency, Time};
 
+use super::correlation::Correlated;
 use super::day::Day;
 use super::money::Money;
 use super::portfolio::AccountState;
@@ -48,7 +49,8 @@ impl RiskMonitor {
             }
         }
         for holding in &mut portfolio.holdings {
-            holding.anchored_unpriced = holding.value.is_none();
+            let unpriced = holding.value.is_none();
+            holding.anchored = if unpriced { Money::of(holding.line.quantity) } else { Money::ZERO };
         }
         if portfolio.settles.is_none_or(|settles| settles < clock) {
             portfolio.settles = Some(record.event_time);
@@ -75,13 +77,17 @@ impl RiskMonitor {
         let Some(from) = portfolio.currency.replace(into.clone()) else {
             return self.follow_all_rates(place);
         };
-        portfolio.redenominate(self.rates.rate(&from, into, &self.marks));
+        let rate = self.rate_at(&from, into, self.clock);
+        let portfolio = &mut self.portfolios[place as usize];
+        portfolio.redenominate(rate);
+        portfolio.said = None;
         portfolio.sampled = None;
         portfolio.day = Day::begun(portfolio.realised, portfolio.realised_unknown);
         portfolio.window = SortedWindow::new(samples);
         portfolio.measure_tails(&self.parameters.window);
         portfolio.backtests.clear();
         portfolio.revalued = Revalued::default();
+        portfolio.correlated = Correlated::default();
         self.follow_all_rates(place);
         for value in self.worth_now(place) {
             self.portfolios[place as usize].revalue(value.at, value.value, Time::MIN);

@@ -129,6 +129,7 @@ impl Around<'_> {
             return Some(Unknown::NoRate);
         }
         match &portfolio.currency {
+            Some(_) if holding.value.is_none() => Some(Unknown::NoRate),
             Some(own) if *own != holding.currency => {
                 let (way, bound) = ((&holding.currency, own), self.parameters.freshness.marks);
                 worst(stale, self.rates.unknown(way, self.marks, self.feeds, bound, earliest))

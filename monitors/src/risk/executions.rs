@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use hashbrown::{Equivalent, HashMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tapewatch_schemas::{Amount, ExecutionId, OrderId, Time};
+use tapewatch_schemas::{Amount, Currency, ExecutionId, OrderId, Time};
 
 use super::line::Line;
 use super::lots::{Filled, Turn};
 use super::marks::SymbolId;
 use super::money::Money;
-use super::rates::Rate;
+use super::rates::{Quoted, Rate};
 
 /// One fill as it was booked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,13 +24,14 @@ pub(super) struct Execution {
     pub(super) symbol: SymbolId,
     /// Units; negative for a sale.
     pub(super) quantity: Amount,
-    /// In the portfolio's currency, as all money here.
-    pub(super) price: Amount,
-    /// What it was converted by.
-    pub(super) rate: Rate,
+    /// Of the currency below; all money here is in the portfolio's.
+    pub(super) price: Quoted,
+    pub(super) currency: Currency,
     /// Price × quantity × multiplier; negative for a sale.
     pub(super) value: Money,
     pub(super) fee: Money,
+    /// False if its fee was in a currency without a rate.
+    pub(super) fee_known: bool,
     pub(super) event_time: Time,
     /// The position before it.
     pub(super) before: Line,
@@ -133,21 +134,30 @@ impl Executions {
         self.list[place] = execution;
     }
 
-    /// Takes all money into another currency. What cannot be converted is of unknown cost.
-    pub(super) fn redenominate(&mut self, rate: Rate) {
+    /// Takes all money into another currency. What cannot be converted is of unknown cost; of how many it is not known any
+    /// more what they realised.
+    pub(super) fn redenominate(&mut self, rate: Rate) -> u64 {
         self.forget_turns();
+        let mut forgotten = 0;
         for execution in &mut self.list {
-            let into = |money: Money| rate.of_money(money).ok();
-            let price = rate.of(execution.price).ok();
-            let (value, fee, realised) =
-                (into(execution.value), into(execution.fee), into(execution.realised));
-            let known = rate.is_known() && price.is_some() && value.is_some() && realised.is_some();
-            execution.rate = if known { execution.rate.then(rate) } else { Rate::UNKNOWN };
-            (execution.price, execution.value) = price.zip(value).filter(|_| known).unwrap_or_default();
-            (execution.fee, execution.realised) = (fee.unwrap_or_default(), realised.unwrap_or_default());
-            execution.realised_known &= known;
+            let into = |money: Money| rate.of(money).ok().filter(|_| rate.is_known() || money == Money::ZERO);
+            execution.price.rate = execution.price.rate.then(rate);
+            let value = into(execution.value);
+            if value.is_none() {
+                execution.price.rate = Rate::Unknown;
+            }
+            execution.value = value.unwrap_or_default();
+            execution.fee_known &= into(execution.fee).is_some();
+            execution.fee = into(execution.fee).unwrap_or_default();
+            let realised = into(execution.realised);
+            if realised.is_none() && execution.realised_known {
+                execution.realised_known = false;
+                forgotten += 1;
+            }
+            execution.realised = realised.unwrap_or_default();
             execution.before = execution.before.redenominated(rate);
         }
+        forgotten
     }
 
     /// Forgets what each did to lots that are no longer as they were: to redo one begins with the whole position

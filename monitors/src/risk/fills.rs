@@ -11,7 +11,7 @@ use super::marks::SymbolId;
 use super::money::Money;
 use super::parameters::{Basis, Sampling};
 use super::portfolio::{Booking, Holding, Portfolio};
-use super::rates::Rate;
+use super::rates::{Quoted, Rate};
 use super::{RiskMonitor, full, overflow, publish};
 use crate::monitor::{Output, Refusal, Seen};
 
@@ -33,14 +33,11 @@ pub(super) enum Effect {
 pub(super) struct Terms {
     /// Units; negative for a sale.
     pub(super) quantity: Amount,
-    /// In the report's currency.
-    pub(super) price: Amount,
-    /// What it is in the portfolio's.
-    pub(super) rate: Rate,
+    pub(super) price: Quoted,
     /// In the portfolio's currency.
     pub(super) fee: Money,
-    /// True if there is no rate for the fee's currency: it is then not in `fee`.
-    foreign_fee: bool,
+    /// False if there is no rate for the fee's currency: it is then not in `fee`.
+    pub(super) fee_known: bool,
 }
 
 impl RiskMonitor {
@@ -67,7 +64,7 @@ impl RiskMonitor {
         let symbol = known_symbol.unwrap_or(self.marks.len() as SymbolId);
         let portfolio = known.map(|place| &self.portfolios[place as usize]);
         let terms = match report.exec_type {
-            ExecType::Fill | ExecType::Correct => Some(self.terms(portfolio, report)?),
+            ExecType::Fill | ExecType::Correct => Some(self.terms(portfolio, report, clock)?),
             _ => None,
         };
         let effect = match (report.exec_type, &terms) {
@@ -86,6 +83,12 @@ impl RiskMonitor {
         portfolio.executed = Some((feed, latest));
         let denominated = portfolio.currency.is_some();
         let fill = matches!(effect, Effect::Fill(..));
+        let named = match &effect {
+            Effect::Fill(execution, _) => Some(execution),
+            Effect::Redo(redone, _) => redone.first().map(|(_, execution)| execution),
+            _ => None,
+        };
+        let known = named.map_or((true, true), |named| (named.price.rate.is_known(), named.fee_known));
         if !matches!(effect, Effect::Duplicate) {
             self.take_conduct(place, report);
         }
@@ -96,9 +99,7 @@ impl RiskMonitor {
                 portfolio.filled = portfolio.filled.max(Some(report.event_time));
             }
             self.follow_rates(place, &report.currency);
-            if let Some(terms) = terms {
-                self.paid_without_rate(place, &terms, fill, report.event_time);
-            }
+            self.paid_without_rate(place, known, report.event_time);
             self.touched(place);
             if self.parameters.holdings_at_change {
                 let (portfolio, around) = self.with(place);
@@ -177,8 +178,7 @@ impl RiskMonitor {
         let mut position = held.map_or_else(|| Position::of(Line::FLAT, self.costing()), Holding::position);
         let multiplier = held.map_or_else(|| self.multiplier(&report.symbol), |h| h.multiplier);
         let covered = portfolio.and_then(|p| p.opened_at).is_some_and(|at| report.event_time <= at);
-        let price = terms.rate.of(terms.price).map_err(overflow("last_price"))?;
-        let value = Money::value(terms.quantity, price, multiplier).map_err(overflow("last_price"))?;
+        let value = terms.price.value(terms.quantity, multiplier).map_err(overflow("last_price"))?;
         let mut execution = Execution {
             order: report.order_id.clone(),
             id: report.execution_id.clone(),
@@ -186,10 +186,11 @@ impl RiskMonitor {
             busted_by: None,
             symbol,
             quantity: terms.quantity,
-            price,
-            rate: terms.rate,
+            price: terms.price,
+            currency: report.currency.clone(),
             value,
             fee: terms.fee,
+            fee_known: terms.fee_known,
             event_time: report.event_time,
             before: position.line,
             realised: Money::ZERO,
@@ -205,7 +206,7 @@ impl RiskMonitor {
             return Err(full("symbol", holdings, "no more holdings than the bound"));
         }
         let filled = position
-            .fill_at(terms.quantity, price, terms.rate, multiplier, self.costing())
+            .fill(terms.quantity, terms.price, multiplier, self.costing())
             .map_err(overflow("last_quantity"))?;
         (execution.realised, execution.realised_known, execution.turn) =
             (filled.realised, filled.known, filled.turn);
@@ -271,7 +272,12 @@ pub(super) struct Change {
 }
 
 impl RiskMonitor {
-    fn terms(&self, portfolio: Option<&Portfolio>, report: &ExecReport) -> Result<Terms, Refusal> {
+    fn terms(
+        &self,
+        portfolio: Option<&Portfolio>,
+        report: &ExecReport,
+        clock: Time,
+    ) -> Result<Terms, Refusal> {
         let quantity = report.last_quantity.filter(|q| q.is_positive()).ok_or_else(|| Refusal {
             field: "last_quantity",
             problem: report
@@ -287,27 +293,26 @@ impl RiskMonitor {
         let into = portfolio.and_then(|p| p.currency.as_ref()).unwrap_or(&report.currency);
         let fee = report.fee.filter(|fee| !fee.is_zero());
         let fee_currency = report.fee_currency.as_ref().unwrap_or(&report.currency);
-        let fee_rate = fee.map_or(Rate::OWN, |_| self.rates.rate(fee_currency, into, &self.marks));
-        let fee = fee_rate.of(fee.unwrap_or_default()).map_err(overflow("fee"))?;
+        let fee_rate = fee.map_or(Rate::Own, |_| self.rate_at(fee_currency, into, clock));
+        let fee = fee_rate.of(Money::of(fee.unwrap_or_default())).map_err(overflow("fee"))?;
         Ok(Terms {
             quantity: if report.side == Side::Sell { -quantity } else { quantity },
-            price,
-            rate: self.rates.rate(&report.currency, into, &self.marks),
-            fee: Money::of(fee),
-            foreign_fee: !fee_rate.is_known(),
+            price: Quoted { price, rate: self.rate_at(&report.currency, into, clock) },
+            fee,
+            fee_known: fee_rate.is_known(),
         })
     }
 
-    /// Notes what a fill or a correction was paid with where there was no rate.
-    ///
-    /// A correction goes by the rate of its fill, of which it was noted.
-    fn paid_without_rate(&mut self, place: u32, terms: &Terms, fill: bool, event_time: Time) {
+    /// Notes that it is not known what a fill cost or brought, or its fee; or what one that is undone or corrected did. Until
+    /// an account record later than that, and than the one in force, says what is there, nobody knows.
+    fn paid_without_rate(&mut self, place: u32, (price_known, fee_known): (bool, bool), event_time: Time) {
         let portfolio = &mut self.portfolios[place as usize];
-        if terms.foreign_fee {
-            portfolio.foreign_fee = Some(event_time);
+        let until = portfolio.not_before_account(event_time);
+        if !fee_known {
+            portfolio.foreign_fee = portfolio.foreign_fee.max(Some(until));
         }
-        if fill && !terms.rate.is_known() {
-            portfolio.unrated = portfolio.unrated.max(Some(event_time));
+        if !price_known {
+            portfolio.unrated = portfolio.unrated.max(Some(until));
             // The change to what is made of it is no profit.
             portfolio.sampled = None;
             if self.parameters.window.basis == Basis::Book {

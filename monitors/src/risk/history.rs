@@ -217,9 +217,10 @@ impl History {
             let growth =
                 legs.iter().fold(1.0 + own[own.len() - shared + nth], |growth, (returns, inverse)| {
                     let rate = 1.0 + returns[returns.len() - shared + nth];
+                    // A rate that is nothing or less is none.
+                    let rate = if rate > 0.0 { rate } else { NO_RETURN };
                     if *inverse { growth / rate } else { growth * rate }
                 });
-            // A rate that fell to nothing leaves no return.
             if growth.is_finite() { growth - 1.0 } else { NO_RETURN }
         };
         Cow::Owned((0..shared).map(at).collect())

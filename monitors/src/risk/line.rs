@@ -5,7 +5,7 @@ use tapewatch_schemas::Amount;
 use tapewatch_schemas::amount::AmountError;
 
 use super::money::Money;
-use super::rates::Rate;
+use super::rates::{Quoted, Rate};
 
 /// A position in one symbol.
 ///
@@ -26,20 +26,21 @@ impl Line {
     pub(super) const FLAT: Self = Self { quantity: Amount::ZERO, cost: Money::ZERO, cost_known: true };
 
     /// The line after a fill (quantity negative for a sale) and the profit that the fill realised, by
-    /// average cost.
+    /// average cost. Without a rate nothing is known of what it cost or brought.
     ///
     /// Realised less cost always falls by exactly the fill's value, so profit and loss in all is exact;
     /// only its split into realised and unrealised is rounded, when a part of a position is closed.
     pub(super) fn fill(
         self,
         quantity: Amount,
-        price: Amount,
+        price: impl Into<Quoted>,
         multiplier: Amount,
     ) -> Result<(Self, Money), AmountError> {
-        let value = Money::value(quantity, price, multiplier)?;
+        let price = price.into();
+        let value = price.value(quantity, multiplier)?;
         let after = self.quantity.checked_add(quantity)?;
         if !self.is_closed_by(quantity) {
-            let cost_known = self.cost_known || self.quantity.is_zero();
+            let cost_known = (self.cost_known || self.quantity.is_zero()) && price.rate.is_known();
             return Ok((
                 Self { quantity: after, cost: (self.cost + value).fitting()?, cost_known },
                 Money::ZERO,
@@ -50,8 +51,9 @@ impl Line {
         }
         let flips = after.is_negative() != self.quantity.is_negative();
         if flips {
-            let closing = Money::value(-self.quantity, price, multiplier)?;
-            let line = Self { quantity: after, cost: value - closing, cost_known: true };
+            let closing = price.value(-self.quantity, multiplier)?;
+            let cost_known = price.rate.is_known();
+            let line = Self { quantity: after, cost: value - closing, cost_known };
             return Ok((line, -closing - self.cost));
         }
         let closed = self.share(quantity.abs())?;
@@ -60,7 +62,7 @@ impl Line {
 
     /// With its cost in another currency, or of unknown cost.
     pub(super) fn redenominated(self, rate: Rate) -> Self {
-        match rate.of_money(self.cost) {
+        match rate.of(self.cost) {
             Ok(cost) if rate.is_known() => Self { cost, ..self },
             _ => self.of_unknown_cost(),
         }

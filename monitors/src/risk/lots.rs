@@ -9,7 +9,7 @@ use tapewatch_schemas::amount::AmountError;
 use super::line::Line;
 use super::money::Money;
 use super::parameters::PnlMethod;
-use super::rates::Rate;
+use super::rates::{Quoted, Rate};
 
 /// By which order lots are closed, and how many of them a position may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,60 +74,37 @@ impl Position {
         while lots.join(costing).expect("parts of a sum that fits").is_some() {}
     }
 
-    /// Takes a fill whose price was converted by a rate. Where there was none, what it cost or brought is not known.
-    pub(super) fn fill_at(
-        &mut self,
-        quantity: Amount,
-        price: Amount,
-        rate: Rate,
-        multiplier: Amount,
-        costing: Costing,
-    ) -> Result<Filled, AmountError> {
-        let closes = self.line.is_closed_by(quantity);
-        let filled = self.fill(quantity, price, multiplier, costing)?;
-        if rate.is_known() {
-            return Ok(filled);
-        }
-        self.forget_cost();
-        Ok(Filled { known: filled.known && !closes, ..filled })
-    }
-
     /// Takes a fill (quantity negative for a sale). After an error the position is of no use.
     pub(super) fn fill(
         &mut self,
         quantity: Amount,
-        price: Amount,
+        price: impl Into<Quoted>,
         multiplier: Amount,
         costing: Costing,
     ) -> Result<Filled, AmountError> {
+        let price = price.into();
         let Some(lots) = &mut self.lots else {
-            let known = self.line.cost_known || !self.line.is_closed_by(quantity);
+            let closes = self.line.is_closed_by(quantity);
+            let known = (self.line.cost_known && price.rate.is_known()) || !closes;
             let (line, realised) = self.line.fill(quantity, price, multiplier)?;
             self.line = line;
             return Ok(Filled { realised, known, turn: None });
         };
-        let value = Money::value(quantity, price, multiplier)?;
+        let value = price.value(quantity, multiplier)?;
         let (turn, realised) = lots.fill(quantity, price, value, multiplier, costing)?;
         self.line = Line {
             quantity: self.line.quantity.checked_add(quantity)?,
             // Realised less cost always falls by exactly the fill's value.
             cost: (self.line.cost + value + realised).fitting()?,
-            cost_known: lots.0.front().is_none_or(|oldest| oldest.cost_known),
+            cost_known: self.line.cost_known && price.rate.is_known()
+                || lots.0.iter().all(|lot| lot.cost_known),
         };
-        let known = turn.closed.iter().all(|lot| lot.cost_known);
+        let known = turn.closed.iter().all(|lot| lot.cost_known && price.rate.is_known());
         Ok(Filled { realised, known, turn: Some(Box::new(turn)) })
     }
 }
 
 impl Position {
-    /// What was paid of late is not known in the portfolio's currency: so is what all of it cost.
-    pub(super) fn forget_cost(&mut self) {
-        self.line.cost_known = self.line.quantity.is_zero();
-        for lot in self.lots.iter_mut().flat_map(|lots| &mut lots.0) {
-            lot.cost_known = false;
-        }
-    }
-
     /// Takes what it cost into another currency.
     pub(super) fn redenominate(&mut self, rate: Rate) {
         self.line = self.line.redenominated(rate);
@@ -164,7 +141,7 @@ impl Lots {
     fn fill(
         &mut self,
         quantity: Amount,
-        price: Amount,
+        price: Quoted,
         value: Money,
         multiplier: Amount,
         costing: Costing,
@@ -185,8 +162,7 @@ impl Lots {
                 break;
             }
             // The last part's value is what is left of the whole, so that nothing is lost to rounding.
-            let part =
-                if after.is_zero() { left_value } else { Money::value(-lot.quantity, price, multiplier)? };
+            let part = if after.is_zero() { left_value } else { price.value(-lot.quantity, multiplier)? };
             realised += -part - lot.cost;
             (left, left_value) = (after, left_value - part);
             if left.is_zero() {
@@ -194,7 +170,8 @@ impl Lots {
             }
         }
         if !left.is_zero() {
-            self.0.push_back(Line { quantity: left, cost: left_value, cost_known: true });
+            let cost_known = price.rate.is_known();
+            self.0.push_back(Line { quantity: left, cost: left_value, cost_known });
             turn.opened = true;
             turn.joined = self.join(costing)?;
         }

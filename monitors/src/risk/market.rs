@@ -66,7 +66,8 @@ impl RiskMonitor {
             portfolio.revalue(worth.at, worth.value, data.event_time);
             if values.get(nth + 1).is_none_or(|next| next.portfolio != place) {
                 self.touched(place);
-                self.settle(place, !same_currency || !same_feed, out);
+                let unpriced = worth.value.is_none();
+                self.settle(place, !same_currency || !same_feed || converts || unpriced, out);
             }
         }
         self.values = values;

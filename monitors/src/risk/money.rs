@@ -69,6 +69,19 @@ impl Money {
         Some(Self(below + i128::from(up)))
     }
 
+    /// The part of it that so many units are of all of them, rounded half-even to 12 places; all of it if that does not fit.
+    pub(super) fn part(self, units: Self, of: Amount) -> Self {
+        if units == Self::ZERO {
+            return Self::ZERO;
+        }
+        let part = |units: Amount, money: Amount| {
+            let product = money.decimal().checked_mul(units.decimal())?;
+            Amount::new(product.checked_div(of.decimal())?.round_dp(tapewatch_schemas::amount::SCALE)).ok()
+        };
+        let known = if units == Self::of(of) { None } else { units.amount().zip(self.amount()) };
+        known.and_then(|(units, money)| part(units, money)).map_or(self, Self::of)
+    }
+
     /// The double next to it.
     pub(super) fn to_f64(self) -> f64 {
         self.0 as f64 / 1e12

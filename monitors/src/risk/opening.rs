@@ -14,6 +14,7 @@ use super::lots::Position as Held;
 use super::marks::SymbolId;
 use super::money::Money;
 use super::portfolio::{Holding, Portfolio};
+use super::rates::Quoted;
 use super::{RiskMonitor, full, overflow, publish};
 use crate::monitor::{Output, Refusal, Seen, SourceSkip};
 
@@ -35,7 +36,7 @@ impl RiskMonitor {
             self.check_opening(record)?;
         }
         // The book as it will be, before anything is changed: the lines named, then the fills after them.
-        let plan = if opens { Some(self.plan_opening(known, record)?) } else { None };
+        let plan = if opens { Some(self.plan_opening(known, record, clock)?) } else { None };
 
         // Nothing is refused from here on.
         self.clock = clock;
@@ -93,13 +94,14 @@ impl RiskMonitor {
         self.room_for_symbols(named.iter().filter(|s| self.marks.find(s).is_none()).count())
     }
 
-    fn plan_opening(&self, known: Option<u32>, record: &Position) -> Result<Opening, Refusal> {
+    fn plan_opening(&self, known: Option<u32>, record: &Position, clock: Time) -> Result<Opening, Refusal> {
         let mut plan = Opening::default();
         let held = || record.positions.iter().filter(|line| !line.quantity.is_zero());
         let own = known.and_then(|place| self.portfolios[place as usize].currency.as_ref());
         plan.currency = own.or_else(|| held().next().map(|line| &line.currency)).cloned();
         for line in held() {
-            let opened = self.opening_line(line, plan.currency.as_ref().unwrap_or(&line.currency))?;
+            let into = plan.currency.as_ref().unwrap_or(&line.currency);
+            let opened = self.opening_line(line, into, clock)?;
             plan.lines.push((line.clone(), opened));
         }
         let Some(portfolio) = known.map(|place| &self.portfolios[place as usize]) else { return Ok(plan) };
@@ -112,11 +114,11 @@ impl RiskMonitor {
     }
 
     /// What a line cost, in a currency, at the rate now: profit and loss count from here.
-    fn opening_line(&self, line: &PositionLine, into: &Currency) -> Result<Line, Refusal> {
+    fn opening_line(&self, line: &PositionLine, into: &Currency, clock: Time) -> Result<Line, Refusal> {
         let multiplier = self.multiplier(&line.symbol);
-        let rate = self.rates.rate(&line.currency, into, &self.marks);
+        let rate = self.rate_at(&line.currency, into, clock);
         let cost = line.average_cost.filter(|_| rate.is_known());
-        let cost = cost.map(|cost| Money::value(line.quantity, rate.of(cost)?, multiplier));
+        let cost = cost.map(|price| Quoted { price, rate }.value(line.quantity, multiplier));
         let cost = cost.transpose().map_err(overflow("average_cost"))?;
         if let Some(symbol) = self.marks.find(&line.symbol) {
             let worth = self.worth(symbol, line.quantity, multiplier, (&line.currency, into));
@@ -139,8 +141,7 @@ impl RiskMonitor {
             let multiplier = self.multiplier(&named.symbol);
             holdings.push(self.holding(symbol, held, multiplier, (named.currency, &own)));
         }
-        for (symbol, held) in plan.later {
-            let before = former.iter().find(|h| h.symbol == symbol);
+        for (symbol, currency, held) in plan.later {
             match holdings.iter().position(|h| h.symbol == symbol) {
                 Some(at) if held.line.quantity.is_zero() => drop(holdings.remove(at)),
                 Some(at) => {
@@ -150,7 +151,6 @@ impl RiskMonitor {
                 None if held.line.quantity.is_zero() => {}
                 None => {
                     let multiplier = self.multiplier(&self.marks.entry(symbol).symbol);
-                    let currency = before.map_or_else(|| own.clone(), |h| h.currency.clone());
                     holdings.push(self.holding(symbol, held, multiplier, (currency, &own)));
                 }
             }
@@ -173,7 +173,7 @@ impl RiskMonitor {
     ) -> Holding {
         // Both the opening line and every fill after it were checked to fit at this mark.
         let value = self.worth(symbol, line.quantity, multiplier, (&currency, own)).ok().flatten();
-        Holding { symbol, line, lots, multiplier, currency, value, anchored_unpriced: false }
+        Holding { symbol, line, lots, multiplier, currency, value, anchored: Money::ZERO }
     }
 }
 
@@ -184,7 +184,7 @@ struct Opening {
     currency: Option<Currency>,
     lines: Vec<(PositionLine, Line)>,
     /// Symbols that were filled after the record, as they stand.
-    later: Vec<(SymbolId, Held)>,
+    later: Vec<(SymbolId, Currency, Held)>,
     /// Those fills, booked anew.
     executions: Vec<(usize, Execution)>,
 }
@@ -199,27 +199,24 @@ impl Opening {
     ) -> Result<(), Refusal> {
         let symbol = &monitor.marks.entry(execution.symbol).symbol;
         let costing = monitor.costing();
-        let at_symbol = self.later.iter().position(|(s, _)| *s == execution.symbol).unwrap_or_else(|| {
+        let at_symbol = self.later.iter().position(|(s, ..)| *s == execution.symbol).unwrap_or_else(|| {
             let named = self.lines.iter().find(|(line, _)| line.symbol == *symbol);
             let line = named.map_or(Line::FLAT, |(_, line)| *line);
-            self.later.push((execution.symbol, Held::of(line, costing)));
+            let currency = execution.currency.clone();
+            self.later.push((execution.symbol, currency, Held::of(line, costing)));
             self.later.len() - 1
         });
-        let held = &mut self.later[at_symbol].1;
+        let held = &mut self.later[at_symbol].2;
         let before = held.line;
         let multiplier =
             portfolio.holding(execution.symbol).map_or_else(|| monitor.multiplier(symbol), |h| h.multiplier);
         let filled = held
-            .fill_at(execution.quantity, execution.price, execution.rate, multiplier, costing)
+            .fill(execution.quantity, execution.price, multiplier, costing)
             .map_err(overflow("positions"))?;
-        let named =
-            self.lines.iter().find(|(line, _)| line.symbol == *symbol).map(|(line, _)| &line.currency);
-        let priced =
-            portfolio.holding(execution.symbol).map(|h| &h.currency).or(named).or(self.currency.as_ref());
-        if let Some((priced, own)) = priced.zip(self.currency.as_ref()) {
-            let worth = monitor.worth(execution.symbol, held.line.quantity, multiplier, (priced, own));
-            worth.map_err(overflow("positions"))?;
-        }
+        let own = self.currency.as_ref().unwrap_or(&execution.currency);
+        let way = (&execution.currency, own);
+        let worth = monitor.worth(execution.symbol, held.line.quantity, multiplier, way);
+        worth.map_err(overflow("positions"))?;
         self.executions.push((at, execution.booked(before, filled)));
         Ok(())
     }
@@ -252,7 +249,8 @@ impl Portfolio {
         self.sum_anew();
         let profit = self.profit();
         for holding in &mut self.holdings {
-            holding.anchored_unpriced = self.account.is_some() && holding.value.is_none();
+            let unpriced = self.account.is_some() && holding.value.is_none();
+            holding.anchored = if unpriced { Money::of(holding.line.quantity) } else { Money::ZERO };
         }
         if let Some(account) = &mut self.account {
             account.anchor = profit;

@@ -34,9 +34,9 @@ pub(super) struct Holding {
     /// Quantity × mark × multiplier, in the portfolio's currency; none until the symbol has a mark, and its currency a
     /// rate.
     pub(super) value: Option<Money>,
-    /// True if the account record in force came when the symbol had no mark: its first value then belongs
-    /// to what the account already knew.
-    pub(super) anchored_unpriced: bool,
+    /// How many units of it the account record in force knew of when it had no value: that of them then belongs to what
+    /// the account already knew.
+    pub(super) anchored: Money,
 }
 
 impl Holding {
@@ -322,11 +322,17 @@ impl Portfolio {
     /// `covered` says that the account record in force knows of it.
     fn put(&mut self, booking: Booking, covered: bool) {
         self.revalued.due = true;
-        let Booking { symbol, line, lots, value, multiplier, currency, .. } = booking;
+        let Booking { symbol, line, lots, value, multiplier, currency, event_time, .. } = booking;
         let at = self.find(symbol);
-        let anchored_unpriced = match at {
-            Ok(at) => self.holdings[at].anchored_unpriced && value.is_none(),
-            Err(_) => covered && value.is_none(),
+        let before = at.map_or((Money::ZERO, Money::ZERO), |at| {
+            let held = &self.holdings[at];
+            (held.anchored, Money::of(held.line.quantity))
+        });
+        let change = Money::of(line.quantity) - before.1;
+        let anchored = match value {
+            Some(_) => Money::ZERO,
+            None if covered => before.0 + change,
+            None => before.0,
         };
         if let Ok(at) = at {
             let old = &self.holdings[at];
@@ -340,13 +346,17 @@ impl Portfolio {
                 self.correlated = Correlated::default();
                 self.holdings.remove(at);
             }
+            if anchored != Money::ZERO {
+                // Nobody knows what it was worth to the account.
+                self.unrated = self.unrated.max(Some(self.not_before_account(event_time)));
+            }
             return;
         }
         let held = value.unwrap_or_default();
         self.sums.gross += held.abs();
         self.sums.net += held;
         self.sums.cost += line.cost;
-        let holding = Holding { symbol, line, lots, multiplier, currency, value, anchored_unpriced };
+        let holding = Holding { symbol, line, lots, multiplier, currency, value, anchored };
         match at {
             Ok(at) => self.holdings[at] = holding,
             Err(at) => {
@@ -359,17 +369,25 @@ impl Portfolio {
     /// A new mark gives a holding a new value, or none.
     pub(super) fn revalue(&mut self, at: usize, value: Option<Money>, event_time: Time) {
         let holding = &mut self.holdings[at];
-        let old = holding.value.unwrap_or_default();
-        let known_to_account = value.is_some() && std::mem::take(&mut holding.anchored_unpriced);
-        holding.value = value;
-        let value = value.unwrap_or_default();
-        self.sums.gross += value.abs() - old.abs();
-        self.sums.net += value - old;
-        if let Some(account) = &mut self.account
-            && (known_to_account || event_time <= account.event_time)
-        {
-            account.anchor += value - old;
+        let before = std::mem::replace(&mut holding.value, value);
+        let (old, new) = (before.unwrap_or_default(), value.unwrap_or_default());
+        self.sums.gross += new.abs() - old.abs();
+        self.sums.net += new - old;
+        let Some(account) = &mut self.account else { return };
+        match (before, value) {
+            (Some(_), Some(_)) if event_time <= account.event_time => account.anchor += new - old,
+            (None, Some(_)) => {
+                let anchored = std::mem::take(&mut holding.anchored);
+                account.anchor += new.part(anchored, holding.line.quantity);
+            }
+            _ => {}
         }
+    }
+
+    /// The time of something that no account record so far knows of.
+    pub(super) fn not_before_account(&self, event_time: Time) -> Time {
+        let account = self.account.as_ref().map_or(Time::MIN, |account| account.event_time);
+        event_time.max(Time(account.0.saturating_add(1)))
     }
 
     /// Goes on in another currency. What cannot be converted is of unknown cost; values are to be made anew.
@@ -380,17 +398,21 @@ impl Portfolio {
             (holding.line, holding.lots) = (position.line, position.lots);
             holding.value = None;
         }
-        let into =
-            |money: Money| rate.of_money(money).ok().filter(|_| rate.is_known() || money == Money::ZERO);
-        self.realised = into(self.realised).unwrap_or_else(|| {
-            self.realised_unknown += 1;
-            Money::ZERO
-        });
+        let into = |money: Money| rate.of(money).ok().filter(|_| rate.is_known() || money == Money::ZERO);
+        // What is not remembered any more was realised, too.
+        let remembered: Money = self.executions.iter().map(|execution| execution.realised).sum();
+        let older = into(self.realised - remembered).is_none();
+        self.realised_unknown += u64::from(older) + self.executions.redenominate(rate);
+        self.realised = into(self.realised).unwrap_or_default();
         self.fees = into(self.fees).unwrap_or_else(|| {
             self.foreign_fee = self.foreign_fee.max(Some(Time::MIN));
             Money::ZERO
         });
-        self.executions.redenominate(rate);
+        if !rate.is_known() {
+            // What they cost since is not known in this currency.
+            self.unrated =
+                self.unrated.max(self.executions.iter().map(|execution| execution.event_time).max());
+        }
         self.sum_anew();
     }
 

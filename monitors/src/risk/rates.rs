@@ -27,57 +27,90 @@ pub struct Pair {
 
 /// What one unit of a currency is in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rate(Decimal);
+pub(super) enum Rate {
+    /// That of a currency in itself.
+    Own,
+    /// So many.
+    Of(Decimal),
+    /// Nobody knows: all is nothing by it.
+    Unknown,
+}
 
 impl Rate {
-    /// That of a currency in itself.
-    pub(super) const OWN: Self = Self(Decimal::ONE);
-    /// That of nobody knows what: all is nothing by it.
-    pub(super) const UNKNOWN: Self = Self(Decimal::ZERO);
-
-    /// False for [`Rate::UNKNOWN`].
+    /// False for [`Rate::Unknown`].
     pub(super) fn is_known(self) -> bool {
-        self != Self::UNKNOWN
-    }
-
-    /// A price in the other currency, rounded half-even to 12 places.
-    ///
-    /// # Errors
-    /// It does not fit an amount.
-    pub(super) fn of(self, price: Amount) -> Result<Amount, AmountError> {
-        if self == Self::OWN {
-            return Ok(price);
-        }
-        let converted = price.decimal().checked_mul(self.0).ok_or(AmountError::Overflow)?;
-        Amount::new(converted.round_dp(SCALE))
+        self != Self::Unknown
     }
 
     /// Money in the other currency, rounded half-even to 12 places.
     ///
     /// # Errors
     /// It does not fit an amount.
-    pub(super) fn of_money(self, money: Money) -> Result<Money, AmountError> {
-        if self == Self::OWN { Ok(money) } else { self.of(money.to_amount()?).map(Money::of) }
+    pub(super) fn of(self, money: Money) -> Result<Money, AmountError> {
+        match self {
+            Self::Own => Ok(money),
+            Self::Of(rate) => {
+                let converted =
+                    money.to_amount()?.decimal().checked_mul(rate).ok_or(AmountError::Overflow)?;
+                Amount::new(converted.round_dp(SCALE)).map(Money::of)
+            }
+            Self::Unknown => Ok(Money::ZERO),
+        }
     }
 
     /// This one, and from there by another.
     pub(super) fn then(self, next: Self) -> Self {
-        // What overflows is a rate that nothing fits.
-        self.0.checked_mul(next.0).map_or(Self::UNKNOWN, |rate| Self(rate.normalize()))
+        match (self, next) {
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::Own, rate) | (rate, Self::Own) => rate,
+            (Self::Of(first), Self::Of(second)) => {
+                // A rate of more or fewer digits than there are is none.
+                let rate = first.checked_mul(second).filter(|rate| !rate.is_zero());
+                rate.map_or(Self::Unknown, |rate| Self::Of(rate.normalize()))
+            }
+        }
     }
 }
 
 impl Serialize for Rate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let other = (*self != Self::OWN).then(|| self.0.serialize());
-        other.serialize(serializer)
+        let digits = match self {
+            Self::Own => None,
+            Self::Of(rate) => Some(rate.serialize()),
+            Self::Unknown => Some(Decimal::ZERO.serialize()),
+        };
+        digits.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Rate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = Option::<[u8; 16]>::deserialize(deserializer)?;
-        Ok(bytes.map_or(Self::OWN, |bytes| Self(Decimal::deserialize(bytes))))
+        let digits = Option::<[u8; 16]>::deserialize(deserializer)?.map(Decimal::deserialize);
+        Ok(digits.map_or(Self::Own, |rate| if rate.is_zero() { Self::Unknown } else { Self::Of(rate) }))
+    }
+}
+
+/// A price, and what it is converted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Quoted {
+    pub(super) price: Amount,
+    pub(super) rate: Rate,
+}
+
+impl Quoted {
+    /// What a quantity with a multiplier is worth in the other currency; nothing by no rate.
+    ///
+    /// # Errors
+    /// It does not fit an amount.
+    pub(super) fn value(self, quantity: Amount, multiplier: Amount) -> Result<Money, AmountError> {
+        self.rate.of(Money::value(quantity, self.price, multiplier)?)
+    }
+}
+
+impl From<Amount> for Quoted {
+    /// In the currency itself.
+    fn from(price: Amount) -> Self {
+        Self { price, rate: Rate::Own }
     }
 }
 
@@ -125,15 +158,15 @@ impl Rates {
         if from == to { Some(&[]) } else { Some(self.routes.get(from)?.get(to)?) }
     }
 
-    /// The rate now; [`Rate::UNKNOWN`] if there is no way, or a pair on it has no price above zero in its quote.
+    /// The rate now; [`Rate::Unknown`] if there is no way, or a pair on it has no price above zero in its quote.
     pub(super) fn rate(&self, from: &Currency, to: &Currency, marks: &Marks) -> Rate {
-        let Some(route) = self.route(from, to) else { return Rate::UNKNOWN };
-        route.iter().fold(Rate::OWN, |rate, leg| match self.price(leg, marks) {
+        let Some(route) = self.route(from, to) else { return Rate::Unknown };
+        route.iter().fold(Rate::Own, |rate, leg| match self.price(leg, marks) {
             Some(price) if leg.inverse => {
-                rate.then(Decimal::ONE.checked_div(price).map_or(Rate::UNKNOWN, Rate))
+                rate.then(Decimal::ONE.checked_div(price).map_or(Rate::Unknown, Rate::Of))
             }
-            Some(price) => rate.then(Rate(price)),
-            None => Rate::UNKNOWN,
+            Some(price) => rate.then(Rate::Of(price)),
+            None => Rate::Unknown,
         })
     }
 
@@ -146,7 +179,7 @@ impl Rates {
     /// Money in another currency at the rate now; none without one, or if it does not fit an amount.
     pub(super) fn money(&self, money: Money, from: &Currency, to: &Currency, marks: &Marks) -> Option<Money> {
         let rate = self.rate(from, to, marks);
-        if rate.is_known() { rate.of_money(money).ok() } else { None }
+        if rate.is_known() { rate.of(money).ok() } else { None }
     }
 
     /// Why what rests on a rate is unknown.
@@ -159,7 +192,9 @@ impl Rates {
         earliest: &mut Earliest,
     ) -> Option<Unknown> {
         let Some(route) = self.route(from, to) else { return Some(Unknown::NoRate) };
-        route.iter().fold(None, |reason, leg| {
+        // All of them, and still a rate of more or fewer digits than there are.
+        let none = (!self.rate(from, to, marks).is_known()).then_some(Unknown::NoRate);
+        route.iter().fold(none, |reason, leg| {
             let (Some(mark), Some(_)) = (marks.mark(leg.symbol), self.price(leg, marks)) else {
                 return worst(reason, Some(Unknown::NoRate));
             };
@@ -240,7 +275,7 @@ mod tests {
         ]);
         let of = |from: &str, to: &str| {
             let rate = rates.rate(&Currency::from(from), &Currency::from(to), &marks);
-            rate.of(amount("300")).unwrap()
+            rate.of(Money::of(amount("300"))).unwrap().amount().unwrap()
         };
         assert_eq!(of("EUR", "EUR"), amount("300"));
         assert_eq!(of("EUR", "USD"), amount("375"));
@@ -256,18 +291,18 @@ mod tests {
         let rate = |marks: &Marks, from: &str, to: &str| {
             rates.rate(&Currency::from(from), &Currency::from(to), marks)
         };
-        assert_eq!(rate(&marks, "EUR", "CHF"), Rate::UNKNOWN);
-        assert_eq!(rate(&marks, "JPY", "USD"), Rate::UNKNOWN, "a price of zero is none");
+        assert_eq!(rate(&marks, "EUR", "CHF"), Rate::Unknown);
+        assert_eq!(rate(&marks, "JPY", "USD"), Rate::Unknown, "a price of zero is none");
         assert!(rate(&marks, "EUR", "USD").is_known());
         marks.entry_mut(0).mark.as_mut().unwrap().currency = Currency::from("CHF");
-        assert_eq!(rate(&marks, "EUR", "USD"), Rate::UNKNOWN, "in another currency than the pair's quote");
+        assert_eq!(rate(&marks, "EUR", "USD"), Rate::Unknown, "in another currency than the pair's quote");
     }
 
     #[test]
     fn a_rate_is_saved_to_the_digit() {
         let (rates, marks) = marked(&[("USD", "JPY", "149.87")]);
         for rate in
-            [rates.rate(&Currency::from("JPY"), &Currency::from("USD"), &marks), Rate::OWN, Rate::UNKNOWN]
+            [rates.rate(&Currency::from("JPY"), &Currency::from("USD"), &marks), Rate::Own, Rate::Unknown]
         {
             let bytes = postcard::to_allocvec(&rate).unwrap();
             assert_eq!(postcard::from_bytes::<Rate>(&bytes).unwrap(), rate);

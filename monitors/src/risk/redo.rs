@@ -51,6 +51,16 @@ impl RiskMonitor {
                 expected: "an execution that stands",
             });
         }
+        if first.currency != report.currency {
+            return Err(Refusal {
+                field: "currency",
+                problem: format!(
+                    "execution {reference} was in {}, this is in {}",
+                    first.currency, report.currency
+                ),
+                expected: "the currency of the fill that it is about",
+            });
+        }
         let held = portfolio.holding(symbol);
         let multiplier = held.map_or_else(|| self.multiplier(&report.symbol), |h| h.multiplier);
         let mut changed = first.clone();
@@ -59,10 +69,10 @@ impl RiskMonitor {
             Some(terms) => {
                 changed.corrected_by = Some(report.execution_id.clone());
                 // At the rate of the fill that it corrects, which is undone exactly otherwise.
-                let price = changed.rate.of(terms.price).map_err(overflow("last_price"))?;
-                (changed.quantity, changed.price, changed.fee) = (terms.quantity, price, terms.fee);
+                (changed.quantity, changed.price.price) = (terms.quantity, terms.price.price);
+                (changed.fee, changed.fee_known) = (terms.fee, changed.fee_known && terms.fee_known);
                 changed.value =
-                    Money::value(terms.quantity, price, multiplier).map_err(overflow("last_price"))?;
+                    changed.price.value(terms.quantity, multiplier).map_err(overflow("last_price"))?;
             }
         }
         let (fee, spent) = match terms {
@@ -87,7 +97,7 @@ impl RiskMonitor {
                 let before = change.position.line;
                 let filled = change
                     .position
-                    .fill_at(execution.quantity, execution.price, execution.rate, multiplier, self.costing())
+                    .fill(execution.quantity, execution.price, multiplier, self.costing())
                     .map_err(overflow("last_quantity"))?;
                 execution.booked(before, filled)
             } else {

@@ -224,7 +224,8 @@ impl Moving {
                 for Stake { symbol, value, route } in held {
                     let own = past.of(symbol);
                     let r = route.iter().fold(own, |r, leg| {
-                        let rate = 1.0 + past.of(leg.symbol)?;
+                        let rate = Some(1.0 + past.of(leg.symbol)?).filter(|rate| *rate > 0.0);
+                        let rate = rate.ok_or(Unknown::Missing)?;
                         Ok(if leg.inverse { (1.0 + r?) / rate } else { (1.0 + r?) * rate } - 1.0)
                     });
                     match r {
@@ -242,18 +243,19 @@ impl Moving {
 /// By how much a position moves in money: at its new price, and that at the new rates.
 fn shocked(held: Stake<'_>, millionths: &[i64]) -> Result<Money, Unknown> {
     let moved = held.value.millionths(millionths[held.symbol as usize]);
-    let mut worth = held.value + moved;
     if held.route.is_empty() {
         return Ok(moved);
     }
+    let mut worth = (held.value + moved).fitting().map_err(|_| Unknown::Missing)?;
     for leg in held.route {
         let parts = millionths[leg.symbol as usize];
-        worth = if leg.inverse {
+        let moved = if leg.inverse {
             // At a rate of nothing the other currency is worth more than any number.
             worth.over_millionths(parts).ok_or(Unknown::Missing)?
         } else {
             worth + worth.millionths(parts)
         };
+        worth = moved.fitting().map_err(|_| Unknown::Missing)?;
     }
     Ok(worth - held.value)
 }

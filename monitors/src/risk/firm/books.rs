@@ -9,7 +9,7 @@ use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
 use crate::risk::feeds::FeedId;
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::money::Money;
-use crate::risk::rates::Rates;
+use crate::risk::rates::{Quoted, Rates};
 
 /// A portfolio's whole book.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ impl Book {
         let value = |line: &BookLine| {
             let mark = marks.mark(line.symbol)?;
             let rate = Some(rates.rate(&mark.currency, into, marks)).filter(|rate| rate.is_known())?;
-            Money::value(line.units.amount()?, rate.of(mark.price).ok()?, Amount::ONE).ok()
+            Quoted { price: mark.price, rate }.value(line.units.amount()?, Amount::ONE).ok()
         };
         let held: Option<Money> = self.lines.iter().map(value).sum();
         let standing = self.standing.as_ref()?;
@@ -123,9 +123,9 @@ impl Held {
     ///
     /// # Errors
     /// A value that does not fit an amount.
-    pub(super) fn at(self, price: Option<Amount>) -> Result<Self, tapewatch_schemas::amount::AmountError> {
+    pub(super) fn at(self, price: Option<Quoted>) -> Result<Self, tapewatch_schemas::amount::AmountError> {
         let worth = |units: Money| match price {
-            Some(price) => Money::value(units.to_amount()?, price, Amount::ONE),
+            Some(price) => price.value(units.to_amount()?, Amount::ONE),
             None => Ok(Money::ZERO),
         };
         Ok(Self { value: worth(self.net)?, size: worth(self.gross)?, ..self })

@@ -56,6 +56,11 @@ impl Equity {
         self.beside.retain(|_, money| *money != Money::ZERO);
     }
 
+    /// True if any account is in another currency.
+    pub(super) fn is_abroad(&self, own: &Currency) -> bool {
+        self.beside.keys().any(|currency| currency != own)
+    }
+
     /// The currencies of the portfolios' accounts.
     pub(super) fn currencies(&self) -> impl Iterator<Item = &Currency> {
         self.beside.keys()
@@ -118,8 +123,15 @@ impl ScopeState {
         if self.equity_unknown().is_none() {
             let equity = self.equity();
             let joined: Money = std::mem::take(&mut self.equity.joining).iter().filter_map(worth).sum();
-            let pending = std::mem::take(&mut self.equity.pending);
-            let paid: Money = pending.iter().filter_map(|(currency, paid)| into_own(currency, *paid)).sum();
+            let mut paid = Money::ZERO;
+            // What cannot be converted waits.
+            self.equity.pending.retain(|currency, money| match into_own(currency, *money) {
+                Some(money) => {
+                    paid += money;
+                    false
+                }
+                None => true,
+            });
             let flow = paid + joined;
             if flow != Money::ZERO {
                 self.equity.flows += flow;

@@ -9,6 +9,7 @@ use super::books::{Book, BookLine, Held, Standing};
 use crate::monitor::{Output, Refusal, Seen};
 use crate::risk::marks::{Mark, SymbolId, price_of};
 use crate::risk::money::Money;
+use crate::risk::rates::Quoted;
 use crate::risk::{full, overflow};
 
 impl FirmMonitor {
@@ -58,13 +59,15 @@ impl FirmMonitor {
         }
         for place in 0..self.scopes.len() {
             let of_scope = held.iter().filter(|(at, _)| *at == place);
-            let touched = of_scope.fold(converts && price.is_some(), |_, (_, held)| {
+            let abroad = || self.scopes[place].equity.is_abroad(&self.parameters.currency);
+            let accounted = converts && price.is_some() && abroad();
+            let touched = of_scope.fold(accounted, |_, (_, held)| {
                 self.scopes[place].put(*held);
                 true
             });
             if touched {
                 self.level_is_due(place);
-                self.settle(place, other, out);
+                self.settle(place, other || converts, out);
             }
         }
         if revived {
@@ -199,7 +202,7 @@ impl FirmMonitor {
     fn at_mark(&self, held: Held) -> Result<Held, AmountError> {
         let Some(mark) = self.mark(held.symbol) else { return held.at(None) };
         let rate = self.rates.rate(&mark.currency, &self.parameters.currency, &self.marks);
-        held.at(if rate.is_known() { Some(rate.of(mark.price)?) } else { None })
+        held.at(rate.is_known().then_some(Quoted { price: mark.price, rate }))
     }
 
     /// What scopes hold of a symbol, and of what is converted by it, once this is its price: with the mark as it is if

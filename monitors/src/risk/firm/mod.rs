@@ -152,7 +152,7 @@ impl FirmMonitor {
     /// what limits say if any says something new.
     fn settle(&mut self, place: usize, reassess: bool, out: &mut Vec<Output>) {
         let scope = &self.scopes[place];
-        if reassess || scope.marks_unknown.is_some() || scope.check_at.is_some_and(|at| at <= self.clock) {
+        if reassess || scope.doubtful() || scope.check_at.is_some_and(|at| at <= self.clock) {
             self.reassess(place);
         }
         self.revalue(place);
@@ -219,7 +219,7 @@ impl FirmMonitor {
     /// Settles every scope about which something is unknown.
     fn settle_unknown(&mut self, out: &mut Vec<Output>) {
         for place in 0..self.scopes.len() {
-            if self.scopes[place].unknown().is_some() {
+            if self.scopes[place].equity_unknown().is_some() {
                 self.settle(place, true, out);
             }
         }

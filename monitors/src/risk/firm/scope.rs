@@ -138,6 +138,11 @@ impl ScopeState {
         worst(self.books_unknown, self.marks_unknown)
     }
 
+    /// True if a mark may end what is unknown about it.
+    pub(super) fn doubtful(&self) -> bool {
+        self.marks_unknown.is_some() || self.equity.unknown.is_some()
+    }
+
     /// Finds out what is unknown, and until when what is current stays so; true if that is not what it was.
     pub(super) fn assess(&mut self, around: &Surroundings<'_>) -> bool {
         let mut earliest = Earliest { clock: around.clock, at: None };

@@ -123,9 +123,7 @@ impl FirmMonitor {
             }
             // Equity of others, or in another currency, is no series with this one's.
             let members = |terms: &Terms| terms.scopes.iter().find(|one| one.0 == scope.scope).cloned();
-            if members(&saved.terms) != members(&now)
-                || (&saved.terms.currency, &saved.terms.rates) != (&now.currency, &now.rates)
-            {
+            if members(&saved.terms) != members(&now) || saved.terms.currency != now.currency {
                 scope.equity.begin_anew();
             }
             let limit = |at: usize| &self.parameters.limits[at].limit;
