@@ -231,7 +231,7 @@ fn a_change_of_currency_is_the_same_over_a_restart() {
         }
         let restart = |d: &mut Driver, wanted: bool| {
             if wanted {
-                d.restart()
+                d.restart();
             }
         };
         restart(&mut d, restarts[0]);
