@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapewatch_monitors::kernels::Horizon;
 use tapewatch_monitors::risk::{
     Bounded, Confidence, Freshness, HistoryParameters, LimitParameters, ReferencePrices, Sampling, TailModel,
     WindowParameters, default_limits,
@@ -87,8 +88,8 @@ pub fn parameters(size: Size, holdings_at_change: bool, models: &[TailModel]) ->
         limit.hard = Some(1e12);
     }
     limits.extend([
-        far("es_95", Bounded::ExpectedShortfall(TailModel::Historical, Confidence(9500))),
-        far("es_99", Bounded::ExpectedShortfall(TailModel::Historical, Confidence(9900))),
+        far("es_95", Bounded::ExpectedShortfall(TailModel::Historical, Confidence(9500), Horizon::ONE)),
+        far("es_99", Bounded::ExpectedShortfall(TailModel::Historical, Confidence(9900), Horizon::ONE)),
         far("gross_exposure", Bounded::GrossExposure),
         far("largest_share", Bounded::LargestShare),
     ]);

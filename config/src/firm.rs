@@ -68,6 +68,9 @@ impl Firm {
             let problem = "risk.holdings_at_change is false: books would be taken for what is held although they are not";
             section.fail("scopes", problem, "risk.holdings_at_change = true, or no scopes");
         }
+        if !scopes.is_empty() {
+            risk.refuse_long_horizons_of_scopes(section);
+        }
         let overridable: Vec<_> = limits.iter().map(|one| (&one.limit, one.scopes.as_slice())).collect();
         let overrides = Override::read_all(section, "scopes", &overridable);
         for (at, one) in overrides.iter().enumerate() {

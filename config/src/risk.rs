@@ -82,6 +82,9 @@ pub struct Drawdown {
 pub struct ValueAtRisk {
     /// Confidence levels in basis points (0.95 in the file is 9500 here), rising.
     pub levels: Vec<u16>,
+    /// Over how many samples, or instants of the history, rising; the first is 1.
+    #[serde(skip_serializing_if = "one_step")]
+    pub horizons: Vec<u16>,
     /// How many changes the window holds.
     pub window: u32,
     /// Before so many it is unknown (warming up).
@@ -245,8 +248,8 @@ pub struct Bounds {
 
 impl Risk {
     pub(crate) fn read(section: &mut Section<'_>) -> Self {
-        let var = section.group("var", ValueAtRisk::read);
         let history = section.group("history", History::read);
+        let var = section.group("var", |group| ValueAtRisk::read(group, &history));
         let conduct = section.group("conduct", Conduct::read);
         let schedules = section.groups("schedules", Schedule::read);
         refuse_doubles(section, "schedules", "name", schedules.iter().map(|one| one.name.as_str()));
@@ -337,6 +340,16 @@ impl Risk {
     }
 }
 
+impl Risk {
+    /// The same of what is above the portfolio, which is always revalued.
+    pub(crate) fn refuse_long_horizons_of_scopes(&self, section: &Section<'_>) {
+        if !self.var.models.contains(&TailModel::Revalued) {
+            let History { window, minimum, .. } = self.history;
+            self.var.refuse_longer(section, "scopes", "risk.history", (window, minimum));
+        }
+    }
+}
+
 impl History {
     fn read(section: &mut Section<'_>) -> Self {
         let window = section.get_if("window", |n| (2..=10_000).contains(n), "a whole number from 2 to 10000");
@@ -356,7 +369,7 @@ impl History {
 }
 
 impl ValueAtRisk {
-    fn read(section: &mut Section<'_>) -> Self {
+    fn read(section: &mut Section<'_>, history: &History) -> Self {
         let window =
             section.get_if("window", |n| (2..=1_000_000).contains(n), "a whole number from 2 to 1000000");
         let levels: Vec<u16> = section
@@ -371,12 +384,22 @@ impl ValueAtRisk {
         if levels.windows(2).any(|pair| pair[0] >= pair[1]) {
             section.fail("levels", "they do not rise", "rising levels, each once");
         }
+        let horizons: Vec<u16> =
+            section.values("horizons", |steps| (1..=250).contains(steps), "a whole number from 1 to 250");
+        if horizons.first() != Some(&1) || horizons.windows(2).any(|pair| pair[0] >= pair[1]) {
+            section.fail(
+                "horizons",
+                "they do not rise from 1",
+                "rising whole numbers that begin with 1, such as [1, 10]",
+            );
+        }
         let models: Vec<TailModel> = section.values("models", |_| true, "");
         if models.is_empty() || (1..models.len()).any(|at| models[..at].contains(&models[at])) {
             section.fail("models", "it names none, or one twice", "at least one model, each once");
         }
-        Self {
+        let var = Self {
             levels,
+            horizons,
             models,
             lambda: section.get_if(
                 "lambda",
@@ -402,13 +425,44 @@ impl ValueAtRisk {
             sample: section.get("sample"),
             basis: section.get("basis"),
             shortfall: section.get("shortfall"),
-        }
+        };
+        var.refuse_long_horizons(section, history);
+        var
     }
 
     /// The names of its measures of what is held, revalued.
     fn revalued(&self) -> Vec<String> {
-        let of = |level: &u16| ["var", "es"].map(|kind| format!("{}_revalued", measure_at(kind, *level)));
-        self.levels.iter().flat_map(of).collect()
+        let names = self.levels.iter().flat_map(|level| {
+            let of = |over| {
+                ["var", "es"].map(|kind| format!("{}_revalued{}", measure_at(kind, *level), ending(over)))
+            };
+            self.horizons.iter().flat_map(move |over| of(*over))
+        });
+        names.collect()
+    }
+
+    /// A horizon over which a window never holds enough overlapping stretches would be warming up for ever.
+    fn refuse_long_horizons(&self, section: &Section<'_>, history: &History) {
+        let overlapping =
+            self.models.iter().any(|model| matches!(model, TailModel::Historical | TailModel::AgeWeighted));
+        if overlapping {
+            self.refuse_longer(section, "horizons", "risk.var", (self.window, self.minimum));
+        }
+        if self.models.contains(&TailModel::Revalued) {
+            self.refuse_longer(section, "horizons", "risk.history", (history.window, history.minimum));
+        }
+    }
+
+    fn refuse_longer(&self, section: &Section<'_>, key: &str, of: &str, (window, minimum): (u32, u32)) {
+        let most = (window + 1).saturating_sub(minimum);
+        let longer = self.horizons.iter().find(|over| **over > 1 && u32::from(**over) > most);
+        if let Some(over) = longer {
+            let problem =
+                format!("{of}.window = {window} never holds {of}.minimum = {minimum} stretches of {over}");
+            let expected =
+                format!("risk.var.horizons up to {}, a longer window, or a smaller minimum", most.max(1));
+            section.fail(key, &problem, &expected);
+        }
     }
 
     /// The names of its measures: `var_95`, `es_95_gaussian`, …
@@ -420,10 +474,26 @@ impl ValueAtRisk {
                 names.push(if model == TailModel::Historical { name } else { format!("{name}_{model}") });
             }
             let light = format!("{}{LIGHT}", names[names.len() - 2]);
+            let one_step = names.len() - 2..names.len();
+            for over in self.horizons.iter().skip(1) {
+                names.extend(
+                    one_step.clone().map(|at| format!("{}{}", names[at], ending(*over))).collect::<Vec<_>>(),
+                );
+            }
             names.push(light);
         }
         names
     }
+}
+
+/// How the names of measures over so many steps end.
+fn ending(over: u16) -> String {
+    if over == 1 { String::new() } else { format!("_h{over}") }
+}
+
+/// True of what there was before there were horizons: it does not change the configuration version.
+fn one_step(horizons: &[u16]) -> bool {
+    horizons == [1]
 }
 
 pub(crate) fn basis_points(level: Decimal) -> Option<u16> {

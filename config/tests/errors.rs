@@ -86,6 +86,36 @@ fn bounds_between_settings_are_checked() {
     assert!(one("[breaker]\nminimum_calls = 21").contains("at most breaker.window"));
     assert!(one("[risk.var]\nlevels = [0.99, 0.95]").contains("rising"));
     assert!(one("[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"").contains("soft, hard or both"));
+    for horizons in ["[]", "[10]", "[1, 10, 5]", "[1, 1]"] {
+        let said = one(&format!("[risk.var]\nhorizons = {horizons}"));
+        assert!(said.contains("risk.var.horizons (t.toml:2): they do not rise from 1"), "{said}");
+    }
+    let said = one("[risk.var]\nhorizons = [1, 251]");
+    assert!(
+        said.contains(
+            "risk.var.horizons[1] (t.toml:2): 251 does not fit; expected a whole number from 1 to 250"
+        ),
+        "{said}"
+    );
+    let long = "[risk.var]\nhorizons = [1, 102]\nwindow = 200\n";
+    let said = one(long);
+    assert_eq!(
+        said,
+        "risk.var.horizons (t.toml:2): risk.var.window = 200 never holds risk.var.minimum = 100 stretches of 102; \
+         expected risk.var.horizons up to 101, a longer window, or a smaller minimum"
+    );
+    assert!(errors(&long.replace("102", "101"), &[]).is_empty());
+    let said = one(
+        "[risk.var]\nhorizons = [1, 10]\nmodels = [\"historical\", \"revalued\"]\n[risk.history]\nwindow = 100\n",
+    );
+    assert!(said.contains("risk.var.horizons (t.toml:2): risk.history.window = 100 never holds"), "{said}");
+    let said = one(
+        "[risk.var]\nhorizons = [1, 10]\n[risk.history]\nwindow = 100\n[[firm.scopes]]\nscope = \"firm:a\"",
+    );
+    assert!(
+        said.starts_with("firm.scopes") && said.contains("risk.history.window = 100 never holds"),
+        "{said}"
+    );
     let text = "[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nsoft = 3\nhard = 2";
     assert!(one(text).starts_with("risk.limits[0].soft (t.toml:4): 3 is over hard, which is 2"));
     assert!(one("[[risk.limits]]\nname = \"a\"\nmeasure = \"var_97\"\nhard = 2").contains("no measure"));

@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use statrs::statistics::Statistics as _;
 use tapewatch_monitors::kernels::{
-    Ewma, EwmaSeed, Exceptions, Exposure, Filtered, Forecast, Model, Moments, Panel, QuantileType, Sample,
-    SampleError, ShortfallConvention, Tail, TailRisk, Touch, Traded, acerbi_szekely, christoffersen,
+    Ewma, EwmaSeed, Exceptions, Exposure, Filtered, Forecast, Horizon, Model, Moments, Panel, QuantileType,
+    Sample, SampleError, ShortfallConvention, Tail, TailRisk, Touch, Traded, acerbi_szekely, christoffersen,
     cornish_fisher, days_to_liquidate, drawdown_profile, ewma_volatilities, forecasts, gaussian_tail,
     historical_tail, hits, traffic_light, trailing_drawdown, wealth,
 };
@@ -63,8 +63,8 @@ fn tails(values: &[f64], tail: Tail) -> Vec<TailRisk> {
     all.extend([0, 1].map(|ddof| {
         moments.deviation(ddof).and_then(|deviation| gaussian_tail(moments.mean(), deviation, tail))
     }));
-    all.push(cornish_fisher(&moments, tail).map(|it| TailRisk { var: it.var, es: it.es }));
-    all.push(Filtered::new(sample, 0.94).and_then(|it| it.tail(tail)));
+    all.push(cornish_fisher(&moments, Horizon::ONE, tail).map(|it| TailRisk { var: it.var, es: it.es }));
+    all.push(Filtered::new(sample, 0.94).and_then(|it| it.tail(Horizon::ONE, tail)));
     all.into_iter().flatten().collect()
 }
 
@@ -149,7 +149,7 @@ proptest! {
         let (plain, mixed) = (Moments::of(sample(&values)), Moments::of(sample(&mixed)));
         prop_assert!((plain.mean() - mixed.mean()).abs() < 1e-16);
         prop_assert!(close(plain.deviation(1).unwrap(), mixed.deviation(1).unwrap(), 1e-13));
-        if let (Ok(plain), Ok(mixed)) = (cornish_fisher(&plain, tail), cornish_fisher(&mixed, tail)) {
+        if let (Ok(plain), Ok(mixed)) = (cornish_fisher(&plain, Horizon::ONE, tail), cornish_fisher(&mixed, Horizon::ONE, tail)) {
             // Sums of cubes and fourth powers, the quantile a polynomial of them.
             prop_assert!((plain.var - mixed.var).abs() < 1e-9 * plain.z.abs().max(1.0), "{plain:?} {mixed:?}");
         }
@@ -315,7 +315,7 @@ proptest! {
             take(Ok(risk.var));
             take(Ok(risk.es));
         }
-        if let Ok(it) = cornish_fisher(&moments, tail) {
+        if let Ok(it) = cornish_fisher(&moments, Horizon::ONE, tail) {
             [it.z, it.es_raw].into_iter().for_each(|figure| take(Ok(figure)));
         }
         for seed in [EwmaSeed::FirstSquare, EwmaSeed::SampleVariance, EwmaSeed::Backcast] {

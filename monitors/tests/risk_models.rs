@@ -7,7 +7,7 @@ mod drive;
 
 use drive::{Driver, account, fill, mark};
 use tapewatch_monitors::kernels::{
-    Aged, EwmaSeed, Filtered, Moments, Sample, ShortfallConvention, Tail, TailRisk, acerbi_szekely,
+    Aged, EwmaSeed, Filtered, Horizon, Moments, Sample, ShortfallConvention, Tail, TailRisk, acerbi_szekely,
     christoffersen, cornish_fisher, ewma_volatilities, expected_shortfall, gaussian_tail, traffic_light,
     value_at_risk,
 };
@@ -104,14 +104,14 @@ fn scratch(model: TailModel, changes: &[f64], alpha: f64) -> TailRisk {
             gaussian_tail(moments.mean(), moments.deviation(1).unwrap(), tail).unwrap()
         }
         TailModel::CornishFisher => {
-            let found = cornish_fisher(&Moments::of(sample), tail).unwrap();
+            let found = cornish_fisher(&Moments::of(sample), Horizon::ONE, tail).unwrap();
             TailRisk { var: found.var, es: found.es }
         }
         TailModel::Ewma => {
             let all = ewma_volatilities(moving, LAMBDA, EwmaSeed::FirstSquare).unwrap();
             gaussian_tail(0.0, *all.last().unwrap(), tail).unwrap()
         }
-        TailModel::Filtered => Filtered::new(moving, LAMBDA).unwrap().tail(tail).unwrap(),
+        TailModel::Filtered => Filtered::new(moving, LAMBDA).unwrap().tail(Horizon::ONE, tail).unwrap(),
         TailModel::AgeWeighted => Aged::new(sample, AGE_LAMBDA).unwrap().tail(tail).unwrap(),
         TailModel::Revalued => panic!("it is not of changes: see revaluation.rs"),
     }

@@ -40,6 +40,7 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
             })
             .collect(),
         levels: risk.var.levels.iter().map(|level| Confidence(*level)).collect(),
+        horizons: risk::horizons(settings),
         shortfall: risk::shortfall(risk.var.shortfall),
         history: risk::history(settings),
         day: risk::day(settings),

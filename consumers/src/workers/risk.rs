@@ -8,7 +8,7 @@ use tapewatch_config::{
     Action, Basis as BasisSetting, Of, PnlMethod as MethodSetting, Sampling as SamplingSetting, Schedule,
     Settings, Shortfall, TailModel as ModelSetting, Weekday, When, Zone,
 };
-use tapewatch_monitors::kernels::ShortfallConvention;
+use tapewatch_monitors::kernels::{Horizon, ShortfallConvention};
 use tapewatch_monitors::risk::{
     Basis, Bounded, Bounds, Calendar, ConductParameters, Confidence, DayParameters, Freshness,
     HistoryParameters, Instrument, LimitParameters, Moves, Override, Pair, PnlMethod, Range, ReferencePrices,
@@ -96,12 +96,19 @@ fn window(settings: &Settings) -> WindowParameters {
         samples: var.window as usize,
         minimum: var.minimum as usize,
         levels: var.levels.iter().map(|level| Confidence(*level)).collect(),
+        horizons: horizons(settings),
         models: var.models.iter().map(|model| tail_model(*model)).collect(),
         lambda: var.lambda,
         age_lambda: var.age_lambda,
         backtest: var.backtest as usize,
         shortfall: shortfall(var.shortfall),
     }
+}
+
+/// Over how many steps figures are.
+pub(super) fn horizons(settings: &Settings) -> Vec<Horizon> {
+    let horizon = |steps: &u16| Horizon::new(*steps).expect("the configuration checks each horizon");
+    settings.risk.var.horizons.iter().map(horizon).collect()
 }
 
 /// When a day begins.
@@ -275,13 +282,17 @@ mod tests {
     fn a_limit_can_be_on_the_tail_of_every_model_and_level() {
         let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
         let models = "[\"historical\", \"gaussian\", \"cornish_fisher\", \"ewma\", \"filtered\", \"age_weighted\", \"revalued\"]";
-        let mut text = format!("[risk.var]\nmodels = {models}\nlevels = [0.95, 0.975]\nlambda = 0.97\n");
+        let mut text = format!(
+            "[risk.var]\nmodels = {models}\nlevels = [0.95, 0.975]\nhorizons = [1, 10]\nlambda = 0.97\n"
+        );
         let mut names = Vec::new();
         for level in ["95", "97_5"] {
             for model in
                 ["", "_gaussian", "_cornish_fisher", "_ewma", "_filtered", "_age_weighted", "_revalued"]
             {
-                names.extend(["var", "es"].map(|kind| format!("{kind}_{level}{model}")));
+                for over in ["", "_h10"] {
+                    names.extend(["var", "es"].map(|kind| format!("{kind}_{level}{model}{over}")));
+                }
                 names.push(format!("var_{level}{model}_light"));
             }
         }
@@ -295,13 +306,17 @@ mod tests {
         let parameters = parameters(&settings);
         let bounded: Vec<String> = parameters.limits.iter().map(|limit| limit.measure.to_string()).collect();
         assert_eq!(bounded, names);
+        assert_eq!(parameters.window.horizons, [Horizon::ONE, Horizon::new(10).unwrap()]);
         assert_eq!((parameters.window.models, parameters.window.lambda), (TailModel::ALL.to_vec(), 0.97));
 
-        // One of a model that is not wanted is refused.
-        std::fs::write(file.path(), "[[risk.limits]]\nname = \"a\"\nmeasure = \"var_95_ewma\"\nhard = 1\n")
-            .unwrap();
-        let refused = Settings::load(Some(file.path()), None, std::iter::empty()).unwrap_err().to_string();
-        assert!(refused.contains("var_95_ewma"), "{refused}");
+        // One of a model or a horizon that is not wanted is refused.
+        for measure in ["var_95_ewma", "var_95_h10"] {
+            let text = format!("[[risk.limits]]\nname = \"a\"\nmeasure = \"{measure}\"\nhard = 1\n");
+            std::fs::write(file.path(), text).unwrap();
+            let refused =
+                Settings::load(Some(file.path()), None, std::iter::empty()).unwrap_err().to_string();
+            assert!(refused.contains(measure), "{refused}");
+        }
     }
 
     #[test]

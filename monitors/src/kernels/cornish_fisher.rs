@@ -1,5 +1,6 @@
 //! Value at risk and expected shortfall by the Cornish–Fisher expansion ("modified" VaR and ES).
 
+use super::horizon::Horizon;
 use super::moments::Moments;
 use super::normal::{normal_cdf, normal_density, normal_quantile};
 use super::sample::{SampleError, Tail, finite};
@@ -18,7 +19,8 @@ pub struct CornishFisher {
     pub es: f64,
 }
 
-/// Of a sample's moments, the population's (divided by n); Boudt, Peterson and Croux, "Estimation and
+/// Of the sum of as many independent changes as there are steps, each with a sample's moments, the population's (divided by
+/// n): of one step, of a change itself. Boudt, Peterson and Croux, "Estimation and
 /// decomposition of downside risk for portfolios with non-normal returns" (2008), equations 8 and 20. The
 /// floor is that of R's `PerformanceAnalytics`.
 ///
@@ -27,9 +29,10 @@ pub struct CornishFisher {
 ///
 /// # Errors
 /// All values are equal, or a figure is beyond what a double holds.
-pub fn cornish_fisher(moments: &Moments, tail: Tail) -> Result<CornishFisher, SampleError> {
-    let (skew, kurtosis) = (moments.skewness()?, moments.excess_kurtosis()?);
-    let (mean, deviation) = (moments.mean(), moments.deviation(0)?);
+pub fn cornish_fisher(moments: &Moments, horizon: Horizon, tail: Tail) -> Result<CornishFisher, SampleError> {
+    let skew = horizon.skewness(moments.skewness()?);
+    let kurtosis = horizon.excess_kurtosis(moments.excess_kurtosis()?);
+    let (mean, deviation) = (horizon.mean(moments.mean()), horizon.deviation(moments.deviation(0)?));
     let z = expand(normal_quantile(tail.alpha()), skew, kurtosis);
     let raw = shortfall(z, skew, kurtosis) / tail.alpha();
     Ok(CornishFisher {
@@ -79,15 +82,27 @@ mod tests {
         let mut values: Vec<f64> = (0..300).map(|i| if i % 2 == 0 { 0.03 } else { -0.03 }).collect();
         values.extend([0.4, -0.25]);
         let moments = Moments::of(Sample::new(&values).unwrap());
-        let figures = cornish_fisher(&moments, Tail::new(0.05).unwrap()).unwrap();
+        let figures = cornish_fisher(&moments, Horizon::ONE, Tail::new(0.05).unwrap()).unwrap();
         assert!(figures.es_raw > figures.var, "{figures:?}");
         assert_eq!(figures.es, figures.var);
+    }
+
+    /// A sum of many is nearly normal.
+    #[test]
+    fn over_more_steps_the_shape_fades() {
+        let values: Vec<f64> = (0..300).map(|i| if i % 10 == 0 { -0.09 } else { 0.01 }).collect();
+        let moments = Moments::of(Sample::new(&values).unwrap());
+        let tail = Tail::new(0.05).unwrap();
+        let z = |steps| cornish_fisher(&moments, Horizon::new(steps).unwrap(), tail).unwrap().z;
+        let normal = normal_quantile(0.05);
+        assert!((z(1) - normal).abs() > 2.0 * (z(10) - normal).abs(), "{} {} {normal}", z(1), z(10));
+        assert!((z(250) - normal).abs() < 0.1);
     }
 
     #[test]
     fn a_constant_has_none() {
         let moments = Moments::of(Sample::new(&[1.0; 9]).unwrap());
-        let refused = cornish_fisher(&moments, Tail::new(0.05).unwrap());
+        let refused = cornish_fisher(&moments, Horizon::ONE, Tail::new(0.05).unwrap());
         assert_eq!(refused, Err(SampleError::Constant { figure: "skewness" }));
     }
 }

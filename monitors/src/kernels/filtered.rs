@@ -2,6 +2,7 @@
 
 use super::ewma::{EwmaSeed, ewma_volatilities};
 use super::historical::{ShortfallConvention, expected_shortfall};
+use super::horizon::Horizon;
 use super::quantile::quantile_type7;
 use super::sample::{Sample, SampleError, Tail, TailRisk, finite};
 
@@ -53,15 +54,17 @@ impl Filtered {
         finite(quantile, "the quantile")
     }
 
-    /// Value at risk and expected shortfall (Acerbi and Tasche's) of the next return.
+    /// Value at risk and expected shortfall (Acerbi and Tasche's) of the next return, or of the sum of the next few: √h
+    /// times as much. Hull and White's own figure over more steps is of paths in which each return moves the volatility of
+    /// the next one; there are as many as returns to the power of steps, and a sample of them needs random numbers.
     ///
     /// # Errors
     /// One is beyond what a double holds.
-    pub fn tail(&self, tail: Tail) -> Result<TailRisk, SampleError> {
+    pub fn tail(&self, horizon: Horizon, tail: Tail) -> Result<TailRisk, SampleError> {
         let shortfall =
             expected_shortfall(&self.standardised, tail.alpha(), ShortfallConvention::AcerbiTasche)
                 .expect("there is a return at least");
-        Ok(TailRisk {
+        horizon.rooted(TailRisk {
             var: finite(self.quantile(tail)? * self.next, "value at risk")?,
             es: finite(shortfall * self.next, "expected shortfall")?,
         })
@@ -83,8 +86,9 @@ mod tests {
         let mut shaken = calm.clone();
         shaken.extend([0.1, -0.1, 0.1]);
         let tail = Tail::new(0.05).unwrap();
-        let of =
-            |returns: &[f64]| Filtered::new(Sample::new(returns).unwrap(), 0.94).unwrap().tail(tail).unwrap();
+        let of = |returns: &[f64]| {
+            Filtered::new(Sample::new(returns).unwrap(), 0.94).unwrap().tail(Horizon::ONE, tail).unwrap()
+        };
         assert!((of(&calm).var + 0.01).abs() < 1e-12);
         assert!(of(&shaken).var < -0.03, "{:?}", of(&shaken));
     }

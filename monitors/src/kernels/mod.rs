@@ -20,6 +20,7 @@ mod exposure;
 mod filtered;
 mod gaussian;
 mod historical;
+mod horizon;
 mod kupiec;
 mod liquidity;
 mod matrix;
@@ -51,6 +52,7 @@ pub use gaussian::gaussian_tail;
 pub use historical::{
     ShortfallConvention, expected_shortfall, historical_tail, sort_worst, sorted_tail, value_at_risk,
 };
+pub use horizon::Horizon;
 pub use kupiec::{Exceptions, LikelihoodRatio};
 pub use liquidity::{Touch, Traded, days_to_liquidate};
 pub use matrix::SymmetricMatrix;

@@ -10,6 +10,7 @@ use tapewatch_schemas::{Amount, Currency, Symbol, Time};
 
 use super::around::next_boundary;
 use super::feeds::Feeds;
+use super::horizon::{AtLevels, Compounded, Tails};
 use super::marks::{Marks, SymbolId};
 use super::measure::Confidence;
 use super::money::Money;
@@ -18,8 +19,8 @@ use super::parameters::HistoryParameters;
 use super::rates::Leg;
 use super::reference::ReferencePrices;
 use crate::kernels::{
-    Exposed, NO_RETURN, ShortfallConvention, Swings, Tail, TailRisk, revalue, sort_worst, sorted_tail,
-    standard_deviation,
+    Exposed, Horizon, NO_RETURN, ShortfallConvention, Swings, Tail, TailRisk, revalue, sort_worst,
+    sorted_tail, standard_deviation,
 };
 
 /// What is held of a symbol, in money, and the way from the currency of its price to that of the money.
@@ -48,6 +49,9 @@ pub(in crate::risk) struct History {
     minimum: usize,
     #[serde(skip)]
     symbols: usize,
+    /// Over how many instants, beside one.
+    #[serde(skip)]
+    further: Vec<Horizon>,
     /// The file that it began with, by its hash.
     reference: Option<[u8; 32]>,
     /// True once the first mark came.
@@ -67,13 +71,16 @@ struct Column {
     price: Option<(Amount, Currency)>,
     /// Oldest first, [`NO_RETURN`] where there is none; empty, or the first is one.
     returns: Vec<f64>,
+    #[serde(skip)]
+    compounded: Compounded,
 }
 
 impl Column {
-    fn push(&mut self, now: Price<'_>, window: usize) {
+    fn push(&mut self, now: Price<'_>, window: usize, further: &[Horizon]) {
         let before = self.price.as_ref().filter(|(_, currency)| now.is_some_and(|(_, c)| c == currency));
         let r = before.zip(now).and_then(|((before, _), (now, _))| simple_return(*before, now));
         self.returns.push(r.unwrap_or(NO_RETURN));
+        self.compounded.push(&self.returns, further);
         self.trim(window);
         match (&mut self.price, now) {
             (Some((price, currency)), Some((now, c))) if currency == c => *price = now,
@@ -86,27 +93,32 @@ impl Column {
         let old = self.returns.len().saturating_sub(window);
         let gap = self.returns[old..].iter().take_while(|r| r.is_nan()).count();
         self.returns.drain(..old + gap);
+        self.compounded.drop_oldest(old + gap);
     }
 }
 
 impl History {
-    /// One without a return.
-    pub(in crate::risk) fn new(parameters: &HistoryParameters) -> Self {
+    /// One without a return; `horizons` are over how many instants there are figures.
+    pub(in crate::risk) fn new(parameters: &HistoryParameters, horizons: &[Horizon]) -> Self {
         let HistoryParameters { interval, window, minimum, symbols, ref reference } = *parameters;
         let reference = reference.as_ref().map(|prices| prices.hash());
         let (begun, due, columns) = (false, None, Vec::new());
         let pairs = RefCell::default();
-        Self { interval, window, minimum, symbols, reference, begun, due, columns, pairs }
+        let further = horizons.iter().copied().filter(|horizon| *horizon != Horizon::ONE).collect();
+        Self { interval, window, minimum, symbols, further, reference, begun, due, columns, pairs }
     }
 
     /// Goes on after it was put back from a saved state: the configuration may have another size than the one the
     /// state was saved under. With another interval or another file it begins anew.
-    pub(in crate::risk) fn restored(self, parameters: &HistoryParameters) -> Self {
-        let mut now = Self::new(parameters);
+    pub(in crate::risk) fn restored(self, parameters: &HistoryParameters, horizons: &[Horizon]) -> Self {
+        let mut now = Self::new(parameters, horizons);
         if (self.interval, self.reference) == (now.interval, now.reference) {
             (now.begun, now.due, now.columns) = (self.begun, self.due, self.columns);
             now.columns.truncate(now.symbols);
-            now.columns.iter_mut().for_each(|column| column.trim(now.window));
+            for column in &mut now.columns {
+                column.trim(now.window);
+                column.compounded = Compounded::of(&column.returns, &now.further);
+            }
         }
         now
     }
@@ -150,6 +162,7 @@ impl History {
             }
             self.columns[at].returns = returns.to_vec();
             self.columns[at].trim(self.window);
+            self.columns[at].compounded = Compounded::of(&self.columns[at].returns, &self.further);
         }
         self.pairs.take();
     }
@@ -179,10 +192,12 @@ impl History {
             if named == self.columns.len() {
                 self.columns.push(Column::default());
             }
-            self.columns[named].push(price, self.window);
+            self.columns[named].push(price, self.window, &self.further);
             named += 1;
         }
-        self.columns[named..].iter_mut().for_each(|column| column.push(None, self.window));
+        for column in &mut self.columns[named..] {
+            column.push(None, self.window, &self.further);
+        }
     }
 
     /// What all portfolios share; none while there are fewer instants than the minimum.
@@ -204,13 +219,24 @@ impl History {
         self.columns.get(symbol as usize).map_or(&[], |column| &column.returns)
     }
 
+    /// The same over one of the horizons, by its place: 0 is one instant.
+    fn returns_over(&self, over: usize, symbol: SymbolId) -> &[f64] {
+        let Some(further) = over.checked_sub(1) else { return self.returns(symbol) };
+        self.columns.get(symbol as usize).map_or(&[], |column| column.compounded.over(further))
+    }
+
     /// The returns of what a symbol is in another currency: its own, compounded with those of the rates on the way.
     pub(in crate::risk) fn returns_abroad(&self, symbol: SymbolId, route: &[Leg]) -> Cow<'_, [f64]> {
-        let own = self.returns(symbol);
+        self.returns_abroad_over(0, symbol, route)
+    }
+
+    /// The same over one of the horizons, by its place.
+    fn returns_abroad_over(&self, over: usize, symbol: SymbolId, route: &[Leg]) -> Cow<'_, [f64]> {
+        let own = self.returns_over(over, symbol);
         if route.is_empty() {
             return Cow::Borrowed(own);
         }
-        let of_leg = |leg: &Leg| (self.returns(leg.symbol), leg.inverse);
+        let of_leg = |leg: &Leg| (self.returns_over(over, leg.symbol), leg.inverse);
         let legs: Vec<(&[f64], bool)> = route.iter().map(of_leg).collect();
         let shared = legs.iter().fold(own.len(), |least, (returns, _)| least.min(returns.len()));
         let at = |nth: usize| {
@@ -287,7 +313,18 @@ impl History {
         held: impl IntoIterator<Item = Stake<'h>>,
         pnl: &mut Vec<f64>,
     ) -> Result<(), Unknown> {
-        let column = |one: Stake<'h>| (one.value.to_f64(), self.returns_abroad(one.symbol, one.route));
+        self.revalue_over(0, held, pnl)
+    }
+
+    /// The same over the instants of one of the horizons, by its place.
+    fn revalue_over<'h>(
+        &self,
+        over: usize,
+        held: impl IntoIterator<Item = Stake<'h>>,
+        pnl: &mut Vec<f64>,
+    ) -> Result<(), Unknown> {
+        let column =
+            |one: Stake<'h>| (one.value.to_f64(), self.returns_abroad_over(over, one.symbol, one.route));
         let columns: Vec<(f64, Cow<'_, [f64]>)> = held.into_iter().map(column).collect();
         let held: Vec<Exposed<'_>> =
             columns.iter().map(|(value, returns)| Exposed { value: *value, returns }).collect();
@@ -295,23 +332,35 @@ impl History {
         if pnl.len() < self.minimum.max(1) { Err(Unknown::WarmingUp) } else { Ok(()) }
     }
 
-    /// Value at risk and expected shortfall of these values at each level, losses positive. Nothing held has none to
+    /// Value at risk and expected shortfall of these values over each horizon and at each level. Nothing held has none to
     /// lose. `pnl` is memory to work in.
-    ///
-    /// # Errors
-    /// Those of [`History::revalue`].
     pub(in crate::risk) fn tails<'h>(
         &self,
+        held: impl IntoIterator<Item = Stake<'h>> + Clone,
+        levels: &[Confidence],
+        shortfall: ShortfallConvention,
+        pnl: &mut Vec<f64>,
+    ) -> Tails {
+        let further = 1..=self.further.len();
+        let further =
+            further.map(|over| self.tails_over(over, held.clone(), levels, shortfall, pnl)).collect();
+        Tails { further, one: self.tails_over(0, held, levels, shortfall, pnl) }
+    }
+
+    /// Those over one of the horizons, by its place; unknown as [`History::revalue`] is.
+    fn tails_over<'h>(
+        &self,
+        over: usize,
         held: impl IntoIterator<Item = Stake<'h>>,
         levels: &[Confidence],
         shortfall: ShortfallConvention,
         pnl: &mut Vec<f64>,
-    ) -> Result<Vec<TailRisk>, Unknown> {
+    ) -> AtLevels {
         let mut held = held.into_iter().peekable();
         if held.peek().is_none() {
             return Ok(vec![TailRisk { var: 0.0, es: 0.0 }; levels.len()]);
         }
-        self.revalue(held, pnl)?;
+        self.revalue_over(over, held, pnl)?;
         let tail = |level: &Confidence| Tail::new(level.tail()).map_err(|_| Unknown::Missing);
         let tails = levels.iter().map(tail).collect::<Result<Vec<_>, _>>()?;
         if let Some(widest) = tails.iter().copied().reduce(|a, b| if a.alpha() < b.alpha() { b } else { a }) {
@@ -373,7 +422,7 @@ mod tests {
             let amount = Amount::from_unscaled(i128::from(units.abs()) * 10_i128.pow(12)).unwrap();
             (*units != 0).then_some((amount, if *units > 0 { &usd } else { &eur }))
         };
-        let mut history = History::new(&parameters());
+        let mut history = History::new(&parameters(), &[Horizon::ONE]);
         rows.iter().for_each(|row| history.push(row.iter().map(price)));
         history
     }
@@ -439,16 +488,16 @@ mod tests {
                 &mut Vec::new(),
             )
         };
-        assert_eq!(tails(&[(0, 1.0), (1, 1.0)]), Err(Unknown::WarmingUp), "they share one instant");
-        assert_eq!(tails(&[(2, 1.0)]), Err(Unknown::WarmingUp), "it was never seen");
-        assert_eq!(tails(&[]), Ok(vec![TailRisk { var: 0.0, es: 0.0 }]));
-        let one = tails(&[(0, 1000.0)]).unwrap()[0];
+        assert_eq!(tails(&[(0, 1.0), (1, 1.0)]).one, Err(Unknown::WarmingUp), "they share one instant");
+        assert_eq!(tails(&[(2, 1.0)]).one, Err(Unknown::WarmingUp), "it was never seen");
+        assert_eq!(tails(&[]).one, Ok(vec![TailRisk { var: 0.0, es: 0.0 }]));
+        let one = tails(&[(0, 1000.0)]).one.unwrap()[0];
         assert!((one.es - 100.0).abs() < 1e-9 && one.var < one.es, "{one:?}");
     }
 
     #[test]
     fn it_is_due_once_at_the_boundary_after_a_mark() {
-        let mut history = History::new(&parameters());
+        let mut history = History::new(&parameters(), &[Horizon::ONE]);
         assert_eq!(history.due(), None);
         history.touched(Time(1));
         history.touched(Time(899_999_999));
@@ -470,7 +519,7 @@ mod tests {
             let at = at.min(rows.len());
             let bytes = saved(&rows[..at]);
             let back: History = postcard::from_bytes(&bytes).unwrap();
-            let mut back = back.restored(&parameters());
+            let mut back = back.restored(&parameters(), &[Horizon::ONE]);
             prop_assert_eq!(postcard::to_allocvec(&back).unwrap(), bytes);
             let (usd, eur) = (Currency::from("USD"), Currency::from("EUR"));
             for row in &rows[at..] {
@@ -501,7 +550,7 @@ mod tests {
             history.revalue(held(), &mut pnl).unwrap();
             let sorted = Sample::new(&pnl).unwrap().sorted();
             let levels = [Confidence(9500), Confidence(9900), Confidence(6000)];
-            let got = history.tails(held(), &levels, shortfall, &mut Vec::new()).unwrap();
+            let got = history.tails(held(), &levels, shortfall, &mut Vec::new()).one.unwrap();
             for (level, got) in levels.iter().zip(got) {
                 let whole = sorted_tail(&sorted, Tail::new(level.tail()).unwrap(), shortfall).unwrap();
                 prop_assert_eq!((got.var, got.es), (0.0 - whole.var, 0.0 - whole.es));

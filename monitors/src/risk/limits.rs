@@ -86,11 +86,13 @@ impl Portfolio {
             | Bounded::DuplicateOrders
             | Bounded::SelfCrossings
             | Bounded::PriceAway => self.conduct(limit.measure, around),
-            Bounded::ValueAtRisk(model, level) => self.tail(model, level, around.parameters).map(|t| t.var),
+            Bounded::ValueAtRisk(model, level, over) => {
+                self.tail(model, level, over, around.parameters).map(|t| t.var)
+            }
             Bounded::Stress(_) | Bounded::StressWorst => self.stressed(limit.measure, around),
             Bounded::Light(model, level) => self.light(model, level, &around.parameters.window),
-            Bounded::ExpectedShortfall(model, level) => {
-                self.tail(model, level, around.parameters).map(|t| t.es)
+            Bounded::ExpectedShortfall(model, level, over) => {
+                self.tail(model, level, over, around.parameters).map(|t| t.es)
             }
         };
         (value, None)

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::scenario::{ScenarioName, WORST};
+use crate::kernels::Horizon;
 
 /// A confidence level in basis points: 9500 is 95 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -157,10 +158,10 @@ pub enum Bounded {
     SelfCrossings,
     /// How far a limit price was from the mark, as a share of it; the furthest.
     PriceAway,
-    /// Value at risk, account currency, a loss positive.
-    ValueAtRisk(TailModel, Confidence),
-    /// Expected shortfall, account currency, a loss positive.
-    ExpectedShortfall(TailModel, Confidence),
+    /// Value at risk over so many steps, account currency, a loss positive.
+    ValueAtRisk(TailModel, Confidence, Horizon),
+    /// Expected shortfall over so many steps, account currency, a loss positive.
+    ExpectedShortfall(TailModel, Confidence, Horizon),
     /// The Basel zone of the backtest of value at risk: 0 green, 1 yellow, 2 red.
     Light(TailModel, Confidence),
     /// Loss in a stress scenario, account currency; negative is a gain.
@@ -212,13 +213,34 @@ impl fmt::Display for Bounded {
             Self::DuplicateOrders => f.write_str("duplicate_orders"),
             Self::SelfCrossings => f.write_str("self_crossings"),
             Self::PriceAway => f.write_str("price_away"),
-            Self::ValueAtRisk(model, level) => write!(f, "var_{level}{}", model.suffix()),
-            Self::ExpectedShortfall(model, level) => write!(f, "es_{level}{}", model.suffix()),
+            Self::ValueAtRisk(model, level, over) => write_tail(f, "var", *model, *level, *over),
+            Self::ExpectedShortfall(model, level, over) => write_tail(f, "es", *model, *level, *over),
             Self::Light(model, level) => write!(f, "var_{level}{}_light", model.suffix()),
             Self::Stress(name) => write!(f, "stress_{name}"),
             Self::StressWorst => write!(f, "stress_{WORST}"),
         }
     }
+}
+
+/// `var_95`, `es_97_5_gaussian`; over more than one step `var_95_h10`, `es_97_5_gaussian_h10`.
+fn write_tail(
+    f: &mut fmt::Formatter<'_>,
+    kind: &str,
+    model: TailModel,
+    level: Confidence,
+    over: Horizon,
+) -> fmt::Result {
+    write!(f, "{kind}_{level}{}", model.suffix())?;
+    if over == Horizon::ONE { Ok(()) } else { write!(f, "_h{over}") }
+}
+
+/// Cuts off the horizon that ends a name; one step if none does.
+fn horizon_of(name: &str) -> Option<(&str, Horizon)> {
+    let Some((name, steps)) = name.rsplit_once("_h").filter(|(_, steps)| steps.parse::<u64>().is_ok()) else {
+        return Some((name, Horizon::ONE));
+    };
+    let horizon = Horizon::new(steps.parse().ok()?)?;
+    (horizon != Horizon::ONE && horizon.to_string() == steps).then_some((name, horizon))
 }
 
 impl FromStr for Bounded {
@@ -263,12 +285,18 @@ impl FromStr for Bounded {
             let level = Confidence(basis_points);
             (part.len() <= 2 && (1..10_000).contains(&basis_points)).then_some((model, level))
         };
+        let tail = |text| {
+            let (text, over) = horizon_of(text)?;
+            level(text).map(|(model, level)| (model, level, over))
+        };
         let found = match name.split_once('_') {
             Some(("var", text)) => match text.strip_suffix("_light") {
                 Some(text) => level(text).map(|(model, level)| Self::Light(model, level)),
-                None => level(text).map(|(model, level)| Self::ValueAtRisk(model, level)),
+                None => tail(text).map(|(model, level, over)| Self::ValueAtRisk(model, level, over)),
             },
-            Some(("es", text)) => level(text).map(|(model, level)| Self::ExpectedShortfall(model, level)),
+            Some(("es", text)) => {
+                tail(text).map(|(model, level, over)| Self::ExpectedShortfall(model, level, over))
+            }
             Some(("stress", WORST)) => Some(Self::StressWorst),
             Some(("stress", scenario)) => scenario.parse().ok().map(Self::Stress),
             _ => None,
@@ -281,7 +309,8 @@ impl FromStr for Bounded {
                  daily_loss, \
                  daily_loss_share, message_rate, peak_message_rate, order_to_trade, rejected_share, \
                  duplicate_orders, self_crossings, price_away, var_95, \
-                 es_99 or another level, or of another model: var_99_filtered, or the zone of its backtest: \
+                 es_99 or another level, or of another model: var_99_filtered, or over more steps than one: \
+                 var_99_h10, or the zone of its backtest: \
                  var_99_light, or the loss in a scenario: stress_crash, stress_worst"
             )
         })
@@ -294,7 +323,10 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 21] = [
+        const NAMES: [&str; 24] = [
+            "var_99_h10",
+            "es_97_5_gaussian_h10",
+            "var_99_75_revalued_h250",
             "trailing_drawdown",
             "under_water",
             "sector_share",
@@ -322,8 +354,12 @@ mod tests {
             assert_eq!(measure.to_string(), name);
         }
         let level = Confidence(9750);
-        assert_eq!("var_97_5".parse(), Ok(Bounded::ValueAtRisk(TailModel::Historical, level)));
-        assert_eq!("es_97_5_filtered".parse(), Ok(Bounded::ExpectedShortfall(TailModel::Filtered, level)));
+        let one = Horizon::ONE;
+        assert_eq!("var_97_5".parse(), Ok(Bounded::ValueAtRisk(TailModel::Historical, level, one)));
+        let filtered = Bounded::ExpectedShortfall(TailModel::Filtered, level, one);
+        assert_eq!("es_97_5_filtered".parse(), Ok(filtered));
+        let ten = Horizon::new(10).unwrap();
+        assert_eq!("var_97_5_h10".parse(), Ok(Bounded::ValueAtRisk(TailModel::Historical, level, ten)));
     }
 
     #[test]
@@ -341,6 +377,14 @@ mod tests {
             "var_95_normal",
             "var_light",
             "es_95_light",
+            "var_95_h",
+            "var_95_h0",
+            "var_95_h1",
+            "var_95_h02",
+            "var_95_h251",
+            "var_95_h70000",
+            "var_95_h10_gaussian",
+            "var_95_h10_light",
             "stress_",
             "stress_Crash",
             "equity",

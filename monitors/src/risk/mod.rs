@@ -43,6 +43,7 @@ mod feeds;
 mod fills;
 pub mod firm;
 mod history;
+mod horizon;
 mod limits;
 mod line;
 mod lots;
@@ -155,7 +156,7 @@ impl RiskMonitor {
     pub fn new(parameters: RiskParameters, task: TaskContext) -> Self {
         let mut marks = Marks::default();
         Self {
-            history: History::new(&parameters.history),
+            history: History::new(&parameters.history, &parameters.window.horizons),
             stress: Stress::new(&parameters.stress, &parameters.history),
             sectors: Sectors::new(&parameters.sectors),
             rates: Rates::new(&parameters.rates, &mut marks),

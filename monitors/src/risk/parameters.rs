@@ -18,7 +18,7 @@ use super::rates::Pair;
 use super::reference::ReferencePrices;
 use super::scenario::Scenario;
 use super::terms::Override;
-use crate::kernels::ShortfallConvention;
+use crate::kernels::{Horizon, ShortfallConvention};
 
 /// Everything that the risk monitor can be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +104,8 @@ pub struct WindowParameters {
     pub minimum: usize,
     /// The confidence levels.
     pub levels: Vec<Confidence>,
+    /// Over how many steps, each once; the first is one step, which is what backtests are of.
+    pub horizons: Vec<Horizon>,
     /// How the tail is taken of the window, each once.
     pub models: Vec<TailModel>,
     /// Which expected shortfall [`TailModel::Historical`] publishes.
@@ -269,6 +271,7 @@ impl Default for WindowParameters {
             samples: 500,
             minimum: 100,
             levels: vec![Confidence(9500), Confidence(9900)],
+            horizons: vec![Horizon::ONE],
             models: vec![TailModel::Historical],
             shortfall: ShortfallConvention::AcerbiTasche,
             lambda: 0.94,
@@ -319,7 +322,7 @@ pub fn default_limits() -> Vec<LimitParameters> {
         hysteresis: 0.02,
         ..LimitParameters::new(name, measure, soft, Some(hard))
     };
-    let historical = |level| Bounded::ValueAtRisk(TailModel::Historical, Confidence(level));
+    let historical = |level| Bounded::ValueAtRisk(TailModel::Historical, Confidence(level), Horizon::ONE);
     vec![
         limit("var_95", historical(9500), None, 200_000.0),
         limit("var_99", historical(9900), None, 300_000.0),

@@ -12,6 +12,7 @@ use super::measure::{Bounded, CONDUCT, Confidence, TailModel};
 use super::money::Money;
 use super::parameters::WindowParameters;
 use super::portfolio::Portfolio;
+use crate::kernels::{Horizon, TailRisk};
 use crate::monitor::Output;
 
 /// The portfolio's figures and limit states.
@@ -71,9 +72,9 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     ];
     for (model, level) in window.models.iter().flat_map(|model| window.levels.iter().map(|at| (*model, *at)))
     {
-        let tail = portfolio.tail(model, level, around.parameters);
-        list.push(ratio(&Bounded::ValueAtRisk(model, level).to_string(), tail.map(|t| t.var)));
-        list.push(ratio(&Bounded::ExpectedShortfall(model, level).to_string(), tail.map(|t| t.es)));
+        list.extend(window.horizons.iter().flat_map(|over| {
+            tail_measures(model, level, *over, portfolio.tail(model, level, *over, around.parameters))
+        }));
         if around.parameters.backtests(model) {
             backtested(&mut list, portfolio, model, level, window);
         }
@@ -92,6 +93,19 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     list
 }
 
+/// Value at risk and expected shortfall, or why they are unknown.
+pub(super) fn tail_measures(
+    model: TailModel,
+    level: Confidence,
+    over: Horizon,
+    tail: Result<TailRisk, Unknown>,
+) -> [Measure; 2] {
+    [
+        ratio(&Bounded::ValueAtRisk(model, level, over).to_string(), tail.map(|tail| tail.var)),
+        ratio(&Bounded::ExpectedShortfall(model, level, over).to_string(), tail.map(|tail| tail.es)),
+    ]
+}
+
 /// What the backtest of a model at a level says.
 fn backtested(
     list: &mut Vec<Measure>,
@@ -101,7 +115,7 @@ fn backtested(
     window: &WindowParameters,
 ) {
     let said = portfolio.verdict(model, level, window);
-    let var = Bounded::ValueAtRisk(model, level).to_string();
+    let var = Bounded::ValueAtRisk(model, level, Horizon::ONE).to_string();
     let of = |name: &str, value: fn(&Verdict) -> f64| {
         ratio(&format!("{var}_{name}"), said.as_ref().map(value).map_err(|unknown| *unknown))
     };
@@ -112,7 +126,8 @@ fn backtested(
     list.push(of("conditional_p", |said| said.coverage.conditional.p_value));
     list.push(of("light", |said| number(said.zone)));
     let z2 = said.and_then(|said| said.z2.ok_or(Unknown::Missing));
-    list.push(ratio(&format!("{}_acerbi_z2", Bounded::ExpectedShortfall(model, level)), z2));
+    let es = Bounded::ExpectedShortfall(model, level, Horizon::ONE);
+    list.push(ratio(&format!("{es}_acerbi_z2"), z2));
 }
 
 pub(super) fn money(name: &str, unknown: Option<Unknown>, value: Money) -> Measure {

@@ -5,6 +5,7 @@ use tapewatch_schemas::events::Unknown;
 
 use super::RiskMonitor;
 use super::correlation::Correlated;
+use super::horizon::Tails;
 use super::measure::TailModel;
 use crate::kernels::{Swings, TailRisk};
 
@@ -13,18 +14,17 @@ use crate::kernels::{Swings, TailRisk};
 pub(super) struct Revalued {
     /// True if what is held, or the history, changed since they were made.
     pub(super) due: bool,
-    /// Per level, losses positive.
-    pub(super) tails: Result<Vec<TailRisk>, Unknown>,
+    pub(super) tails: Tails,
     /// How it swings; of use to scenarios alone.
     pub(super) swings: Result<Swings, Unknown>,
-    /// Those of the last sample: what the next one is held against. Empty if there was none.
+    /// Those of one step, per level, of the last sample: what the next one is held against. Empty if there was none.
     pub(super) forecast: Vec<TailRisk>,
 }
 
 impl Default for Revalued {
     fn default() -> Self {
-        let unknown = Unknown::WarmingUp;
-        Self { due: true, tails: Err(unknown), swings: Err(unknown), forecast: Vec::new() }
+        let swings = Err(Unknown::WarmingUp);
+        Self { due: true, tails: Tails::default(), swings, forecast: Vec::new() }
     }
 }
 
@@ -33,11 +33,17 @@ impl Revalued {
     pub(super) fn wanted(&mut self, tails: bool, swings: bool) {
         self.due = true;
         if !tails {
-            self.tails = Err(Unknown::WarmingUp);
+            self.tails = Tails::default();
         }
         if !swings {
             self.swings = Err(Unknown::WarmingUp);
         }
+    }
+
+    /// Other horizons are wanted than when it was saved: their places are others'.
+    pub(super) fn wanted_over_others(&mut self) {
+        self.due = true;
+        self.tails.further.clear();
     }
 }
 
@@ -82,7 +88,7 @@ impl RiskMonitor {
         self.revalue(place);
         let portfolio = &mut self.portfolios[place as usize];
         let known = portfolio.sampled.is_some() && !portfolio.revalued.due;
-        let tails = portfolio.revalued.tails.as_ref().ok().filter(|_| known);
+        let tails = portfolio.revalued.tails.one.as_ref().ok().filter(|_| known);
         portfolio.revalued.forecast = tails.cloned().unwrap_or_default();
     }
 

@@ -20,11 +20,11 @@ use super::revalued::Revalued;
 use super::stress::SavedPassage;
 use super::terms::{BoundsOf, changed, earlier};
 use super::{RiskMonitor, TaskContext};
-use crate::kernels::{ShortfallConvention, SortedWindow};
+use crate::kernels::{Horizon, ShortfallConvention, SortedWindow};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 15;
+const FORMAT: u16 = 16;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -40,6 +40,7 @@ struct Saved<P, M, H> {
     revaluation: RevaluationTerms,
     /// Whether tails and swings of what is held are wanted.
     wanted: (bool, bool),
+    horizons: Vec<Horizon>,
     /// What measures are of, as far as limits bound them.
     definitions: String,
     bounds: Vec<BoundsOf>,
@@ -110,6 +111,7 @@ impl RiskMonitor {
             terms: Terms::of(&self.parameters.window),
             revaluation: revaluation_terms(&self.parameters),
             wanted: self.wants_revalued(),
+            horizons: self.parameters.window.horizons.clone(),
             definitions: definitions(&self.parameters),
             bounds: self.parameters.limits.iter().map(BoundsOf::new).collect(),
             feeds: self.feeds.save(),
@@ -139,7 +141,7 @@ impl RiskMonitor {
         back.feeds = Feeds::restore(saved.feeds);
         back.marks = Marks::restore(saved.marks);
         back.rates = Rates::new(&back.parameters.rates, &mut back.marks);
-        back.history = saved.history.restored(&back.parameters.history);
+        back.history = saved.history.restored(&back.parameters.history, &back.parameters.window.horizons);
         back.stress.restore(saved.stress);
         (back.level_due, back.sample_due, back.book_due) =
             (saved.level_due, saved.sample_due, saved.book_due);
@@ -158,6 +160,9 @@ impl RiskMonitor {
                 portfolio.revalue_anew();
             } else if saved.wanted != (tails, swings) {
                 portfolio.revalued.wanted(tails, swings);
+            }
+            if saved.horizons != back.parameters.window.horizons {
+                portfolio.revalued.wanted_over_others();
             }
             back.put_limits(&mut portfolio, &rebound);
             back.put_portfolio(place, portfolio)?;

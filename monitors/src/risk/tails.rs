@@ -1,21 +1,24 @@
 //! Value at risk and expected shortfall of a portfolio's window, by the models that are wanted.
 
+use std::borrow::Cow;
+
 use tapewatch_schemas::events::Unknown;
 
 use super::measure::{Confidence, TailModel};
 use super::parameters::{Basis, RiskParameters, WindowParameters};
 use super::portfolio::Portfolio;
 use crate::kernels::{
-    Aged, EwmaSeed, Filtered, Moments, Sample, SampleError, SortedWindow, Tail, TailRisk, cornish_fisher,
-    ewma_volatilities, gaussian_tail, sorted_tail,
+    Aged, EwmaSeed, Filtered, Horizon, Moments, Sample, SampleError, SortedWindow, Tail, TailRisk,
+    cornish_fisher, ewma_volatilities, gaussian_tail, sorted_tail,
 };
 
 impl Portfolio {
-    /// Value at risk and expected shortfall at a level by a model, losses positive.
+    /// Value at risk and expected shortfall over so many steps at a level by a model, losses positive.
     pub(super) fn tail(
         &self,
         model: TailModel,
         level: Confidence,
+        over: Horizon,
         parameters: &RiskParameters,
     ) -> Result<TailRisk, Unknown> {
         let window = &parameters.window;
@@ -27,24 +30,24 @@ impl Portfolio {
             return Err(reason);
         }
         if model.of_changes() {
-            return self.tail_of_changes(model, level, window).ok_or(Unknown::WarmingUp);
+            return self.tail_of_changes(model, level, over, window).ok_or(Unknown::WarmingUp);
         }
-        let column = window.levels.iter().position(|l| *l == level);
-        match &self.revalued.tails {
-            Ok(tails) => column.and_then(|at| tails.get(at).copied()).ok_or(Unknown::WarmingUp),
-            Err(unknown) => Err(*unknown),
-        }
+        let column = window.levels.iter().position(|l| *l == level).ok_or(Unknown::WarmingUp)?;
+        let over = window.horizons.iter().position(|h| *h == over).ok_or(Unknown::WarmingUp)?;
+        self.revalued.tails.at(over, column)
     }
 
     fn tail_of_changes(
         &self,
         model: TailModel,
         level: Confidence,
+        over: Horizon,
         window: &WindowParameters,
     ) -> Option<TailRisk> {
         let row = window.models.iter().filter(|m| m.of_changes()).position(|m| *m == model)?;
+        let over = window.horizons.iter().position(|h| *h == over)?;
         let column = window.levels.iter().position(|l| *l == level)?;
-        *self.tails.get(row * window.levels.len() + column)?
+        *self.tails.get((row * window.horizons.len() + over) * window.levels.len() + column)?
     }
 
     /// What was forecast at the last sample for the next one.
@@ -55,7 +58,7 @@ impl Portfolio {
         window: &WindowParameters,
     ) -> Option<TailRisk> {
         if model.of_changes() {
-            return self.tail_of_changes(model, level, window);
+            return self.tail_of_changes(model, level, Horizon::ONE, window);
         }
         let column = window.levels.iter().position(|l| *l == level)?;
         self.revalued.forecast.get(column).copied()
@@ -67,11 +70,12 @@ impl Portfolio {
         if self.window.len() < parameters.minimum.max(1) {
             return;
         }
-        for model in parameters.models.iter().filter(|model| model.of_changes()) {
-            let estimate = Estimate::of(*model, &mut self.window, parameters);
+        let models = parameters.models.iter().filter(|model| model.of_changes());
+        for (model, over) in models.flat_map(|model| parameters.horizons.iter().map(|over| (*model, *over))) {
+            let estimate = Estimate::of(model, over, &mut self.window, parameters);
             self.tails.extend(parameters.levels.iter().map(|level| {
                 let tail = Tail::new(level.tail()).ok()?;
-                let risk = estimate.as_ref().ok()?.tail(tail, parameters).ok()?;
+                let risk = estimate.as_ref().ok()?.tail(over, tail, parameters).ok()?;
                 // Adding zero turns the negative zero of a loss of nothing into zero.
                 Some(TailRisk { var: 0.0 - risk.var, es: 0.0 - risk.es })
             }));
@@ -81,30 +85,38 @@ impl Portfolio {
 
 /// What a model makes of a window, before a level is asked for.
 enum Estimate<'a> {
-    /// The values, ascending.
-    Sorted(&'a [f64]),
+    /// The values, or their sums over the horizon, ascending.
+    Sorted(Cow<'a, [f64]>),
+    /// Of one change.
     Normal {
         mean: f64,
         deviation: f64,
     },
+    /// Of one change.
     Expanded(Moments),
     Filtered(Filtered),
+    /// Of the values, or their sums over the horizon.
     Aged(Aged),
 }
 
 impl<'a> Estimate<'a> {
     fn of(
         model: TailModel,
+        over: Horizon,
         window: &'a mut SortedWindow,
         parameters: &WindowParameters,
     ) -> Result<Self, SampleError> {
-        if model == TailModel::Historical {
-            return Ok(Self::Sorted(window.sorted()));
+        if model == TailModel::Historical && over == Horizon::ONE {
+            return Ok(Self::Sorted(Cow::Borrowed(window.sorted())));
         }
         let values = window.in_order();
         let moments = || Sample::new(values).map(Moments::of);
         match model {
-            TailModel::Historical | TailModel::Revalued => unreachable!("taken care of above"),
+            TailModel::Revalued => unreachable!("it is not of changes"),
+            TailModel::Historical => {
+                let sums = over.sums(values);
+                Ok(Self::Sorted(Cow::Owned(Sample::new(&sums)?.of_at_least(parameters.minimum)?.sorted())))
+            }
             TailModel::Gaussian => {
                 let moments = moments()?;
                 Ok(Self::Normal { mean: moments.mean(), deviation: moments.deviation(1)? })
@@ -116,7 +128,11 @@ impl<'a> Estimate<'a> {
                 }
                 moments => Self::Expanded(moments),
             }),
-            TailModel::AgeWeighted => Aged::new(Sample::new(values)?, parameters.age_lambda).map(Self::Aged),
+            TailModel::AgeWeighted => {
+                let sums = over.sums(values);
+                let sample = Sample::new(&sums)?.of_at_least(parameters.minimum)?;
+                Aged::new(sample, parameters.age_lambda).map(Self::Aged)
+            }
             TailModel::Ewma | TailModel::Filtered => {
                 // The first change seeds the recursion: one of nothing would say that there is no risk.
                 let from = values.iter().position(|change| *change != 0.0);
@@ -132,14 +148,21 @@ impl<'a> Estimate<'a> {
         }
     }
 
-    fn tail(&self, tail: Tail, parameters: &WindowParameters) -> Result<TailRisk, SampleError> {
+    fn tail(
+        &self,
+        over: Horizon,
+        tail: Tail,
+        parameters: &WindowParameters,
+    ) -> Result<TailRisk, SampleError> {
         match self {
             Self::Sorted(values) => sorted_tail(values, tail, parameters.shortfall),
-            Self::Normal { mean, deviation } => gaussian_tail(*mean, *deviation, tail),
-            Self::Expanded(moments) => {
-                cornish_fisher(moments, tail).map(|found| TailRisk { var: found.var, es: found.es })
+            Self::Normal { mean, deviation } => {
+                gaussian_tail(over.mean(*mean), over.deviation(*deviation), tail)
             }
-            Self::Filtered(filtered) => filtered.tail(tail),
+            Self::Expanded(moments) => {
+                cornish_fisher(moments, over, tail).map(|found| TailRisk { var: found.var, es: found.es })
+            }
+            Self::Filtered(filtered) => filtered.tail(over, tail),
             Self::Aged(aged) => aged.tail(tail),
         }
     }

@@ -1,7 +1,7 @@
 //! What a family is asked: inputs and parameters, as a reference case or the command line gives them.
 
 use serde_json::{Map, Value};
-use tapewatch_monitors::kernels::{Sample, SampleError, Tail};
+use tapewatch_monitors::kernels::{Horizon, Sample, SampleError, Tail};
 
 use super::figure;
 use super::table::{TableError, Tables};
@@ -92,6 +92,14 @@ impl Question<'_> {
         let alphas = if self.value("alpha").is_some() { self.numbers("alpha")? } else { vec![0.05, 0.01] };
         let tail = |alpha: &f64| Ok((Tail::new(*alpha)?, figure::percent(1.0 - alpha)));
         alphas.iter().map(tail).collect()
+    }
+
+    /// Over how many steps of the series the figures are, one by default.
+    pub(super) fn horizon(&self) -> Answer<Horizon> {
+        let Some(value) = self.value("horizon") else { return Ok(Horizon::ONE) };
+        let steps = value.as_u64().and_then(|steps| u16::try_from(steps).ok());
+        let expected = format!("a whole number from 1 to {}", Horizon::MOST);
+        steps.and_then(Horizon::new).ok_or_else(|| wrong("horizon", &expected, value))
     }
 
     /// The single tail that is asked for.

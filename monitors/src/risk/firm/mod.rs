@@ -39,11 +39,12 @@ use self::scope::{ScopeState, Surroundings, stakes};
 use super::feeds::{FeedId, Feeds};
 use super::full;
 use super::history::History;
+use super::horizon::Tails;
 use super::marks::Marks;
 use super::rates::Rates;
 use super::sectors::Sectors;
 use super::stress::Stress;
-use crate::kernels::{Swings, TailRisk};
+use crate::kernels::Swings;
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 
 /// The risk of every scope above the portfolio.
@@ -76,7 +77,7 @@ impl FirmMonitor {
     /// A monitor that has seen nothing.
     pub fn new(parameters: FirmParameters) -> Self {
         let clock = Time::MIN;
-        let history = History::new(&parameters.history);
+        let history = History::new(&parameters.history, &parameters.horizons);
         let stress = Stress::new(&parameters.stress, &parameters.history);
         let sectors = Sectors::new(&parameters.sectors);
         let mut marks = Marks::default();
@@ -200,7 +201,7 @@ impl FirmMonitor {
     }
 
     /// The tails of what a scope holds, and how it swings, as far as that is of use.
-    fn revalued(&mut self, place: usize) -> (Result<Vec<TailRisk>, Unknown>, Result<Swings, Unknown>) {
+    fn revalued(&mut self, place: usize) -> (Tails, Result<Swings, Unknown>) {
         let scope = &self.scopes[place];
         let FirmParameters { levels, shortfall, currency, .. } = &self.parameters;
         let held = stakes(&scope.held, currency, &self.marks, &self.rates);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use smol_str::SmolStr;
 use tapewatch_schemas::{Currency, PortfolioId, Scope, Symbol};
 
-use crate::kernels::ShortfallConvention;
+use crate::kernels::{Horizon, ShortfallConvention};
 use crate::risk::{Confidence, DayParameters, HistoryParameters, LimitParameters, Pair, Scenario};
 
 /// Everything that the firm monitor can be told.
@@ -24,6 +24,8 @@ pub struct FirmParameters {
     pub limits: Vec<ScopeLimit>,
     /// The confidence levels of value at risk and expected shortfall.
     pub levels: Vec<Confidence>,
+    /// Over how many instants of the history, each once; the first is one.
+    pub horizons: Vec<Horizon>,
     /// Which expected shortfall is published.
     pub shortfall: ShortfallConvention,
     /// The returns of symbols that both are of.
@@ -90,6 +92,7 @@ impl Default for FirmParameters {
             scopes: Vec::new(),
             limits: Vec::new(),
             levels: vec![Confidence(9500), Confidence(9900)],
+            horizons: vec![Horizon::ONE],
             shortfall: ShortfallConvention::AcerbiTasche,
             history: HistoryParameters::default(),
             day: DayParameters::default(),

@@ -7,7 +7,7 @@ use super::scope::{ScopeState, Surroundings};
 use crate::monitor::Output;
 use crate::risk::currencies;
 use crate::risk::measure::{Bounded, TailModel};
-use crate::risk::publish::{money, ratio};
+use crate::risk::publish::{money, ratio, tail_measures};
 
 /// The scope's figures and limit states.
 pub(super) fn risk_metrics(scope: &mut ScopeState, around: &Surroundings<'_>, occasion: Occasion) -> Output {
@@ -56,13 +56,9 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
         equity(Bounded::DailyLossShare),
     ];
     for level in &around.parameters.levels {
-        let tail = scope.tail(*level, around.parameters);
-        let (var, es) = (
-            Bounded::ValueAtRisk(TailModel::Revalued, *level),
-            Bounded::ExpectedShortfall(TailModel::Revalued, *level),
-        );
-        list.push(ratio(&var.to_string(), tail.map(|tail| tail.var)));
-        list.push(ratio(&es.to_string(), tail.map(|tail| tail.es)));
+        list.extend(around.parameters.horizons.iter().flat_map(|over| {
+            tail_measures(TailModel::Revalued, *level, *over, scope.tail(*level, *over, around.parameters))
+        }));
     }
     list.extend(around.sectors.measures(unknown, scope.sums.netted, scope.values()));
     if !around.parameters.rates.is_empty() {

@@ -7,13 +7,14 @@ use tapewatch_schemas::{Currency, PortfolioId, Scope, Time};
 use super::books::{Book, Books, Held};
 use super::equity::Equity;
 use super::parameters::{FirmParameters, ScopeParameters};
-use crate::kernels::{Concentration, Swings, TailRisk, concentration};
+use crate::kernels::{Concentration, Horizon, Swings, TailRisk, concentration};
 use crate::monitor::Ages;
 use crate::risk::LimitParameters;
 use crate::risk::around::Earliest;
 use crate::risk::currencies;
 use crate::risk::feeds::Feeds;
 use crate::risk::history::Stake;
+use crate::risk::horizon::Tails;
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::measure::{Bounded, Confidence, TailModel};
 use crate::risk::money::Money;
@@ -35,8 +36,8 @@ pub(super) struct ScopeState {
     pub(super) marks_unknown: Option<Unknown>,
     /// What it is worth.
     pub(super) equity: Equity,
-    /// Value at risk and expected shortfall per level, of what is held, revalued; losses positive.
-    pub(super) tails: Result<Vec<TailRisk>, Unknown>,
+    /// Value at risk and expected shortfall of what is held, revalued.
+    pub(super) tails: Tails,
     /// How what is held swings; of use to scenarios alone.
     pub(super) swings: Result<Swings, Unknown>,
     /// True if what is held, or the history, changed since they were made.
@@ -93,7 +94,7 @@ impl ScopeState {
             books_unknown: None,
             marks_unknown: None,
             equity: Equity::default(),
-            tails: Err(Unknown::WarmingUp),
+            tails: Tails::default(),
             swings: Err(Unknown::WarmingUp),
             revalue_due: true,
             check_at: None,
@@ -203,11 +204,11 @@ impl ScopeState {
                 let (size, symbol) = largest.unzip();
                 return (Ok(size.unwrap_or_default().to_f64()), symbol);
             }
-            Bounded::ValueAtRisk(TailModel::Revalued, level) => {
-                return (self.tail(level, around.parameters).map(|tail| tail.var), None);
+            Bounded::ValueAtRisk(TailModel::Revalued, level, over) => {
+                return (self.tail(level, over, around.parameters).map(|tail| tail.var), None);
             }
-            Bounded::ExpectedShortfall(TailModel::Revalued, level) => {
-                return (self.tail(level, around.parameters).map(|tail| tail.es), None);
+            Bounded::ExpectedShortfall(TailModel::Revalued, level, over) => {
+                return (self.tail(level, over, around.parameters).map(|tail| tail.es), None);
             }
             Bounded::SectorGross | Bounded::SectorNet | Bounded::SectorShare => {
                 let (value, symbol) = around.sectors.bounded(limit.measure, self.sums.netted, self.values());
@@ -227,13 +228,18 @@ impl ScopeState {
     }
 
     /// Value at risk and expected shortfall at a level, losses positive.
-    pub(super) fn tail(&self, level: Confidence, parameters: &FirmParameters) -> Result<TailRisk, Unknown> {
+    pub(super) fn tail(
+        &self,
+        level: Confidence,
+        over: Horizon,
+        parameters: &FirmParameters,
+    ) -> Result<TailRisk, Unknown> {
         if let Some(reason) = self.unknown() {
             return Err(reason);
         }
-        let tails = self.tails.as_ref().map_err(|unknown| *unknown)?;
-        let place = parameters.levels.iter().position(|one| *one == level);
-        place.and_then(|place| tails.get(place).copied()).ok_or(Unknown::Missing)
+        let level = parameters.levels.iter().position(|one| *one == level).ok_or(Unknown::Missing)?;
+        let over = parameters.horizons.iter().position(|one| *one == over).ok_or(Unknown::Missing)?;
+        self.tails.at(over, level)
     }
 
     /// What is held net, in money, by symbol's place.

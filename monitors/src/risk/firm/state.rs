@@ -9,9 +9,11 @@ use tapewatch_schemas::{Currency, PortfolioId, Scope, Time};
 use super::books::Books;
 use super::scope::{ScopeState, limits_of};
 use super::{FirmMonitor, FirmParameters};
+use crate::kernels::Horizon;
 use crate::monitor::StateError;
 use crate::risk::feeds::{Feeds, SavedFeeds};
 use crate::risk::history::History;
+use crate::risk::horizon::Tails;
 use crate::risk::marks::{Entry, Marks};
 use crate::risk::rates::{Pair, Rates};
 use crate::risk::state::RevaluationTerms;
@@ -19,7 +21,7 @@ use crate::risk::stress::SavedPassage;
 use crate::risk::terms::{BoundsOf, changed, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 6;
+const FORMAT: u16 = 7;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
@@ -44,6 +46,7 @@ struct Saved<B, M, H, S> {
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Terms {
     revaluation: RevaluationTerms,
+    horizons: Vec<Horizon>,
     scopes: Vec<(Scope, Vec<PortfolioId>)>,
     currency: Currency,
     rates: Vec<Pair>,
@@ -53,10 +56,21 @@ struct Terms {
 
 impl Terms {
     fn of(parameters: &FirmParameters) -> Self {
-        let FirmParameters { history, levels, shortfall, scopes, currency, rates, marks, books, .. } =
-            parameters;
+        let FirmParameters {
+            history,
+            levels,
+            horizons,
+            shortfall,
+            scopes,
+            currency,
+            rates,
+            marks,
+            books,
+            ..
+        } = parameters;
         Self {
             revaluation: RevaluationTerms::of(history, levels, *shortfall),
+            horizons: horizons.clone(),
             scopes: scopes.iter().map(|one| (one.scope.clone(), one.portfolios.clone())).collect(),
             currency: currency.clone(),
             rates: rates.clone(),
@@ -98,7 +112,7 @@ impl FirmMonitor {
         back.feeds = Feeds::restore(saved.feeds);
         back.marks = Marks::restore(saved.marks);
         back.rates = Rates::new(&back.parameters.rates, &mut back.marks);
-        back.history = saved.history.restored(&back.parameters.history);
+        back.history = saved.history.restored(&back.parameters.history, &back.parameters.horizons);
         back.stress.restore(saved.stress);
         back.level_due = saved.level_due;
         // The configuration may have another day than the one the state was saved under.
@@ -114,7 +128,7 @@ impl FirmMonitor {
             let mut scope = known.cloned().unwrap_or(fresh);
             if !same && saved.clock != Time::MIN {
                 // What was known under other terms is looked at before anything else happens.
-                (scope.tails, scope.swings) = (Err(Unknown::WarmingUp), Err(Unknown::WarmingUp));
+                (scope.tails, scope.swings) = (Tails::default(), Err(Unknown::WarmingUp));
                 scope.revalue_due = true;
                 (scope.books_unknown, scope.check_at) = (Some(Unknown::Missing), Some(saved.clock));
             }

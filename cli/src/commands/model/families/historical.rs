@@ -3,18 +3,19 @@ use tapewatch_monitors::kernels::{QuantileType, Sample, ShortfallConvention, Tai
 use super::super::family::{Columns, Family};
 use super::super::figure::Figures;
 use super::super::question::{Question, Unanswered};
-use super::{ALPHAS, RETURNS};
+use super::{ALPHAS, HORIZON, RETURNS};
 
 pub(crate) static FAMILY: Family = Family {
     name: "hist_var_es",
     aliases: &["historical", "var", "es"],
     about: "historical value at risk and expected shortfall",
-    convention: "figures are returns: losses are negative. var_typeN: the quantile of Hyndman and Fan's type N; \
+    convention: "figures are returns: losses are negative. Over a horizon of h steps: of the sums of h successive \
+                 returns, overlapping. var_typeN: the quantile of Hyndman and Fan's type N; \
                  the worker's is type 7. es_mean_le_type7: the mean of what is not above it; \
                  es_acerbi_tasche: of the n·alpha worst, the last with its fractional weight; es_empyrical: of the \
                  ⌊(n−1)·alpha⌋ + 1 worst. The tail is one less the level, in doubles.",
     columns: Columns::One("returns"),
-    takes: &[RETURNS, ALPHAS],
+    takes: &[RETURNS, HORIZON, ALPHAS],
     compute,
 };
 
@@ -32,7 +33,10 @@ const SHORTFALLS: [(&str, ShortfallConvention); 3] = [
 
 fn compute(question: &Question<'_>) -> Result<Figures, Unanswered> {
     let returns = question.series("returns")?;
-    let sample = Sample::new(&returns)?;
+    let over = question.horizon()?;
+    Sample::new(&returns)?.of_at_least(over.steps())?;
+    let sums = over.sums(&returns);
+    let sample = Sample::new(&sums)?;
     let mut figures = Figures::default();
     for (tail, level) in question.tails()? {
         // 1 − 0.95 is a hair over 0.05, and type 1 jumps there: the level is what is asked for.
