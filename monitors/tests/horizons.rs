@@ -298,7 +298,7 @@ fn book(quantity: &str) -> Event {
         portfolio: "p".into(),
         opened: true,
         unknown: None,
-        currency: None,
+        currency: "USD".into(),
         filled_at: None,
         account: None,
         account_unknown: None,

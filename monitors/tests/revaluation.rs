@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use drive::{Driver, Level, account, at, beat, fill, mark};
 use proptest::prelude::*;
-use tapewatch_monitors::kernels::{QuantileType, Sample, ShortfallConvention, Tail, historical_tail};
+use tapewatch_monitors::kernels::{
+    Horizon, QuantileType, Sample, ShortfallConvention, Tail, historical_tail,
+};
 use tapewatch_monitors::risk::{
     Basis, Bounded, Confidence, LimitParameters, ReferencePrices, Sampling, TailModel,
 };
@@ -310,6 +312,9 @@ fn the_example_of_the_document() {
     let document = include_str!("../../docs/risk.md");
     let mut parameters = parameters();
     parameters.window.levels = vec![Confidence(8000)];
+    parameters.window.horizons = [1, 2].map(|steps| Horizon::new(steps).unwrap()).into();
+    // Three stretches of two instants are all there are.
+    parameters.history.minimum = 3;
     parameters.limits.clear();
     let mut d = driver(parameters);
     buy(&mut d, -1, "A", 100, 100);
@@ -327,4 +332,7 @@ fn the_example_of_the_document() {
         )),
         "{said:?}"
     );
+    let said = ["var_80_revalued_h2", "es_80_revalued_h2"].map(|name| level.value(name).unwrap());
+    let [var, es] = said.map(|value| format!("{value:.2}"));
+    assert!(document.contains(&format!("two worst: VaR is {var}, ES {es}.")), "{said:?}");
 }
