@@ -37,11 +37,15 @@ class History:
         known = np.searchsorted(self.instants, instant, side="right")
         return int(self.instants[known - 1]) if known else None
 
-    def rows(self, symbols, instant):
-        """The returns of symbols at the instants of the window at which all of them have one."""
+    def rows(self, symbols, instant, steps=1):
+        """The returns of symbols at the instants of the window at which all of them have one; compounded over so many
+        instants in a row, overlapping."""
         known = np.searchsorted(self.instants, instant, side="right")
         window = slice(max(known - self.settings["window"], 0), known)
         rows = np.column_stack([self.columns[symbol][window] for symbol in symbols])
+        if steps > 1:
+            stretches = np.lib.stride_tricks.sliding_window_view(1 + rows, steps, axis=0)
+            rows = stretches.prod(axis=2) - 1
         return rows[~np.isnan(rows).any(axis=1)]
 
     def over(self, symbols, begin, end, instant):
@@ -54,11 +58,12 @@ class History:
             raise Beyond("a scenario of a past in which a mark is missing")
         return found
 
-    def profits(self, values, instant):
-        """What holdings of these values would have made at each instant; one profit of 0 for nothing held."""
+    def profits(self, values, instant, steps=1):
+        """What holdings of these values would have made at each instant, or over so many; one profit of 0 for nothing
+        held."""
         if not values:
             return np.zeros(1)
-        rows = self.rows(list(values), instant)
+        rows = self.rows(list(values), instant, steps)
         if len(rows) < self.settings["minimum"]:
             raise NotWarm("the history is not warm yet; choose a later day")
         return rows @ np.array(list(values.values()))

@@ -155,7 +155,7 @@ class Portfolio:
         figures |= self._of_the_day(place, began, figures)
         figures |= _shares([float(abs(value) / gross) for value in values.values()] if gross else [])
         figures |= self._of_the_window(place, instant)
-        figures |= self._of_the_history(*self._evaluated(place, instant))
+        figures |= self._of_the_history(*self._evaluated(place, instant), self.risk["var"])
         figures |= correlations(self.history, sorted(values), instant)
         valued = self._valued(*self._evaluated(place, instant))
         figures |= losses(self.risk.get("stress", []), values, self.history, instant, valued)
@@ -219,12 +219,12 @@ class Portfolio:
             return fill["place"], int(self.order.arrivals[fill["place"]])
         return int(np.searchsorted(self.order.arrivals, latest, side="left")) - 1, latest
 
-    def _of_the_history(self, place, instant):
+    def _of_the_history(self, place, instant, var):
         """Value at risk and expected shortfall of what is held at a place, over the returns known at the instant."""
-        if "revalued" not in self.risk["var"]["models"]:
+        if "revalued" not in var["models"]:
             return {}
         values, _ = self._valued(place, instant)
-        return revalued(self.history.profits(values, instant), self.risk["var"])
+        return revalued(lambda steps: self.history.profits(values, instant, steps), var)
 
     def _valued(self, place, instant):
         """What is held at a place, at the marks there; and the instant."""
@@ -269,12 +269,14 @@ class Portfolio:
         """What was forecast for the nth known change: from the window before it, and at the sample before it."""
         if nth not in self._forecasts:
             window = taken[known[max(nth - var["window"], 0) : nth]]
+            # Forecasts are of one step.
+            var = {**var, "horizons": [1]}
             found = measures(window, var) if nth >= var["minimum"] else {}
             if "revalued" in var["models"] and self._same_interval(var):
                 instant = int(self.sampled_at[known[nth] - 1])
                 place = int(np.searchsorted(self.order.arrivals, instant, side="left")) - 1
                 try:
-                    found |= self._of_the_history(place, instant)
+                    found |= self._of_the_history(place, instant, var)
                 except NotWarm:
                     pass
             self._forecasts[nth] = found

@@ -59,12 +59,12 @@ def _power_integral(power, g):
     return density * terms - last * NORMAL.cdf(g)
 
 
-def cornish_fisher(changes, alpha, _var):
-    mean, deviation = changes.mean(), changes.std()
+def cornish_fisher(changes, alpha, _var, steps=1):
+    mean, deviation = steps * changes.mean(), np.sqrt(steps) * changes.std()
     if deviation == 0.0:
         return mean, mean
-    standard = (changes - mean) / deviation
-    skew, kurtosis = (standard**3).mean(), (standard**4).mean() - 3.0
+    standard = (changes - changes.mean()) / changes.std()
+    skew, kurtosis = (standard**3).mean() / np.sqrt(steps), ((standard**4).mean() - 3.0) / steps
     z = NORMAL.inv_cdf(alpha)
     g = z + (z**2 - 1) * skew / 6 + (z**3 - 3 * z) * kurtosis / 24 - (2 * z**3 - 5 * z) * skew**2 / 36
     power, density = (lambda q: _power_integral(q, g)), NORMAL.pdf(g)
@@ -117,6 +117,19 @@ def age_weighted(changes, alpha, var):
     return ascending[at], ((ascending[:at] * shares[:at]).sum() + (alpha - before) * ascending[at]) / alpha
 
 
+def over(model, changes, alpha, var, steps):
+    """The same of the sum of so many successive changes, by the model's convention."""
+    if steps == 1:
+        return MODELS[model](changes, alpha, var)
+    if model in ("historical", "age_weighted"):
+        return MODELS[model](np.convolve(changes, np.ones(steps), "valid"), alpha, var)
+    if model == "gaussian":
+        return _normal(steps * changes.mean(), np.sqrt(steps) * changes.std(ddof=1), alpha)
+    if model == "cornish_fisher":
+        return cornish_fisher(changes, alpha, var, steps)
+    return tuple(np.sqrt(steps) * figure for figure in MODELS[model](changes, alpha, var))
+
+
 MODELS = {
     "historical": historical,
     "gaussian": gaussian,
@@ -146,17 +159,24 @@ def _losses(name, quantile, shortfall):
     return {f"var_{name}": -quantile, f"es_{name}": -shortfall}
 
 
+def endings(var):
+    """How the names of measures over each horizon end, with its steps."""
+    return [("" if steps == 1 else f"_h{steps}", steps) for steps in var.get("horizons", [1])]
+
+
 def measures(changes, var):
     """Each measure's name and value."""
     found = {}
     for name, model, alpha in names(var):
-        found |= _losses(name, *MODELS[model](changes, alpha, var))
+        for ending, steps in endings(var):
+            found |= _losses(name + ending, *over(model, changes, alpha, var, steps))
     return found
 
 
 def revalued(profits, var):
-    """Each measure of what is held now, of the profits that it would have made."""
+    """Each measure of what is held now, of the profits that it would have made over so many steps."""
     found = {}
     for name, alpha in levels(var):
-        found |= _losses(f"{name}_revalued", *historical(profits, alpha, var))
+        for ending, steps in endings(var):
+            found |= _losses(f"{name}_revalued{ending}", *historical(profits(steps), alpha, var))
     return found
