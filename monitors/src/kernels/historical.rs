@@ -69,14 +69,18 @@ pub fn sorted_tail(
 /// Sorts as far as [`sorted_tail`] looks: the worst values, ascending, come first, and the others behind them in no
 /// particular order. What it then says of this tail, and of every narrower one, is what it says of all sorted.
 pub fn sort_worst(values: &mut [f64], widest: Tail, convention: ShortfallConvention) {
-    // The quantile's upper neighbour is at place ⌊(n − 1)·α⌋ + 1, and the tail's last value at ⌊n·α⌋.
-    let last = libm::floor(values.len() as f64 * widest.alpha()) as usize + 1;
-    // How many are at or below the quantile, only an order of all of them tells.
-    if last >= values.len() || convention == ShortfallConvention::MeanBelowQuantile {
-        values.sort_unstable_by(f64::total_cmp);
-    } else {
-        values.select_nth_unstable_by(last, f64::total_cmp).0.sort_unstable_by(f64::total_cmp);
+    match worst_looked_at(values.len(), widest, convention) {
+        Some(last) => values.select_nth_unstable_by(last, f64::total_cmp).0.sort_unstable_by(f64::total_cmp),
+        None => values.sort_unstable_by(f64::total_cmp),
     }
+}
+
+/// The last place of so many sorted values that [`sorted_tail`] looks at; none if it looks at all of them.
+pub(super) fn worst_looked_at(count: usize, widest: Tail, convention: ShortfallConvention) -> Option<usize> {
+    // The quantile's upper neighbour is at place ⌊(n − 1)·α⌋ + 1, and the tail's last value at ⌊n·α⌋.
+    let last = libm::floor(count as f64 * widest.alpha()) as usize + 1;
+    // How many are at or below the quantile, only an order of all of them tells.
+    (last < count && convention != ShortfallConvention::MeanBelowQuantile).then_some(last)
 }
 
 /// Both of a sample that was not looked at yet, in any order: losses are negative, `kind` says how the quantile

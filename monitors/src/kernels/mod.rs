@@ -41,7 +41,7 @@ pub use binomial::Binomial;
 pub use chi_square::{chi_square_1_above, chi_square_2_above};
 pub use christoffersen::{Christoffersen, Transitions, christoffersen};
 pub use concentration::{Concentration, concentration};
-pub use contributions::{Contribution, Contributions, contributions};
+pub use contributions::{Contribution, Decomposition};
 pub use cornish_fisher::{CornishFisher, cornish_fisher};
 pub use correlation::{Panel, Shrunk, correlation, standardised};
 pub use drawdown::{Drawdown, DrawdownProfile, drawdown_profile, trailing_drawdown, wealth};

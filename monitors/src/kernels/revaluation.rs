@@ -15,8 +15,8 @@ pub struct Exposed<'a> {
 }
 
 impl<'a> Exposed<'a> {
-    /// The latest of the returns.
-    fn latest(&self, count: usize) -> &'a [f64] {
+    /// So many of the latest returns.
+    pub(super) fn latest(&self, count: usize) -> &'a [f64] {
         &self.returns[self.returns.len() - count..]
     }
 }

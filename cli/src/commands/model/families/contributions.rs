@@ -1,5 +1,5 @@
 use tapewatch_monitors::kernels::{
-    Contribution, Exposed, Sample, SampleError, ShortfallConvention, contributions,
+    Contribution, Decomposition, Exposed, Sample, SampleError, ShortfallConvention,
 };
 
 use super::super::family::{Columns, Family};
@@ -42,11 +42,13 @@ fn compute(question: &Question<'_>) -> Result<Figures, Unanswered> {
     }
     let pairs = values.iter().zip(&returns);
     let held: Vec<Exposed<'_>> = pairs.map(|(value, returns)| Exposed { value: *value, returns }).collect();
-    let mut figures = Figures::default();
+    let (mut figures, mut without) = (Figures::default(), Vec::new());
     for (tail, level) in question.tails()? {
-        let found = contributions(&held, tail, ShortfallConvention::AcerbiTasche)?;
+        let all = Decomposition::new(held.clone(), tail, ShortfallConvention::AcerbiTasche)?;
+        let parts = (0..held.len()).map(|place| all.contribution(place, &mut without));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let mut list = |name: &str, of: fn(&Contribution) -> f64| {
-            figures.put(format!("{name}{level}"), found.parts.iter().map(of).collect::<Vec<_>>());
+            figures.put(format!("{name}{level}"), parts.iter().map(of).collect::<Vec<_>>());
         };
         list("component_var", |part| part.component.var);
         list("component_es", |part| part.component.es);
@@ -54,8 +56,8 @@ fn compute(question: &Question<'_>) -> Result<Figures, Unanswered> {
         list("marginal_es", |part| part.marginal.es);
         list("incremental_var", |part| part.incremental.var);
         list("incremental_es", |part| part.incremental.es);
-        figures.put(format!("var{level}"), found.total.var);
-        figures.put(format!("es{level}"), found.total.es);
+        figures.put(format!("var{level}"), all.total().var);
+        figures.put(format!("es{level}"), all.total().es);
     }
     Ok(figures)
 }
