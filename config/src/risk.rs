@@ -101,6 +101,9 @@ pub struct ValueAtRisk {
     pub lambda: f64,
     /// The weight of a change in the model `age_weighted`, of that of the next one.
     pub age_lambda: f64,
+    /// How many positions are named at most with what they contribute to the figures of `revalued`; 0 for none.
+    #[serde(skip_serializing_if = "is_none")]
+    pub contributions: u32,
     /// How many forecasts a backtest is over; 0 for no backtests.
     pub backtest: u32,
 }
@@ -411,6 +414,11 @@ impl ValueAtRisk {
                 |weight| (0.5..1.0).contains(weight),
                 "a weight from 0.5 to below 1, such as 0.99",
             ),
+            contributions: section.get_if(
+                "contributions",
+                |n| *n <= 100,
+                "a whole number from 0, for none, to 100",
+            ),
             backtest: section.get_if(
                 "backtest",
                 |n| *n == 0 || (20..=10_000).contains(n),
@@ -489,6 +497,12 @@ impl ValueAtRisk {
 /// How the names of measures over so many steps end.
 fn ending(over: u16) -> String {
     if over == 1 { String::new() } else { format!("_h{over}") }
+}
+
+/// True of what there was before there were contributions: it does not change the configuration version.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_none(contributions: &u32) -> bool {
+    *contributions == 0
 }
 
 /// True of what there was before there were horizons: it does not change the configuration version.

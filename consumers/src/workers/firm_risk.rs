@@ -42,6 +42,7 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
         levels: risk.var.levels.iter().map(|level| Confidence(*level)).collect(),
         horizons: risk::horizons(settings),
         shortfall: risk::shortfall(risk.var.shortfall),
+        contributions: risk.var.contributions as usize,
         history: risk::history(settings),
         day: risk::day(settings),
         stress: risk::stress(settings),

@@ -100,6 +100,7 @@ fn window(settings: &Settings) -> WindowParameters {
         models: var.models.iter().map(|model| tail_model(*model)).collect(),
         lambda: var.lambda,
         age_lambda: var.age_lambda,
+        contributions: var.contributions as usize,
         backtest: var.backtest as usize,
         shortfall: shortfall(var.shortfall),
     }

@@ -329,7 +329,12 @@ impl History {
         let held: Vec<Exposed<'_>> =
             columns.iter().map(|(value, returns)| Exposed { value: *value, returns }).collect();
         revalue(&held, pnl).map_err(|_| Unknown::Missing)?;
-        if pnl.len() < self.minimum.max(1) { Err(Unknown::WarmingUp) } else { Ok(()) }
+        if self.has_enough(pnl.len()) { Ok(()) } else { Err(Unknown::WarmingUp) }
+    }
+
+    /// True if figures of so many instants are not warming up.
+    pub(in crate::risk) fn has_enough(&self, instants: usize) -> bool {
+        instants >= self.minimum.max(1)
     }
 
     /// Value at risk and expected shortfall of these values over each horizon and at each level. Nothing held has none to

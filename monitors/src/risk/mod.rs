@@ -33,6 +33,7 @@ mod around;
 mod backtest;
 mod calendar;
 mod conduct;
+mod contributing;
 mod correlation;
 mod currencies;
 mod day;

@@ -11,6 +11,7 @@ use tapewatch_schemas::{Amount, Currency, PortfolioId, Symbol};
 
 use super::calendar::Schedule;
 use super::conduct::ConductParameters;
+use super::contributing::Wanted;
 use super::day::DayParameters;
 use super::lots::Costing;
 use super::measure::{Bounded, Confidence, TailModel};
@@ -114,8 +115,19 @@ pub struct WindowParameters {
     pub lambda: f64,
     /// The weight of a change in [`TailModel::AgeWeighted`], of that of the next one: above 0 and below 1.
     pub age_lambda: f64,
+    /// How many positions are named at most with what they contribute to the figures of [`TailModel::Revalued`]; 0 for
+    /// none.
+    pub contributions: usize,
     /// How many forecasts, each with the change that followed it, a backtest is over; 0 for no backtests.
     pub backtest: usize,
+}
+
+impl WindowParameters {
+    /// What is to be said of contributions, if anything is.
+    pub(super) fn contributions(&self) -> Option<Wanted> {
+        let revalued = self.models.contains(&TailModel::Revalued);
+        Wanted::of(&self.levels, self.shortfall, self.contributions).filter(|_| revalued)
+    }
 }
 
 /// When a change of profit and loss enters the window.
@@ -276,6 +288,7 @@ impl Default for WindowParameters {
             shortfall: ShortfallConvention::AcerbiTasche,
             lambda: 0.94,
             age_lambda: 0.99,
+            contributions: 0,
             backtest: 250,
         }
     }

@@ -18,7 +18,10 @@ use crate::monitor::Output;
 /// The portfolio's figures and limit states.
 pub(super) fn risk_metrics(portfolio: &mut Portfolio, around: &Around<'_>, occasion: Occasion) -> Output {
     let limits = portfolio.limit_states(around);
-    let measures = measures(portfolio, around);
+    let mut measures = measures(portfolio, around);
+    if occasion == Occasion::Interval {
+        measures.extend(portfolio.contributions(around));
+    }
     let currency = portfolio.currency.as_ref().unwrap_or(&around.parameters.default_currency).clone();
     Output {
         ages: around.ages(portfolio),

@@ -15,6 +15,8 @@ pub(super) struct Revalued {
     /// True if what is held, or the history, changed since they were made.
     pub(super) due: bool,
     pub(super) tails: Tails,
+    /// The values that the tails are of, in the order of what is held; empty if nobody asks what they contribute.
+    pub(super) values: Vec<f64>,
     /// How it swings; of use to scenarios alone.
     pub(super) swings: Result<Swings, Unknown>,
     /// Those of one step, per level, of the last sample: what the next one is held against. Empty if there was none.
@@ -24,7 +26,7 @@ pub(super) struct Revalued {
 impl Default for Revalued {
     fn default() -> Self {
         let swings = Err(Unknown::WarmingUp);
-        Self { due: true, tails: Tails::default(), swings, forecast: Vec::new() }
+        Self { due: true, tails: Tails::default(), values: Vec::new(), swings, forecast: Vec::new() }
     }
 }
 
@@ -73,6 +75,12 @@ impl RiskMonitor {
             let held = portfolio.held(&self.rates);
             let tails = self.history.tails(held, &window.levels, window.shortfall, &mut self.pnl);
             changed |= tails != portfolio.revalued.tails;
+            let mut remembered = std::mem::take(&mut portfolio.revalued.values);
+            remembered.clear();
+            if window.contributions().is_some() {
+                remembered.extend(portfolio.values().map(|(_, value)| value.to_f64()));
+            }
+            portfolio.revalued.values = remembered;
             portfolio.revalued.tails = tails;
         }
         portfolio.revalued.swings = swings;

@@ -126,6 +126,7 @@ impl FirmMonitor {
             parameters: &self.parameters,
             stress: &self.stress,
             sectors: &self.sectors,
+            history: &self.history,
             members: &self.parameters.scopes[place],
             marks: &self.marks,
             rates: &self.rates,
@@ -192,6 +193,10 @@ impl FirmMonitor {
             return;
         }
         scope.revalue_due = false;
+        scope.valued.clear();
+        if self.parameters.contributions().is_some() {
+            scope.valued.extend(scope.held.iter().map(|held| held.value.to_f64()));
+        }
         let (tails, swings) = self.revalued(place);
         let scope = &mut self.scopes[place];
         if (&tails, swings) != (&scope.tails, scope.swings) {

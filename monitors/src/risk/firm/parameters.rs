@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use tapewatch_schemas::{Currency, PortfolioId, Scope, Symbol};
 
 use crate::kernels::{Horizon, ShortfallConvention};
+use crate::risk::contributing::Wanted;
 use crate::risk::{Confidence, DayParameters, HistoryParameters, LimitParameters, Pair, Scenario};
 
 /// Everything that the firm monitor can be told.
@@ -28,6 +29,8 @@ pub struct FirmParameters {
     pub horizons: Vec<Horizon>,
     /// Which expected shortfall is published.
     pub shortfall: ShortfallConvention,
+    /// How many net positions are named at most with what they contribute to both; 0 for none.
+    pub contributions: usize,
     /// The returns of symbols that both are of.
     pub history: HistoryParameters,
     /// When a day of profit and loss begins.
@@ -63,6 +66,13 @@ pub struct ScopeLimit {
     pub limit: LimitParameters,
 }
 
+impl FirmParameters {
+    /// What is to be said of contributions, if anything is.
+    pub(super) fn contributions(&self) -> Option<Wanted> {
+        Wanted::of(&self.levels, self.shortfall, self.contributions)
+    }
+}
+
 impl ScopeLimit {
     /// True if it is on this scope.
     pub(super) fn is_on(&self, scope: &Scope) -> bool {
@@ -94,6 +104,7 @@ impl Default for FirmParameters {
             levels: vec![Confidence(9500), Confidence(9900)],
             horizons: vec![Horizon::ONE],
             shortfall: ShortfallConvention::AcerbiTasche,
+            contributions: 0,
             history: HistoryParameters::default(),
             day: DayParameters::default(),
             stress: Vec::new(),

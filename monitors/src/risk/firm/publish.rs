@@ -12,6 +12,10 @@ use crate::risk::publish::{money, ratio, tail_measures};
 /// The scope's figures and limit states.
 pub(super) fn risk_metrics(scope: &mut ScopeState, around: &Surroundings<'_>, occasion: Occasion) -> Output {
     let limits = &around.parameters.limits;
+    let mut measures = measures(scope, around);
+    if occasion == Occasion::Interval {
+        measures.extend(scope.contributions(around));
+    }
     let tracks = scope.limits.tracks.iter_mut();
     let limits =
         tracks.map(|track| track.state(&limits[track.place()].limit, around.marks, around.sectors)).collect();
@@ -24,7 +28,7 @@ pub(super) fn risk_metrics(scope: &mut ScopeState, around: &Surroundings<'_>, oc
             scope: scope.scope.clone(),
             occasion,
             currency: around.parameters.currency.clone(),
-            measures: measures(scope, around),
+            measures,
             limits,
         }),
     }

@@ -1,7 +1,7 @@
 //! One scope above the portfolio: what its portfolios hold together, what is unknown about it, where its limits stand.
 
 use serde::{Deserialize, Serialize};
-use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::events::{Measure, Unknown};
 use tapewatch_schemas::{Currency, PortfolioId, Scope, Time};
 
 use super::books::{Book, Books, Held};
@@ -13,7 +13,7 @@ use crate::risk::LimitParameters;
 use crate::risk::around::Earliest;
 use crate::risk::currencies;
 use crate::risk::feeds::Feeds;
-use crate::risk::history::Stake;
+use crate::risk::history::{History, Stake};
 use crate::risk::horizon::Tails;
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::measure::{Bounded, Confidence, TailModel};
@@ -38,6 +38,8 @@ pub(super) struct ScopeState {
     pub(super) equity: Equity,
     /// Value at risk and expected shortfall of what is held, revalued.
     pub(super) tails: Tails,
+    /// The values that the tails are of, in the order of what is held; empty if nobody asks what they contribute.
+    pub(super) valued: Vec<f64>,
     /// How what is held swings; of use to scenarios alone.
     pub(super) swings: Result<Swings, Unknown>,
     /// True if what is held, or the history, changed since they were made.
@@ -69,6 +71,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) parameters: &'a FirmParameters,
     pub(super) stress: &'a Stress,
     pub(super) sectors: &'a Sectors,
+    pub(super) history: &'a History,
     pub(super) members: &'a ScopeParameters,
     pub(super) marks: &'a Marks,
     pub(super) rates: &'a Rates,
@@ -95,6 +98,7 @@ impl ScopeState {
             marks_unknown: None,
             equity: Equity::default(),
             tails: Tails::default(),
+            valued: Vec::new(),
             swings: Err(Unknown::WarmingUp),
             revalue_due: true,
             check_at: None,
@@ -240,6 +244,16 @@ impl ScopeState {
         let level = parameters.levels.iter().position(|one| *one == level).ok_or(Unknown::Missing)?;
         let over = parameters.horizons.iter().position(|one| *one == over).ok_or(Unknown::Missing)?;
         self.tails.at(over, level)
+    }
+
+    /// What each net position contributes to the figures in force, if that is wanted.
+    pub(super) fn contributions(&self, around: &Surroundings<'_>) -> Vec<Measure> {
+        let Some(wanted) = around.parameters.contributions() else { return Vec::new() };
+        let unknown = self.unknown().or(self.tails.one.as_ref().err().copied());
+        let unknown = unknown.or(self.revalue_due.then_some(Unknown::WarmingUp));
+        let valued = unknown.map_or(Ok(self.valued.as_slice()), Err);
+        let held = stakes(&self.held, &around.parameters.currency, around.marks, around.rates);
+        wanted.measures(around.history, around.marks, held, valued)
     }
 
     /// What is held net, in money, by symbol's place.
