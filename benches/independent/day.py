@@ -177,7 +177,7 @@ def run(given):
         if place is None:
             raise Beyond(f"{said['provenance']['cause']} is no input of this computation")
         began = day_of(instant, said["provenance"]["cause"], risk["day"])
-        found[said["scope"], said["id"]] = of_portfolio[said["scope"]].at(place, instant, began)
+        found[said["scope"], said["id"]] = of_portfolio[said["scope"]].at(place, instant, began, said)
     comparison = compare(moments, published, found)
     print(comparison.table())
     for difference in comparison.differences[:20]:

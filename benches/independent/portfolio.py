@@ -10,7 +10,7 @@ from backtests import tests
 from correlation import correlations
 from history import History, NotWarm
 from stress import losses
-from tails import levels, measures, names, revalued
+from tails import contributions, levels, measures, names, revalued
 from tape import Beyond
 
 ZERO = Decimal(0)
@@ -131,7 +131,7 @@ class Portfolio:
             values = values - float(self.accounts[0]["flows"])
         self.changes = np.diff(values, prepend=np.nan)
 
-    def at(self, place, instant, began):
+    def at(self, place, instant, began, said):
         """Every figure of the moment when the record at `place` was the last seen, and the clock at `instant`, of
         the day that began at `began`."""
         fill = _last(self.fills, place)
@@ -156,6 +156,8 @@ class Portfolio:
         figures |= _shares([float(abs(value) / gross) for value in values.values()] if gross else [])
         figures |= self._of_the_window(place, instant)
         figures |= self._of_the_history(*self._evaluated(place, instant), self.risk["var"])
+        if said["occasion"] == "interval":
+            figures |= self._of_positions(values, *self._evaluated(place, instant))
         figures |= correlations(self.history, sorted(values), instant)
         valued = self._valued(*self._evaluated(place, instant))
         figures |= losses(self.risk.get("stress", []), values, self.history, instant, valued)
@@ -225,6 +227,12 @@ class Portfolio:
             return {}
         values, _ = self._valued(place, instant)
         return revalued(lambda steps: self.history.profits(values, instant, steps), var)
+
+    def _of_positions(self, now, place, instant):
+        """What each position contributes to the figures of what was held at a place."""
+        values, _ = self._valued(place, instant)
+        rows = self.history.rows(list(values), instant) if values else None
+        return contributions(values, rows, now, self.risk["var"])
 
     def _valued(self, place, instant):
         """What is held at a place, at the marks there; and the instant."""

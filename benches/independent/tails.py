@@ -173,6 +173,54 @@ def measures(changes, var):
     return found
 
 
+def contributions(values, rows, positions, var):
+    """What each position contributes at the highest level, by name: `values` are those that the figures are of, with rows
+    of their symbols' returns; `positions` those of now. The largest are named, the rest is one figure."""
+    if not var.get("contributions") or "revalued" not in var["models"]:
+        return {}
+    name, alpha = list(levels(var))[-1]
+    symbols, held = list(values), np.array(list(values.values()))
+    weights = dict(zip(("var", "es"), _scenarios(rows @ held, alpha, var))) if symbols else {}
+    components = {kind: held * (of @ rows) for kind, of in weights.items()}
+    order = np.argsort(-np.abs(components["es"]), kind="stable") if symbols else []
+    named, rest = order[: var["contributions"]], order[var["contributions"] :]
+    found = {}
+    for kind in ("var", "es"):
+        found[f"{kind}_{name}_revalued_component_other"] = -sum((components[kind][at] for at in rest), 0.0)
+    for at in named:
+        others = historical(rows @ held - rows[:, at] * held[at], alpha, var)
+        figures = historical(rows @ held, alpha, var)
+        for kind, total, without in zip(("var", "es"), figures, others):
+            of = f"{kind}_{name}_revalued"
+            found[f"{of}_component:{symbols[at]}"] = -components[kind][at]
+            found[f"{of}_marginal:{symbols[at]}"] = -(weights[kind] @ rows)[at]
+            found[f"{of}_incremental:{symbols[at]}"] = -(total - without)
+        found[f"position:{symbols[at]}"] = positions[symbols[at]]
+    return found
+
+
+def _scenarios(profits, alpha, var):
+    """How much of each scenario value at risk is, and the shortfall."""
+    ascending = np.argsort(profits, kind="stable")
+    # Both figures are linear in the sorted profits: what each says of one of them alone is its weight.
+    count, at = len(profits), (len(profits) - 1) * alpha
+    quantile, shortfall = np.zeros(count), np.zeros(count)
+    below = int(np.floor(at))
+    quantile[ascending[below]] += 1 - (at - below)
+    quantile[ascending[min(below + 1, count - 1)]] += at - below
+    if var["shortfall"] == "acerbi_tasche":
+        whole = int(np.floor(count * alpha))
+        shortfall[ascending[:whole]] = 1 / (count * alpha)
+        if whole < count:
+            shortfall[ascending[whole]] = (count * alpha - whole) / (count * alpha)
+    else:
+        of_empyrical = int(np.floor(at)) + 1
+        of_mean = int((profits <= np.quantile(profits, alpha)).sum())
+        worst = ascending[: of_empyrical if var["shortfall"] == "empyrical" else of_mean]
+        shortfall[worst] = 1 / len(worst)
+    return quantile, shortfall
+
+
 def revalued(profits, var):
     """Each measure of what is held now, of the profits that it would have made over so many steps."""
     found = {}

@@ -313,6 +313,7 @@ fn the_example_of_the_document() {
     let mut parameters = parameters();
     parameters.window.levels = vec![Confidence(8000)];
     parameters.window.horizons = [1, 2].map(|steps| Horizon::new(steps).unwrap()).into();
+    parameters.window.contributions = 2;
     // Three stretches of two instants are all there are.
     parameters.history.minimum = 3;
     parameters.limits.clear();
@@ -335,4 +336,18 @@ fn the_example_of_the_document() {
     let said = ["var_80_revalued_h2", "es_80_revalued_h2"].map(|name| level.value(name).unwrap());
     let [var, es] = said.map(|value| format!("{value:.2}"));
     assert!(document.contains(&format!("two worst: VaR is {var}, ES {es}.")), "{said:?}");
+    let of = |kind: &str, what: &str, symbol: &str| {
+        format!("{:.2}", level.value(&format!("{kind}_80_revalued_{what}:{symbol}")).unwrap())
+    };
+    let [first, second] = ["A", "B"].map(|symbol| of("var", "component", symbol));
+    let [first_es, second_es] = ["A", "B"].map(|symbol| of("es", "component", symbol));
+    let incremental = of("var", "incremental", "A");
+    let words = document.split_whitespace().collect::<Vec<_>>().join(" ");
+    for sentence in [
+        format!("its component is {first}, and the second's {second}; they add up to 171.47."),
+        format!("all line 3, they are {first_es} and {second_es}."),
+        format!("so its incremental is {incremental}."),
+    ] {
+        assert!(words.contains(&sentence), "{sentence}");
+    }
 }
