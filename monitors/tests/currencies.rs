@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use drive::{Driver, account, at, bust, complete, correct, fill, in_currency, mark};
 use proptest::prelude::*;
+use tapewatch_monitors::kernels::Horizon;
 use tapewatch_monitors::risk::firm::{FirmMonitor, FirmParameters, ScopeParameters};
 use tapewatch_monitors::risk::{
     Basis, Bounded, Confidence, HistoryParameters, LimitParameters, Moves, Pair, Scenario, Shock,
@@ -331,8 +332,10 @@ fn a_shock_moves_prices_and_the_rates_it_names() {
 fn revaluation_compounds_the_returns_of_price_and_rate() {
     let interval = Duration::from_secs(900);
     let mut parameters = parameters();
-    parameters.history = HistoryParameters { interval, minimum: 3, ..HistoryParameters::default() };
+    parameters.history = HistoryParameters { interval, minimum: 2, ..HistoryParameters::default() };
     parameters.window.models = vec![TailModel::Revalued];
+    parameters.window.horizons = [1, 2].map(|steps| Horizon::new(steps).unwrap()).into();
+    parameters.window.contributions = 1;
     parameters.freshness.executions = 5 * interval;
     let mut d = driver(parameters);
     d.see(0, account("p", "10000", "10000"));
@@ -353,6 +356,18 @@ fn revaluation_compounds_the_returns_of_price_and_rate() {
     let expected = -(pnl[0] + 0.1 * (pnl[1] - pnl[0]));
     let [var] = values(&mut d, ["var_95_revalued"]);
     assert!((var / expected - 1.0).abs() < 1e-12, "{var} {expected}");
+    // Over two instants both of the price and of the rate.
+    let mut two: Vec<f64> =
+        worth.windows(3).map(|some| 10.0 * worth[3] * (some[2] / some[0] - 1.0)).collect();
+    two.sort_by(f64::total_cmp);
+    let expected = -(two[0] + 0.05 * (two[1] - two[0]));
+    let [var] = values(&mut d, ["var_95_revalued_h2"]);
+    assert!((var / expected - 1.0).abs() < 1e-12, "{var} {expected}");
+    // All that is held is all that contributes.
+    let [whole, part, position] =
+        values(&mut d, ["var_99_revalued", "var_99_revalued_component:SAP", "position:SAP"]);
+    assert!((part / whole - 1.0).abs() < 1e-12 && whole != 0.0, "{part} {whole}");
+    assert_eq!(position, 10.0 * 104.0 * 1.20);
 }
 
 /// The risk worker, and a firm in dollars behind it.

@@ -52,6 +52,14 @@ pub fn run(portfolios: usize, picture: Option<&Path>) -> Result<Report, Failure>
             lines.push(Line { symbols, revalued, costs });
         }
     }
+    for (contributions, what) in [(0, ""), (5, ", five positions with what they contribute")] {
+        report.row(
+            format!("a level: {HELD} symbols, {WINDOW} observations, revalued{what}"),
+            level_cost(contributions),
+            "µs",
+            "",
+        );
+    }
     if let Some(path) = picture {
         fs::write(path, drawn(&lines)?)?;
     }
@@ -72,6 +80,29 @@ fn fill_cost(symbols: usize, observations: usize, revalued: bool) -> f64 {
                 desk.show(fill);
             }
             begun.elapsed().as_secs_f64() * 1e6 / FILLS as f64
+        })
+        .collect();
+    median(&turns)
+}
+
+/// Microseconds of a portfolio's record at an interval.
+fn level_cost(contributions: usize) -> f64 {
+    const PORTFOLIOS: usize = 100;
+    let size = Size { portfolios: PORTFOLIOS, symbols: HELD, observations: WINDOW };
+    let mut parameters = parameters(size, false, &[TailModel::Historical, TailModel::Revalued]);
+    parameters.window.contributions = contributions;
+    let mut desk = Desk::new(size, parameters);
+    let turns: Vec<f64> = (0..TURNS)
+        .map(|_| {
+            let mark = desk.tape.mark(0);
+            desk.show(&mark);
+            let due = desk.monitor.next_deadline().expect("a mark makes a level due");
+            let mut out = Vec::new();
+            let begun = Instant::now();
+            desk.monitor.tick(due, &mut out);
+            let took = begun.elapsed().as_secs_f64() * 1e6;
+            assert_eq!(out.len(), PORTFOLIOS, "every portfolio holds what was marked");
+            took / PORTFOLIOS as f64
         })
         .collect();
     median(&turns)

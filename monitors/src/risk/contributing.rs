@@ -49,34 +49,24 @@ impl Wanted {
             let same = held.clone().count() == values.len();
             if same { self.parts(history, held.clone(), values) } else { Err(Unknown::WarmingUp) }
         });
-        let mut list = Vec::new();
+        let (mut list, figures) = (Vec::new(), self.figures());
         for named in parts.as_ref().map_or(&[][..], |parts| &parts.named) {
             let one = held.clone().nth(named.place).expect("it is one of those held");
             let symbol = marks.entry(one.symbol).symbol.as_str();
-            self.name(&mut list, symbol, one.value, named.contribution);
+            name(&mut list, &figures, symbol, one.value, named.contribution);
         }
         let other = parts.map(|parts| parts.other);
-        let [var, es] = self.figures();
+        let [var, es] = &figures;
         list.push(ratio(&format!("{var}_component_other"), other.map(|other| 0.0 - other.var)));
         list.push(ratio(&format!("{es}_component_other"), other.map(|other| 0.0 - other.es)));
         list
     }
 
-    fn figures(self) -> [Bounded; 2] {
+    /// The names of both figures.
+    fn figures(self) -> [String; 2] {
         let (model, level, over) = (TailModel::Revalued, self.level, Horizon::ONE);
         [Bounded::ValueAtRisk(model, level, over), Bounded::ExpectedShortfall(model, level, over)]
-    }
-
-    /// The measures of one position. Losses are positive.
-    fn name(self, list: &mut Vec<Measure>, symbol: &str, value: Money, of: Contribution) {
-        let [var, es] = self.figures();
-        list.push(money(&format!("{}:{symbol}", Bounded::Position), None, value));
-        for (what, risk) in
-            [("component", of.component), ("marginal", of.marginal), ("incremental", of.incremental)]
-        {
-            list.push(ratio(&format!("{var}_{what}:{symbol}"), Ok(0.0 - risk.var)));
-            list.push(ratio(&format!("{es}_{what}:{symbol}"), Ok(0.0 - risk.es)));
-        }
+            .map(|figure| figure.to_string())
     }
 
     fn parts<'h>(
@@ -132,6 +122,16 @@ struct Named {
     /// Among the positions.
     place: usize,
     contribution: Contribution,
+}
+
+/// The measures of one position. Losses are positive.
+fn name(list: &mut Vec<Measure>, [var, es]: &[String; 2], symbol: &str, value: Money, of: Contribution) {
+    list.push(money(&format!("{}:{symbol}", Bounded::Position), None, value));
+    let parts = [("component", of.component), ("marginal", of.marginal), ("incremental", of.incremental)];
+    for (what, risk) in parts {
+        list.push(ratio(&format!("{var}_{what}:{symbol}"), Ok(0.0 - risk.var)));
+        list.push(ratio(&format!("{es}_{what}:{symbol}"), Ok(0.0 - risk.es)));
+    }
 }
 
 impl Portfolio {
