@@ -160,7 +160,9 @@ proptest! {
             let expected = scratch(model, &prices, usize::from(STEPS));
             prop_assert!(near(level.value(&var), expected.var), "{var}: {:?} {expected:?}", level.value(&var));
             prop_assert!(near(level.value(&es), expected.es), "{es}: {:?} {expected:?}", level.value(&es));
-            prop_assert!(level.value(&es) >= level.value(&var), "{es}");
+            // A mean of equal losses may be a hair less than each.
+            let hair = 1e-12 * level.value(&var).unwrap().abs();
+            prop_assert!(level.value(&es).unwrap() >= level.value(&var).unwrap() - hair, "{es}");
         }
     }
 
