@@ -234,6 +234,13 @@ fn counts_lists_and_questions_in_json() {
     folder.write("l.json", "[0.01, -0.02, 0.005, -0.01]");
     let both = figures(&["var", "l.json", "--set", "alpha=0.25"]);
     assert_eq!((both.len(), &both[0]["figures"]["var75_type7"]), (2, &json!(-0.0125)));
+    let two = figures(&["hist_var_es", "l.json", "--set", "alpha=0.5", "--set", "horizon=2"]);
+    assert_eq!(two[0]["figures"]["var50_type7"], -0.01, "of -0.01, -0.015 and -0.005");
+    let [one, four] = ["1", "4"].map(|steps| {
+        let over = format!("horizon={steps}");
+        figures(&["ewma", "l.json", "--set", &over])[0]["figures"]["next_vol_seed_first_sq"].as_f64().unwrap()
+    });
+    assert_eq!(four, 2.0 * one);
     folder.write(
         "q.json",
         &json!({"inputs": {"hits_at": [1, 2], "n": 100}, "params": {"alpha": 0.05}}).to_string(),
@@ -281,6 +288,16 @@ fn what_calc_cannot_use_is_named() {
             &["fhs", "p.csv", "-c", "close", "--set", "lambda=1"],
             5,
             "lambda is 1; expected more than 0 and less than 1",
+        ),
+        (
+            &["hist_var_es", "p.csv", "-c", "close", "--set", "horizon=251"],
+            5,
+            "horizon: expected a whole number from 1 to 250, found 251",
+        ),
+        (
+            &["age_weighted", "p.csv", "-c", "close", "--set", "horizon=3"],
+            5,
+            "there are 2 values; at least 3 are needed",
         ),
         (
             &["cornish_fisher", "p.csv", "-c", "close", "--rows", "0..1"],
