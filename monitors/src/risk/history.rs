@@ -415,6 +415,10 @@ mod tests {
         HistoryParameters { interval, window: WINDOW, minimum: 2, symbols: 3, reference: None }
     }
 
+    fn horizons() -> [Horizon; 2] {
+        [1, 3].map(|steps| Horizon::new(steps).unwrap())
+    }
+
     fn stake((symbol, value): (SymbolId, f64)) -> Stake<'static> {
         let units = (value * 1e6) as i128 * 1_000_000;
         Stake { symbol, value: Money::of(Amount::from_unscaled(units).unwrap()), route: &[] }
@@ -427,7 +431,7 @@ mod tests {
             let amount = Amount::from_unscaled(i128::from(units.abs()) * 10_i128.pow(12)).unwrap();
             (*units != 0).then_some((amount, if *units > 0 { &usd } else { &eur }))
         };
-        let mut history = History::new(&parameters(), &[Horizon::ONE]);
+        let mut history = History::new(&parameters(), &horizons());
         rows.iter().for_each(|row| history.push(row.iter().map(price)));
         history
     }
@@ -478,7 +482,8 @@ mod tests {
         let mut rows = vec![vec![100, 1], vec![110, 2]];
         rows.extend((0..WINDOW as i64).map(|n| vec![0, 3 + n]));
         let history = history(&rows);
-        assert_eq!(history.columns[0], Column::default());
+        let gone = &history.columns[0];
+        assert_eq!((&gone.price, gone.returns.len(), gone.compounded.over(0).len()), (&None, 0, 0));
     }
 
     #[test]
@@ -524,7 +529,7 @@ mod tests {
             let at = at.min(rows.len());
             let bytes = saved(&rows[..at]);
             let back: History = postcard::from_bytes(&bytes).unwrap();
-            let mut back = back.restored(&parameters(), &[Horizon::ONE]);
+            let mut back = back.restored(&parameters(), &horizons());
             prop_assert_eq!(postcard::to_allocvec(&back).unwrap(), bytes);
             let (usd, eur) = (Currency::from("USD"), Currency::from("EUR"));
             for row in &rows[at..] {
@@ -534,6 +539,8 @@ mod tests {
                 }));
             }
             prop_assert_eq!(postcard::to_allocvec(&back).unwrap(), saved(&rows));
+            // What is not saved is what it would be, gaps among it.
+            prop_assert_eq!(format!("{:?}", back.columns), format!("{:?}", history(&rows).columns));
             let bounded = |c: &Column| c.returns.len() <= WINDOW && c.returns.first().is_none_or(|r| !r.is_nan());
             prop_assert!(back.columns.iter().all(bounded));
         }
