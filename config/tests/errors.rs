@@ -97,6 +97,8 @@ fn bounds_between_settings_are_checked() {
         ),
         "{said}"
     );
+    let said = one("[risk.var]\ncontributions = 101");
+    assert!(said.ends_with("101 does not fit; expected a whole number from 0, for none, to 100"), "{said}");
     let long = "[risk.var]\nhorizons = [1, 102]\nwindow = 200\n";
     let said = one(long);
     assert_eq!(

@@ -284,7 +284,7 @@ mod tests {
         let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
         let models = "[\"historical\", \"gaussian\", \"cornish_fisher\", \"ewma\", \"filtered\", \"age_weighted\", \"revalued\"]";
         let mut text = format!(
-            "[risk.var]\nmodels = {models}\nlevels = [0.95, 0.975]\nhorizons = [1, 10]\nlambda = 0.97\n"
+            "[risk.var]\nmodels = {models}\nlevels = [0.95, 0.975]\nhorizons = [1, 10]\ncontributions = 7\nlambda = 0.97\n"
         );
         let mut names = Vec::new();
         for level in ["95", "97_5"] {
@@ -307,6 +307,8 @@ mod tests {
         let parameters = parameters(&settings);
         let bounded: Vec<String> = parameters.limits.iter().map(|limit| limit.measure.to_string()).collect();
         assert_eq!(bounded, names);
+        assert_eq!(parameters.window.contributions, 7);
+        assert_eq!(super::super::firm_risk::parameters(&settings).contributions, 7);
         assert_eq!(parameters.window.horizons, [Horizon::ONE, Horizon::new(10).unwrap()]);
         assert_eq!((parameters.window.models, parameters.window.lambda), (TailModel::ALL.to_vec(), 0.97));
 
