@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::conduct;
 use crate::error::nearest;
+use crate::liquidity;
 use crate::schedule::When;
 use crate::section::Section;
 use crate::value::choice;
@@ -78,8 +79,8 @@ pub struct Limit {
     pub name: String,
     /// What it bounds: `gross_exposure`, `net_exposure`, `position` (each symbol's, without its sign),
     /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `max_correlation`, `drawdown`, `max_drawdown`,
-    /// `trailing_drawdown`, `under_water` (seconds), `daily_loss`, `daily_loss_share`, those of `risk.conduct`, `var_95`,
-    /// `es_99`, …, `stress_crash`, …
+    /// `trailing_drawdown`, `under_water` (seconds), `daily_loss`, `daily_loss_share`, those of `risk.conduct` and
+    /// `risk.liquidity`, `var_95`, `es_99`, …, `stress_crash`, …
     pub measure: String,
     /// Warn over this: money in the portfolio's currency, shares and ratios as fractions.
     pub soft: Option<f64>,
@@ -111,8 +112,9 @@ impl Limit {
     pub(crate) fn read(section: &mut Section<'_>, named: &[String], schedules: &[&str]) -> Self {
         let id = |id: &String| !id.is_empty() && !id.contains(':');
         let portfolios = section.values("portfolios", id, "a portfolio's id");
+        let looked_at = conduct::MEASURES.into_iter().chain(liquidity::MEASURES);
         let known: Vec<&str> =
-            MEASURES.into_iter().chain(conduct::MEASURES).chain(named.iter().map(String::as_str)).collect();
+            MEASURES.into_iter().chain(looked_at).chain(named.iter().map(String::as_str)).collect();
         let limit = Self { portfolios, ..Self::read_of_any(section, &known, schedules) };
         if limit.of.is_some() && known.contains(&limit.measure.as_str()) && !is_money(&limit.measure) {
             let problem = format!("{} is no sum of money", limit.measure);
@@ -206,9 +208,18 @@ pub(crate) fn is_light(measure: &str) -> bool {
 /// True if a measure is a sum of money.
 fn is_money(measure: &str) -> bool {
     let lost = ["var_", "es_", "stress_"].iter().any(|kind| measure.starts_with(kind));
-    let plain = ["gross_exposure", "net_exposure", POSITION, "daily_loss"].contains(&measure);
-    let of_group = ["sector_gross", "sector_net", "currency_gross", "currency_net"].contains(&measure);
-    plain || of_group || lost && !is_light(measure)
+    const PLAIN: [&str; 9] = [
+        "gross_exposure",
+        "net_exposure",
+        POSITION,
+        "daily_loss",
+        "sector_gross",
+        "sector_net",
+        "currency_gross",
+        "currency_net",
+        "liquidation_cost",
+    ];
+    PLAIN.contains(&measure) || lost && !is_light(measure)
 }
 
 /// The name of a measure at a confidence level in basis points: `var_95` at 9500, `es_99_5` at 9950.

@@ -12,6 +12,7 @@ use crate::day::Day;
 use crate::instruments::{self, Instrument, refuse_doubles};
 use crate::layer::Node;
 use crate::limit::{LIGHT, Limit, is_light, measure_at};
+use crate::liquidity::{self, Liquidity};
 use crate::overrides::Override;
 use crate::prices::{self, Prices};
 use crate::rates::Rate;
@@ -45,6 +46,8 @@ pub struct Risk {
     pub history: History,
     /// How orders are looked at; none if they are not.
     pub conduct: Option<Conduct>,
+    /// How liquidity is looked at; none if it is not.
+    pub liquidity: Option<Liquidity>,
     /// How old inputs may be.
     pub freshness: Freshness,
     /// How much state a task may hold.
@@ -248,6 +251,7 @@ impl Risk {
         let var = section.group("var", ValueAtRisk::read);
         let history = section.group("history", History::read);
         let conduct = section.group("conduct", Conduct::read);
+        let liquidity = section.group("liquidity", Liquidity::read);
         let schedules = section.groups("schedules", Schedule::read);
         refuse_doubles(section, "schedules", "name", schedules.iter().map(|one| one.name.as_str()));
         let known: Vec<&str> = schedules.iter().map(|one| one.name.as_str()).collect();
@@ -265,6 +269,13 @@ impl Risk {
                     &format!("limits[{at}].measure"),
                     &problem,
                     "risk.conduct.window, such as \"1m\", or no such limit",
+                );
+            } else if liquidity.is_none() && liquidity::MEASURES.contains(&limit.measure.as_str()) {
+                let problem = format!("{} is of liquidity, which is not looked at", limit.measure);
+                section.fail(
+                    &format!("limits[{at}].measure"),
+                    &problem,
+                    "risk.liquidity.participation, such as 0.1, or no such limit",
                 );
             } else if var.backtest == 0 && is_light(&limit.measure) {
                 let problem = format!("{} is the light of a backtest, and there are none", limit.measure);
@@ -321,6 +332,7 @@ impl Risk {
             stress,
             history,
             conduct,
+            liquidity,
             var,
             schedules,
             limits,

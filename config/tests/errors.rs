@@ -234,6 +234,26 @@ fn what_only_looks_like_a_light_is_none_and_names_that_are_taken_are_refused() {
 }
 
 #[test]
+fn liquidity_is_looked_at_before_it_has_limits() {
+    let limit =
+        "[[risk.limits]]\nname = \"a\"\nmeasure = \"liquidation_cost\"\nof = \"equity\"\nhard = 0.1\n";
+    let unasked = one(limit);
+    assert!(unasked.starts_with("risk.limits[0].measure"), "{unasked}");
+    assert!(unasked.contains("expected risk.liquidity.participation"), "{unasked}");
+    assert_eq!(errors(&format!("[risk.liquidity]\nparticipation = 0.1\n{limit}"), &[]), [] as [&str; 0]);
+    let section = |text: &str| one(&format!("[risk.liquidity]\n{text}\n"));
+    for share in ["0", "1.01", "-0.1"] {
+        assert!(section(&format!("participation = {share}")).contains("a share of the volume"), "{share}");
+    }
+    assert!(section("days = 367\nminimum = 1").contains("from 1 to 366"));
+    assert!(section("days = 3\nminimum = 4").contains("from 1 to risk.liquidity.days"));
+    let days = limit.replace("liquidation_cost", "days_to_liquidate");
+    assert!(
+        section(&format!("participation = 0.1\n{days}")).contains("days_to_liquidate is no sum of money")
+    );
+}
+
+#[test]
 fn overrides_are_checked_against_limits_and_each_other() {
     let text = "\
 [[risk.limits]]

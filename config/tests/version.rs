@@ -85,6 +85,8 @@ fn everything_that_changes_outputs_changes_it() {
         "[runtime]\nmax_skew = \"6s\"",
         "[risk.history]\ninterval = \"1d\"",
         "[risk.history]\nwindow = 1000",
+        "[risk.liquidity]\nparticipation = 0.1",
+        "[risk.liquidity]\nparticipation = 0.1\ndays = 10",
         "[topics]\npartitions = 6",
         "[topics]\npartitioner = \"crc32\"",
         "[breaker]\nwindow = 30",

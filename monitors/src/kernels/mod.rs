@@ -52,7 +52,7 @@ pub use historical::{
     ShortfallConvention, expected_shortfall, historical_tail, sort_worst, sorted_tail, value_at_risk,
 };
 pub use kupiec::{Exceptions, LikelihoodRatio};
-pub use liquidity::{Touch, Traded, days_to_liquidate};
+pub use liquidity::{Quote, Touch, Traded, days_to_liquidate, share_taken};
 pub use matrix::SymmetricMatrix;
 pub use moments::Moments;
 pub use normal::{normal_cdf, normal_density, normal_quantile};

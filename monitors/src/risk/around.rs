@@ -6,6 +6,7 @@ use tapewatch_schemas::{Amount, Currency, Time, catalogue};
 
 use super::feeds::Feeds;
 use super::history::History;
+use super::liquidity::Liquidity;
 use super::marks::{Mark, Marks, SymbolId};
 use super::measure::Bounded;
 use super::parameters::RiskParameters;
@@ -23,6 +24,7 @@ pub(super) struct Around<'a> {
     pub(super) history: &'a History,
     pub(super) stress: &'a Stress,
     pub(super) sectors: &'a Sectors,
+    pub(super) liquidity: &'a Liquidity,
     pub(super) feeds: &'a Feeds,
     pub(super) partition: i32,
     pub(super) clock: Time,

@@ -34,6 +34,7 @@ impl Portfolio {
                 Bounded::MaxCorrelation => (self.together(around).map(|t| t.largest), None),
                 of_sectors if of_sectors.is_of_a_sector() => self.largest_sector(of_sectors, around),
                 priced if priced.is_of_a_currency() => self.largest_currency(priced, around),
+                of_liquidity if of_liquidity.is_of_liquidity() => self.liquidity(of_liquidity, around),
                 _ => self.bounded(limit, around),
             };
             if limit.of_equity {
@@ -66,7 +67,11 @@ impl Portfolio {
             | Bounded::SectorShare
             | Bounded::CurrencyGross
             | Bounded::CurrencyNet
-            | Bounded::CurrencyShare => unreachable!("taken care of above"),
+            | Bounded::CurrencyShare
+            | Bounded::RelativeSpread
+            | Bounded::BeyondTouch
+            | Bounded::DaysToLiquidate
+            | Bounded::LiquidationCost => unreachable!("taken care of above"),
             Bounded::Leverage => self.leverage(),
             Bounded::LargestShare => self.concentration().map(|c| c.largest),
             Bounded::Top5Share => self.concentration().map(|c| c.top5),

@@ -97,6 +97,10 @@ pub(super) const CONDUCT: [Bounded; 7] = [
     Bounded::PriceAway,
 ];
 
+/// Those of how fast, and at what cost, what is held could be sold.
+pub(super) const LIQUIDITY: [Bounded; 4] =
+    [Bounded::RelativeSpread, Bounded::BeyondTouch, Bounded::DaysToLiquidate, Bounded::LiquidationCost];
+
 /// A measure that a limit can bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bounded {
@@ -157,6 +161,14 @@ pub enum Bounded {
     SelfCrossings,
     /// How far a limit price was from the mark, as a share of it; the furthest.
     PriceAway,
+    /// The spread over the middle of bid and ask, of what is held, weighted by its size: 0 to 2.
+    RelativeSpread,
+    /// The share of what is held that the touch does not take, weighted by its size: 0 to 1.
+    BeyondTouch,
+    /// Days until the slowest position is sold, at a share of the volume.
+    DaysToLiquidate,
+    /// What selling at the touch costs against the middle of bid and ask, account currency.
+    LiquidationCost,
     /// Value at risk, account currency, a loss positive.
     ValueAtRisk(TailModel, Confidence),
     /// Expected shortfall, account currency, a loss positive.
@@ -178,6 +190,14 @@ impl Bounded {
     /// True if it is of the currency in which it is largest.
     pub(super) const fn is_of_a_currency(self) -> bool {
         matches!(self, Self::CurrencyGross | Self::CurrencyNet | Self::CurrencyShare)
+    }
+
+    /// True if it is of liquidity.
+    pub(super) const fn is_of_liquidity(self) -> bool {
+        matches!(
+            self,
+            Self::RelativeSpread | Self::BeyondTouch | Self::DaysToLiquidate | Self::LiquidationCost
+        )
     }
 }
 
@@ -212,6 +232,10 @@ impl fmt::Display for Bounded {
             Self::DuplicateOrders => f.write_str("duplicate_orders"),
             Self::SelfCrossings => f.write_str("self_crossings"),
             Self::PriceAway => f.write_str("price_away"),
+            Self::RelativeSpread => f.write_str("relative_spread"),
+            Self::BeyondTouch => f.write_str("beyond_touch"),
+            Self::DaysToLiquidate => f.write_str("days_to_liquidate"),
+            Self::LiquidationCost => f.write_str("liquidation_cost"),
             Self::ValueAtRisk(model, level) => write!(f, "var_{level}{}", model.suffix()),
             Self::ExpectedShortfall(model, level) => write!(f, "es_{level}{}", model.suffix()),
             Self::Light(model, level) => write!(f, "var_{level}{}_light", model.suffix()),
@@ -249,7 +273,8 @@ impl FromStr for Bounded {
             Bounded::DailyLoss,
             Bounded::DailyLossShare,
         ];
-        if let Some(found) = PLAIN.into_iter().chain(CONDUCT).find(|m| m.to_string() == name) {
+        if let Some(found) = PLAIN.into_iter().chain(CONDUCT).chain(LIQUIDITY).find(|m| m.to_string() == name)
+        {
             return Ok(found);
         }
         let level = |text: &str| {
@@ -280,7 +305,8 @@ impl FromStr for Bounded {
                  position, leverage, largest_share, top5_share, herfindahl, sector_gross, sector_net, sector_share, currency_gross, currency_net, currency_share, max_correlation, drawdown, max_drawdown, trailing_drawdown, under_water, \
                  daily_loss, \
                  daily_loss_share, message_rate, peak_message_rate, order_to_trade, rejected_share, \
-                 duplicate_orders, self_crossings, price_away, var_95, \
+                 duplicate_orders, self_crossings, price_away, relative_spread, beyond_touch, days_to_liquidate, \
+                 liquidation_cost, var_95, \
                  es_99 or another level, or of another model: var_99_filtered, or the zone of its backtest: \
                  var_99_light, or the loss in a scenario: stress_crash, stress_worst"
             )
@@ -294,7 +320,9 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 21] = [
+        const NAMES: [&str; 23] = [
+            "days_to_liquidate",
+            "liquidation_cost",
             "trailing_drawdown",
             "under_water",
             "sector_share",

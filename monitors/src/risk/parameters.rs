@@ -12,6 +12,7 @@ use tapewatch_schemas::{Amount, Currency, PortfolioId, Symbol};
 use super::calendar::Schedule;
 use super::conduct::ConductParameters;
 use super::day::DayParameters;
+use super::liquidity::LiquidityParameters;
 use super::lots::Costing;
 use super::measure::{Bounded, Confidence, TailModel};
 use super::rates::Pair;
@@ -43,6 +44,8 @@ pub struct RiskParameters {
     pub history: HistoryParameters,
     /// How orders are looked at; none if they are not.
     pub conduct: Option<ConductParameters>,
+    /// How liquidity is looked at; none if it is not.
+    pub liquidity: Option<LiquidityParameters>,
     /// What would be lost if prices moved at once; in the order in which it is published.
     pub stress: Vec<Scenario>,
     /// How old an input may be.
@@ -250,6 +253,7 @@ impl Default for RiskParameters {
             window: WindowParameters::default(),
             history: HistoryParameters::default(),
             conduct: None,
+            liquidity: None,
             stress: Vec::new(),
             freshness: Freshness::default(),
             limits: default_limits(),
