@@ -158,7 +158,7 @@ class Portfolio:
         figures |= _shares([float(abs(value) / gross) for value in values.values()] if gross else [])
         figures |= self._of_the_window(place, instant)
         figures |= self._of_the_history(*self._evaluated(place, instant))
-        figures |= correlations(self.history, sorted(values), instant)
+        figures |= correlations(self.history, sorted(values), instant, self.risk["var"]["lambda"])
         stakes = {symbol: (held[symbol][0], value) for symbol, value in values.items()}
         figures |= liquidity(self.traded, self.marks, stakes, place)
         valued = self._valued(*self._evaluated(place, instant))

@@ -33,7 +33,7 @@ choice! {
 
 /// Measures that a limit can bound, beside `var_NN` and `es_NN` of the levels and models in `risk.var`, and `stress_NAME`
 /// of the scenarios in `risk.stress`.
-const MEASURES: [&str; 14] = [
+const MEASURES: [&str; 15] = [
     "gross_exposure",
     "net_exposure",
     POSITION,
@@ -42,6 +42,7 @@ const MEASURES: [&str; 14] = [
     "top5_share",
     "herfindahl",
     "max_correlation",
+    "max_correlation_ewma",
     "drawdown",
     "max_drawdown",
     "trailing_drawdown",
@@ -78,7 +79,7 @@ pub struct Limit {
     /// Its name, in alerts and metrics.
     pub name: String,
     /// What it bounds: `gross_exposure`, `net_exposure`, `position` (each symbol's, without its sign),
-    /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `max_correlation`, `drawdown`, `max_drawdown`,
+    /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `max_correlation`, `max_correlation_ewma`, `drawdown`, `max_drawdown`,
     /// `trailing_drawdown`, `under_water` (seconds), `daily_loss`, `daily_loss_share`, those of `risk.conduct` and
     /// `risk.liquidity`, `var_95`, `es_99`, …, `stress_crash`, …
     pub measure: String,

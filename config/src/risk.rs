@@ -97,7 +97,7 @@ pub struct ValueAtRisk {
     pub models: Vec<TailModel>,
     /// Which expected shortfall the historical model publishes.
     pub shortfall: Shortfall,
-    /// The weight of the past in the models `ewma` and `filtered`.
+    /// The weight of the past in the models `ewma` and `filtered`, and in exponentially weighted correlations.
     pub lambda: f64,
     /// The weight of a change in the model `age_weighted`, of that of the next one.
     pub age_lambda: f64,

@@ -42,7 +42,7 @@ pub use christoffersen::{Christoffersen, Transitions, christoffersen};
 pub use concentration::{Concentration, concentration};
 pub use contributions::{Contribution, Contributions, contributions};
 pub use cornish_fisher::{CornishFisher, cornish_fisher};
-pub use correlation::{Panel, Shrunk, correlation, standardised};
+pub use correlation::{Panel, Shrunk, correlation, standardised, weighted};
 pub use drawdown::{Drawdown, DrawdownProfile, drawdown_profile, trailing_drawdown, wealth};
 pub use ewma::{Ewma, EwmaSeed, ewma_volatilities};
 pub use exposure::Exposure;

@@ -32,6 +32,7 @@ impl Portfolio {
             }
             let (mut value, symbol) = match limit.measure {
                 Bounded::MaxCorrelation => (self.together(around).map(|t| t.largest), None),
+                Bounded::MaxCorrelationEwma => (self.weighted_together(around).map(|t| t.largest), None),
                 of_sectors if of_sectors.is_of_a_sector() => self.largest_sector(of_sectors, around),
                 priced if priced.is_of_a_currency() => self.largest_currency(priced, around),
                 of_liquidity if of_liquidity.is_of_liquidity() => self.liquidity(of_liquidity, around),
@@ -62,6 +63,7 @@ impl Portfolio {
             Bounded::NetExposure => known(self.exposure_unknown(), || self.sums.net.abs().to_f64()),
             Bounded::Position
             | Bounded::MaxCorrelation
+            | Bounded::MaxCorrelationEwma
             | Bounded::SectorGross
             | Bounded::SectorNet
             | Bounded::SectorShare

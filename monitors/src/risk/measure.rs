@@ -135,6 +135,8 @@ pub enum Bounded {
     CurrencyShare,
     /// Pearson's correlation of the two symbols held for which it is furthest from 0, without its sign: 0 to 1.
     MaxCorrelation,
+    /// The same with exponential weights, around a mean of zero.
+    MaxCorrelationEwma,
     /// Loss from the highest flow-adjusted equity, 0 to 1.
     Drawdown,
     /// The largest drawdown so far, 0 to 1.
@@ -219,6 +221,7 @@ impl fmt::Display for Bounded {
             Self::CurrencyNet => f.write_str("currency_net"),
             Self::CurrencyShare => f.write_str("currency_share"),
             Self::MaxCorrelation => f.write_str("max_correlation"),
+            Self::MaxCorrelationEwma => f.write_str("max_correlation_ewma"),
             Self::Drawdown => f.write_str("drawdown"),
             Self::MaxDrawdown => f.write_str("max_drawdown"),
             Self::TrailingDrawdown => f.write_str("trailing_drawdown"),
@@ -250,7 +253,7 @@ impl FromStr for Bounded {
 
     /// Reads the name that [`fmt::Display`] writes.
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [Bounded; 21] = [
+        const PLAIN: [Bounded; 22] = [
             Bounded::GrossExposure,
             Bounded::NettedExposure,
             Bounded::NetExposure,
@@ -266,6 +269,7 @@ impl FromStr for Bounded {
             Bounded::CurrencyNet,
             Bounded::CurrencyShare,
             Bounded::MaxCorrelation,
+            Bounded::MaxCorrelationEwma,
             Bounded::Drawdown,
             Bounded::MaxDrawdown,
             Bounded::TrailingDrawdown,
@@ -302,7 +306,7 @@ impl FromStr for Bounded {
             format!(
                 "`{name}` is not a measure that a limit can bound: expected gross_exposure, netted_exposure, \
                  net_exposure, \
-                 position, leverage, largest_share, top5_share, herfindahl, sector_gross, sector_net, sector_share, currency_gross, currency_net, currency_share, max_correlation, drawdown, max_drawdown, trailing_drawdown, under_water, \
+                 position, leverage, largest_share, top5_share, herfindahl, sector_gross, sector_net, sector_share, currency_gross, currency_net, currency_share, max_correlation, max_correlation_ewma, drawdown, max_drawdown, trailing_drawdown, under_water, \
                  daily_loss, \
                  daily_loss_share, message_rate, peak_message_rate, order_to_trade, rejected_share, \
                  duplicate_orders, self_crossings, price_away, relative_spread, beyond_touch, days_to_liquidate, \
@@ -320,7 +324,8 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 23] = [
+        const NAMES: [&str; 24] = [
+            "max_correlation_ewma",
             "days_to_liquidate",
             "liquidation_cost",
             "trailing_drawdown",

@@ -111,7 +111,8 @@ pub struct WindowParameters {
     pub models: Vec<TailModel>,
     /// Which expected shortfall [`TailModel::Historical`] publishes.
     pub shortfall: ShortfallConvention,
-    /// The weight of the past in [`TailModel::Ewma`] and [`TailModel::Filtered`]: above 0 and below 1.
+    /// The weight of the past in [`TailModel::Ewma`] and [`TailModel::Filtered`], and in exponentially weighted
+    /// correlations: above 0 and below 1.
     pub lambda: f64,
     /// The weight of a change in [`TailModel::AgeWeighted`], of that of the next one: above 0 and below 1.
     pub age_lambda: f64,
