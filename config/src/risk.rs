@@ -259,6 +259,10 @@ impl Risk {
         let rates = Rate::read_all(section);
         let stress = section.groups("stress", |one| Stress::read(one, &instruments));
         refuse_doubles(section, "stress", "name", stress.iter().map(|one| one.name.as_str()));
+        if stress.len() > Stress::MOST {
+            let expected = format!("at most {}", Stress::MOST);
+            section.fail("stress", &format!("there are {} scenarios", stress.len()), &expected);
+        }
         let groups = [instruments::measures(&instruments), Rate::measures(&rates)].concat();
         let named = [var.measures(), Stress::measures(&stress), groups].concat();
         let limits = section.groups("limits", |limit| Limit::read(limit, &named, &known));

@@ -234,6 +234,28 @@ fn what_only_looks_like_a_light_is_none_and_names_that_are_taken_are_refused() {
 }
 
 #[test]
+fn there_is_a_most_of_orders_scenarios_and_sectors() {
+    let orders =
+        |most: u32| errors(&format!("[risk.conduct]\nwindow = \"1s\"\norders = {most}\n"), &[]).join("");
+    assert!(orders(100_001).contains("from 1 to 100000") && orders(100_000).is_empty());
+    let scenario = |n| format!("[[risk.stress]]\nname = \"s{n}\"\nshocks = [{{ price = -0.1 }}]\n");
+    let scenarios = |most: u32| errors(&(0..most).map(scenario).collect::<String>(), &[]).join("");
+    assert!(
+        scenarios(101).contains("there are 101 scenarios; expected at most 100") && scenarios(100).is_empty()
+    );
+    let sectors = |most: u32| {
+        let folder = tempfile::tempdir().unwrap();
+        let one = |n| format!("[[instruments]]\nsymbol = \"S{n}\"\nmultiplier = 1\nsector = \"s{n}\"\n");
+        std::fs::write(folder.path().join("i.toml"), (0..most).map(one).collect::<String>()).unwrap();
+        std::fs::write(folder.path().join("t.toml"), "[risk]\ninstruments = \"i.toml\"\n").unwrap();
+        let loaded = Settings::load(Some(&folder.path().join("t.toml")), None, std::iter::empty());
+        loaded.err().map_or(String::new(), |error| error.to_string())
+    };
+    assert!(sectors(1_001).contains("there are 1001 sectors"), "{}", sectors(1_001));
+    assert_eq!(sectors(1_000), "");
+}
+
+#[test]
 fn liquidity_is_looked_at_before_it_has_limits() {
     let limit =
         "[[risk.limits]]\nname = \"a\"\nmeasure = \"liquidation_cost\"\nof = \"equity\"\nhard = 0.1\n";
