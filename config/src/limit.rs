@@ -25,7 +25,7 @@ choice! {
 choice! {
     /// What a limit's measure is a share of.
     Of {
-        /// The portfolio's equity.
+        /// The equity of the portfolio, or of the scope.
         #[default]
         Equity = "equity",
     }
@@ -52,7 +52,7 @@ const MEASURES: [&str; 15] = [
 ];
 
 /// Those of what is above the portfolio.
-pub(crate) const SCOPE_MEASURES: [&str; 12] = [
+pub(crate) const SCOPE_MEASURES: [&str; 14] = [
     "gross_exposure",
     "netted_exposure",
     "net_exposure",
@@ -63,6 +63,8 @@ pub(crate) const SCOPE_MEASURES: [&str; 12] = [
     "leverage",
     "drawdown",
     "max_drawdown",
+    "trailing_drawdown",
+    "under_water",
     "daily_loss",
     "daily_loss_share",
 ];
@@ -116,28 +118,11 @@ impl Limit {
         let looked_at = conduct::MEASURES.into_iter().chain(liquidity::MEASURES);
         let known: Vec<&str> =
             MEASURES.into_iter().chain(looked_at).chain(named.iter().map(String::as_str)).collect();
-        let limit = Self { portfolios, ..Self::read_of_any(section, &known, schedules) };
-        if limit.of.is_some() && known.contains(&limit.measure.as_str()) && !is_money(&limit.measure) {
-            let problem = format!("{} is no sum of money", limit.measure);
-            section.fail("of", &problem, "a measure in money, such as gross_exposure, or no `of`");
-        }
-        limit
+        Self { portfolios, ..Self::read_of_any(section, &known, schedules) }
     }
 
-    /// One on what is above the portfolio and has these measures.
-    pub(crate) fn read_of_scopes(section: &mut Section<'_>, measures: &[&str], schedules: &[&str]) -> Self {
-        let limit = Self::read_of_any(section, measures, schedules);
-        if limit.of.is_some() {
-            section.fail(
-                "of",
-                "it is for limits of portfolios alone",
-                "a limit in money, or one of risk.limits",
-            );
-        }
-        limit
-    }
-
-    fn read_of_any(section: &mut Section<'_>, measures: &[&str], schedules: &[&str]) -> Self {
+    /// One on what has these measures.
+    pub(crate) fn read_of_any(section: &mut Section<'_>, measures: &[&str], schedules: &[&str]) -> Self {
         let bound = |bound: &f64| *bound >= 0.0;
         let expected = "a number of at least 0";
         let limit = Self {
@@ -194,6 +179,10 @@ impl Limit {
                 near.map_or_else(|| format!("one of {}", known.join(", ")), |near| format!("\"{near}\""));
             section.fail("measure", &format!("there is no measure {:?}", self.measure), &expected);
         }
+        if self.of.is_some() && known.contains(&self.measure.as_str()) && !is_money(&self.measure) {
+            let problem = format!("{} is no sum of money", self.measure);
+            section.fail("of", &problem, "a measure in money, such as gross_exposure, or no `of`");
+        }
         if !self.symbols.is_empty() && self.measure != POSITION {
             let problem = format!("{} is not kept per symbol", self.measure);
             section.fail("symbols", &problem, "symbols only with measure = \"position\"");
@@ -209,8 +198,9 @@ pub(crate) fn is_light(measure: &str) -> bool {
 /// True if a measure is a sum of money.
 fn is_money(measure: &str) -> bool {
     let lost = ["var_", "es_", "stress_"].iter().any(|kind| measure.starts_with(kind));
-    const PLAIN: [&str; 9] = [
+    const PLAIN: [&str; 10] = [
         "gross_exposure",
+        "netted_exposure",
         "net_exposure",
         POSITION,
         "daily_loss",

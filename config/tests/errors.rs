@@ -220,8 +220,10 @@ fn schedules_and_what_names_them_are_checked() {
     let text = "[[risk.limits]]\nname = \"a\"\nmeasure = \"position\"\nhard = 3\nof = \"cash\"";
     assert!(one(text).contains("expected one of equity"));
     let scoped = "[[firm.scopes]]\nscope = \"firm:a\"\n[[firm.limits]]\nname = \"b\"\n\
-                  measure = \"gross_exposure\"\nhard = 1\nof = \"equity\"";
-    assert!(one(scoped).contains("it is for limits of portfolios alone"), "{}", one(scoped));
+                  measure = \"netted_exposure\"\nhard = 1\nof = \"equity\"";
+    assert_eq!(errors(scoped, &[]), [] as [&str; 0]);
+    let water = scoped.replace("netted_exposure", "under_water");
+    assert!(one(&water).contains("under_water is no sum of money"), "{}", one(&water));
 }
 
 #[test]

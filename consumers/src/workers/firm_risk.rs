@@ -43,6 +43,7 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
         shortfall: risk::shortfall(risk.var.shortfall),
         history: risk::history(settings),
         day: risk::day(settings),
+        drawdown_window: settings.risk.drawdown.window,
         stress: risk::stress(settings),
         sectors: risk::sectors(settings),
         marks: risk.freshness.marks,

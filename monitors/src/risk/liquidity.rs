@@ -60,9 +60,9 @@ struct Sides {
     ask_size: Option<Amount>,
 }
 
-/// What is held of a symbol.
+/// What would have to be sold of a symbol.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stake {
+pub(super) struct Sale {
     pub(super) symbol: SymbolId,
     /// In the units that sizes and volumes are in; short ones negative.
     pub(super) quantity: f64,
@@ -103,7 +103,7 @@ impl Liquidity {
     pub(super) fn figure(
         &self,
         measure: Bounded,
-        held: impl Iterator<Item = Stake>,
+        held: impl Iterator<Item = Sale>,
     ) -> (Result<f64, Unknown>, Option<SymbolId>) {
         let Some(parameters) = self.parameters else { return (Err(Unknown::Missing), None) };
         let value = match measure {
@@ -111,14 +111,14 @@ impl Liquidity {
             Bounded::BeyondTouch => self.mean(held, |liquid, one| liquid.beyond_touch(one.quantity)),
             Bounded::LiquidationCost => {
                 let mut cost = 0.0;
-                let of = |liquid: &Liquid, one: &Stake| {
+                let of = |liquid: &Liquid, one: &Sale| {
                     liquid.quote()?.cost_of(one.value).map_err(|_| Unknown::Missing)
                 };
                 self.each(held, of, |_, figure| cost += figure).map(|()| cost)
             }
             Bounded::DaysToLiquidate => {
                 let mut slowest = (0.0, None);
-                let of = |liquid: &Liquid, one: &Stake| liquid.days(one.quantity, parameters);
+                let of = |liquid: &Liquid, one: &Sale| liquid.days(one.quantity, parameters);
                 let known = self.each(held, of, |one, figure| {
                     if figure > slowest.0 {
                         slowest = (figure, Some(one.symbol));
@@ -135,7 +135,7 @@ impl Liquidity {
     pub(super) fn measures(
         &self,
         unknown: Option<Unknown>,
-        held: impl Iterator<Item = Stake> + Clone,
+        held: impl Iterator<Item = Sale> + Clone,
     ) -> Vec<Measure> {
         let value = |measure| unknown.map_or_else(|| self.figure(measure, held.clone()).0, Err);
         let named = |measure: Bounded| ratio(&measure.to_string(), value(measure));
@@ -145,8 +145,8 @@ impl Liquidity {
     /// The mean of a figure over what is held, each weighted by the size of its value; 0 of nothing.
     fn mean(
         &self,
-        held: impl Iterator<Item = Stake>,
-        figure: impl Fn(&Liquid, &Stake) -> Result<f64, Unknown>,
+        held: impl Iterator<Item = Sale>,
+        figure: impl Fn(&Liquid, &Sale) -> Result<f64, Unknown>,
     ) -> Result<f64, Unknown> {
         let (mut sum, mut weights) = (0.0, 0.0);
         self.each(held, figure, |one, figure| {
@@ -160,9 +160,9 @@ impl Liquidity {
     /// Takes a figure of all that is held, which is known if each one's is.
     fn each(
         &self,
-        held: impl Iterator<Item = Stake>,
-        figure: impl Fn(&Liquid, &Stake) -> Result<f64, Unknown>,
-        mut take: impl FnMut(&Stake, f64),
+        held: impl Iterator<Item = Sale>,
+        figure: impl Fn(&Liquid, &Sale) -> Result<f64, Unknown>,
+        mut take: impl FnMut(&Sale, f64),
     ) -> Result<(), Unknown> {
         let mut unknown = None;
         // What one portfolio is long and another short need not be sold.
@@ -269,13 +269,13 @@ impl Portfolio {
     ) -> (Result<f64, Unknown>, Option<SymbolId>) {
         match self.exposure_unknown() {
             Some(reason) => (Err(reason), None),
-            None => around.liquidity.figure(measure, self.stakes()),
+            None => around.liquidity.figure(measure, self.sales()),
         }
     }
 
     /// What is held, by symbol's place.
-    pub(super) fn stakes(&self) -> impl Iterator<Item = Stake> + Clone {
-        self.holdings.iter().map(|holding| Stake {
+    pub(super) fn sales(&self) -> impl Iterator<Item = Sale> + Clone {
+        self.holdings.iter().map(|holding| Sale {
             symbol: holding.symbol,
             quantity: holding.line.quantity.to_f64(),
             value: holding.value.unwrap_or_default().to_f64(),

@@ -85,7 +85,7 @@ impl RiskParameters {
 
     /// True if a limit is on the time that equity is under water.
     pub(super) fn bounds_water(&self) -> bool {
-        self.limits.iter().any(|limit| limit.measure == Bounded::UnderWater)
+        self.limits.iter().any(LimitParameters::is_on_water)
     }
 
     /// By which order lots are closed, and how many of them a position may have.
@@ -183,7 +183,7 @@ pub struct LimitParameters {
     pub on_hard: TradingLevel,
     /// A bound that was crossed is left only below bound × (1 − hysteresis); 0 to 1.
     pub hysteresis: f64,
-    /// True if what is bounded is the measure's share of the equity: only of sums of money, only on portfolios.
+    /// True if what is bounded is the measure's share of the equity: only of sums of money.
     pub of_equity: bool,
     /// When it is in force; always if none.
     pub schedule: Option<Schedule>,
@@ -196,6 +196,11 @@ pub struct LimitParameters {
 }
 
 impl LimitParameters {
+    /// True if it is on the time that equity is under water.
+    pub(super) fn is_on_water(&self) -> bool {
+        self.measure == Bounded::UnderWater
+    }
+
     /// A limit on every portfolio, without hysteresis, that calls for nothing.
     pub fn new(name: &str, measure: Bounded, soft: Option<f64>, hard: Option<f64>) -> Self {
         Self {

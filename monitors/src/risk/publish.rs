@@ -84,7 +84,7 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     if portfolio.conduct.is_some() {
         list.extend(CONDUCT.map(|measure| ratio(&measure.to_string(), portfolio.conduct(measure, around))));
     }
-    list.extend(around.liquidity.measures(exposure, portfolio.stakes()));
+    list.extend(around.liquidity.measures(exposure, portfolio.sales()));
     list.extend(around.sectors.measures(exposure, sums.gross, portfolio.values()));
     if !around.parameters.rates.is_empty() {
         list.extend(currencies::measures(exposure, sums.gross, around.marks, portfolio.values()));

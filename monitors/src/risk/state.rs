@@ -202,7 +202,7 @@ impl RiskMonitor {
                 Some(conduct) => conduct.restored(self.clock, parameters),
                 None => Conduct::begun_at(self.clock, parameters),
             });
-        portfolio.drawdown.restored(&self.parameters);
+        portfolio.drawdown.restored(self.parameters.drawdown_window);
         portfolio.sum_anew();
         portfolio.check_at.map(|at| self.checks.insert((at, place)));
         if portfolio.unwell() {

@@ -159,8 +159,12 @@ impl FirmMonitor {
         let (books, marks, rates, own) = (&self.books, &self.marks, &self.rates, &self.parameters.currency);
         let worth = |portfolio: &PortfolioId| books.get(portfolio)?.worth(marks, rates, own);
         let into_own = |from: &Currency, money| rates.money(money, from, own, marks);
-        if self.scopes[place].follow_equity(worth, into_own) && self.day_due.is_none() {
+        let fell = self.scopes[place].equity.drawdown.fell();
+        if self.scopes[place].follow_equity(worth, into_own, self.clock) && self.day_due.is_none() {
             self.day_due = Some(self.parameters.day.next(self.clock));
+        }
+        if self.scopes[place].equity.drawdown.fell() != fell && self.parameters.bounds_water() {
+            self.reassess(place);
         }
         let (scope, around) = self.with(place);
         if scope.evaluate(&around) {

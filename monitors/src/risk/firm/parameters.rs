@@ -30,6 +30,8 @@ pub struct FirmParameters {
     pub history: HistoryParameters,
     /// When a day of profit and loss begins.
     pub day: DayParameters,
+    /// How far back the trailing drawdown reaches.
+    pub drawdown_window: Duration,
     /// What would be lost if prices moved at once; in the order in which it is published.
     pub stress: Vec<Scenario>,
     /// The sectors of symbols. If there are any, the others are in the sector `none`.
@@ -59,6 +61,18 @@ pub struct ScopeLimit {
     pub scopes: Vec<Scope>,
     /// What it bounds, and what it calls for. Of its measures those that a scope has; its portfolios play no part.
     pub limit: LimitParameters,
+}
+
+impl FirmParameters {
+    /// The limits, without the scopes that they are on.
+    pub(super) fn bounds(&self) -> impl Iterator<Item = &LimitParameters> {
+        self.limits.iter().map(|one| &one.limit)
+    }
+
+    /// True if a limit is on the time that equity is under water.
+    pub(super) fn bounds_water(&self) -> bool {
+        self.bounds().any(LimitParameters::is_on_water)
+    }
 }
 
 impl ScopeLimit {
@@ -93,6 +107,7 @@ impl Default for FirmParameters {
             shortfall: ShortfallConvention::AcerbiTasche,
             history: HistoryParameters::default(),
             day: DayParameters::default(),
+            drawdown_window: Duration::from_secs(30 * 24 * 3600),
             stress: Vec::new(),
             sectors: BTreeMap::new(),
             marks: Duration::from_secs(20 * 60),

@@ -37,7 +37,7 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
     let with_book = around.books.keys().filter(|portfolio| around.members.has(portfolio)).count();
     let observed = scope.first_record.map_or(0, |first| around.clock.since(first));
     let equity = |measure: Bounded| {
-        let value = scope.of_equity(measure).expect("it rests on equity");
+        let value = scope.of_equity(measure, around.clock).expect("it rests on equity");
         ratio(&measure.to_string(), value)
     };
     let day = scope.daily_profit();
@@ -52,6 +52,8 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
         equity(Bounded::Leverage),
         equity(Bounded::Drawdown),
         equity(Bounded::MaxDrawdown),
+        equity(Bounded::TrailingDrawdown),
+        equity(Bounded::UnderWater),
         money("daily_pnl", day.err(), day.unwrap_or_default()),
         equity(Bounded::DailyLossShare),
     ];

@@ -14,6 +14,7 @@ use crate::risk::around::Earliest;
 use crate::risk::currencies;
 use crate::risk::feeds::Feeds;
 use crate::risk::history::Stake;
+use crate::risk::limits::of_equity;
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::measure::{Bounded, Confidence, TailModel};
 use crate::risk::money::Money;
@@ -92,7 +93,7 @@ impl ScopeState {
             limits: limits_of(scope, parameters, clock),
             books_unknown: None,
             marks_unknown: None,
-            equity: Equity::default(),
+            equity: Equity::new(parameters.drawdown_window),
             tails: Err(Unknown::WarmingUp),
             swings: Err(Unknown::WarmingUp),
             revalue_due: true,
@@ -153,6 +154,7 @@ impl ScopeState {
         self.equity.unknown = worst(self.equity.unknown, rates);
         self.marks_unknown =
             self.held.iter().fold(None, |reason, held| worst(reason, around.mark(held, &mut earliest)));
+        self.equity.drawdown.await_water(around.parameters.bounds(), &mut earliest);
         self.check_at = earliest.at;
         before != (self.books_unknown, self.marks_unknown, self.equity.unknown)
     }
@@ -167,7 +169,10 @@ impl ScopeState {
                 changed |= track.leave(around.clock);
                 continue;
             }
-            let (value, symbol) = self.bounded(limit, around);
+            let (mut value, symbol) = self.bounded(limit, around);
+            if limit.of_equity {
+                value = of_equity(value, self.equity_unknown(), self.equity());
+            }
             changed |= track.take(limit, value, symbol, around.clock);
         }
         self.limits.tracks = tracks;
@@ -180,7 +185,7 @@ impl ScopeState {
         limit: &LimitParameters,
         around: &Surroundings<'_>,
     ) -> (Result<f64, Unknown>, Option<SymbolId>) {
-        if let Some(value) = self.of_equity(limit.measure) {
+        if let Some(value) = self.of_equity(limit.measure, around.clock) {
             return (value, None);
         }
         if let Some(reason) = self.unknown() {

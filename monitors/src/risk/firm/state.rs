@@ -19,7 +19,7 @@ use crate::risk::stress::SavedPassage;
 use crate::risk::terms::{BoundsOf, changed, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 6;
+const FORMAT: u16 = 7;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
@@ -72,7 +72,7 @@ impl FirmMonitor {
             format: FORMAT,
             clock: self.clock,
             terms: Terms::of(&self.parameters),
-            bounds: self.parameters.limits.iter().map(|one| BoundsOf::new(&one.limit)).collect(),
+            bounds: self.parameters.bounds().map(BoundsOf::new).collect(),
             definitions: self.definitions(),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
@@ -105,8 +105,8 @@ impl FirmMonitor {
         back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
         let now = Terms::of(&self.parameters);
         let same = saved.terms == now;
-        let limits = self.parameters.limits.iter().map(|one| &one.limit);
-        let rebound = changed(limits, &saved.bounds, saved.definitions == self.definitions());
+        let rebound =
+            changed(self.parameters.bounds(), &saved.bounds, saved.definitions == self.definitions());
         // The configuration may have other scopes than the one the state was saved under.
         for (place, parameters) in self.parameters.scopes.iter().enumerate() {
             let fresh = ScopeState::new(&parameters.scope, &self.parameters, saved.clock);
@@ -124,8 +124,9 @@ impl FirmMonitor {
             // Equity of others, or in another currency, is no series with this one's.
             let members = |terms: &Terms| terms.scopes.iter().find(|one| one.0 == scope.scope).cloned();
             if members(&saved.terms) != members(&now) || saved.terms.currency != now.currency {
-                scope.equity.begin_anew();
+                scope.equity.begin_anew(self.parameters.drawdown_window);
             }
+            scope.equity.drawdown.restored(self.parameters.drawdown_window);
             let limit = |at: usize| &self.parameters.limits[at].limit;
             let fresh = limits_of(&scope.scope, &self.parameters, saved.clock);
             scope.limits.restored(fresh, limit, scope.scope.as_str(), &rebound);
@@ -142,7 +143,8 @@ impl FirmMonitor {
 
     /// What measures are of, where their names do not say it; and what of it is wanted at all.
     fn definitions(&self) -> String {
-        format!("{:?}", self.parameters.stress)
+        let FirmParameters { stress, drawdown_window, .. } = &self.parameters;
+        format!("{stress:?} {drawdown_window:?}")
     }
 
     fn put_books(&mut self, books: Books) -> Result<(), StateError> {
