@@ -349,7 +349,11 @@ impl Risk {
     /// The names of the measures of what is held now: what is above the portfolio has them, too.
     pub(crate) fn of_holdings(&self) -> Vec<String> {
         let groups = [instruments::measures(&self.instruments), Rate::measures(&self.rates)].concat();
-        [self.var.revalued(), Stress::measures(&self.stress), groups].concat()
+        let mut names = [self.var.revalued(), Stress::measures(&self.stress), groups].concat();
+        if self.liquidity.is_some() {
+            names.extend(liquidity::MEASURES.map(String::from));
+        }
+        names
     }
 }
 

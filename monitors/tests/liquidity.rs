@@ -9,7 +9,7 @@ use std::time::Duration;
 use drive::{Driver, Level, fill, mark};
 use proptest::prelude::*;
 use tapewatch_monitors::kernels::{Quote, days_to_liquidate, share_taken};
-use tapewatch_monitors::risk::{Bounded, DayParameters, LimitParameters, LiquidityParameters};
+use tapewatch_monitors::risk::{Bounded, DayParameters, LimitParameters, LiquidityParameters, Pair};
 use tapewatch_monitors::{RiskParameters, TaskContext};
 use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
 use tapewatch_schemas::{Amount, Event};
@@ -113,6 +113,30 @@ fn limits_follow_the_touch_and_what_is_held() {
     let level = d.level("p");
     assert_eq!(figures(&level), [Some(0.0); 4], "nothing is held");
     assert_eq!((level.limit("days").status, level.limit("days").symbol.clone()), (LimitStatus::Ok, None));
+}
+
+/// Weights and money are in the account's currency, at the rate now; a share and a number of days have none.
+#[test]
+fn what_is_priced_in_another_currency_is_converted() {
+    let mut parameters = parameters();
+    parameters.rates = vec![Pair { symbol: "EURUSD".into(), base: "EUR".into(), quote: "USD".into() }];
+    let mut d = driver_of(parameters);
+    let euro = |event| drive::in_currency(event, "EUR");
+    d.see(0, drive::account("p", "100000", "100000"));
+    for day in 0..4 {
+        d.see(day * DAY, euro(touch("A", "99", "101", ("5", "5"), Some("100"))));
+        d.see(day * DAY, touch("B", "99.5", "100.5", ("10", "10"), Some("100")));
+        d.see(day * DAY, mark("EURUSD", "2", "2"));
+    }
+    d.see(3 * DAY + 1, euro(fill("p", "A", Side::Buy, "10", "100", "0")));
+    d.see(3 * DAY + 1, fill("p", "B", Side::Buy, "10", "100", "0"));
+    // 10 A are 2,000 and 10 B 1,000: (2 × 0.02 + 0.01) / 3, half of A is beyond the touch, 20 + 5.
+    let expected = [0.016_666_667, 0.333_333_333, 1.0, 25.0];
+    assert_eq!(figures(&d.level("p")), expected.map(Some));
+    d.see(3 * DAY + 2, mark("EURUSD", "3", "3"));
+    assert_eq!(d.level("p").value("liquidation_cost"), Some(35.0));
+    d.run_to(3 * DAY + 90_010);
+    assert_eq!(d.level("p").unknown("relative_spread"), d.level("p").unknown("gross_exposure"));
 }
 
 #[test]

@@ -44,6 +44,7 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
         history: risk::history(settings),
         day: risk::day(settings),
         drawdown_window: settings.risk.drawdown.window,
+        liquidity: risk::liquidity(settings),
         stress: risk::stress(settings),
         sectors: risk::sectors(settings),
         marks: risk.freshness.marks,

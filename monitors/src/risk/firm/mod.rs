@@ -11,6 +11,7 @@
 //!   the symbols, when a book changes and at each instant of the history.
 //! - *Equity*: what accounts add to what is held, which each book says, and what is held at the marks. What a portfolio
 //!   has when it comes is no profit.
+//! - *Liquidity*: of the net positions, as of a portfolio.
 //! - *Stress*: the net positions would lose so much if prices moved at once as a scenario says.
 //! - All is in one currency. What is priced or accounted for in another is converted at the rate now.
 //! - What rests on a book that is not open, is too old, or never came though its portfolio is named, is unknown; so is
@@ -39,6 +40,7 @@ use self::scope::{ScopeState, Surroundings, stakes};
 use super::feeds::{FeedId, Feeds};
 use super::full;
 use super::history::History;
+use super::liquidity::Liquidity;
 use super::marks::Marks;
 use super::rates::Rates;
 use super::sectors::Sectors;
@@ -60,6 +62,7 @@ pub struct FirmMonitor {
     history: History,
     stress: Stress,
     sectors: Sectors,
+    liquidity: Liquidity,
     scopes: Vec<ScopeState>,
     /// When levels and a new day are due; none while nothing has changed.
     level_due: Option<Time>,
@@ -79,6 +82,7 @@ impl FirmMonitor {
         let history = History::new(&parameters.history);
         let stress = Stress::new(&parameters.stress, &parameters.history);
         let sectors = Sectors::new(&parameters.sectors);
+        let liquidity = Liquidity::new(parameters.liquidity);
         let mut marks = Marks::default();
         let rates = Rates::new(&parameters.rates, &mut marks);
         let scopes =
@@ -94,6 +98,7 @@ impl FirmMonitor {
             history,
             stress,
             sectors,
+            liquidity,
             scopes,
             level_due: None,
             day_due: None,
@@ -125,6 +130,7 @@ impl FirmMonitor {
             parameters: &self.parameters,
             stress: &self.stress,
             sectors: &self.sectors,
+            liquidity: &self.liquidity,
             members: &self.parameters.scopes[place],
             marks: &self.marks,
             rates: &self.rates,

@@ -7,7 +7,9 @@ use smol_str::SmolStr;
 use tapewatch_schemas::{Currency, PortfolioId, Scope, Symbol};
 
 use crate::kernels::ShortfallConvention;
-use crate::risk::{Confidence, DayParameters, HistoryParameters, LimitParameters, Pair, Scenario};
+use crate::risk::{
+    Confidence, DayParameters, HistoryParameters, LimitParameters, LiquidityParameters, Pair, Scenario,
+};
 
 /// Everything that the firm monitor can be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +36,8 @@ pub struct FirmParameters {
     pub drawdown_window: Duration,
     /// What would be lost if prices moved at once; in the order in which it is published.
     pub stress: Vec<Scenario>,
+    /// How liquidity is looked at; none if it is not.
+    pub liquidity: Option<LiquidityParameters>,
     /// The sectors of symbols. If there are any, the others are in the sector `none`.
     pub sectors: BTreeMap<Symbol, SmolStr>,
     /// How old a mark may be.
@@ -109,6 +113,7 @@ impl Default for FirmParameters {
             day: DayParameters::default(),
             drawdown_window: Duration::from_secs(30 * 24 * 3600),
             stress: Vec::new(),
+            liquidity: None,
             sectors: BTreeMap::new(),
             marks: Duration::from_secs(20 * 60),
             books: Duration::from_secs(60),

@@ -66,6 +66,7 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
         list.push(ratio(&var.to_string(), tail.map(|tail| tail.var)));
         list.push(ratio(&es.to_string(), tail.map(|tail| tail.es)));
     }
+    list.extend(around.liquidity.measures(unknown, scope.sales()));
     list.extend(around.sectors.measures(unknown, scope.sums.netted, scope.values()));
     if !around.parameters.rates.is_empty() {
         list.extend(currencies::measures(unknown, scope.sums.netted, around.marks, scope.values()));

@@ -15,6 +15,7 @@ use crate::risk::currencies;
 use crate::risk::feeds::Feeds;
 use crate::risk::history::Stake;
 use crate::risk::limits::of_equity;
+use crate::risk::liquidity::{Liquidity, Sale};
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::measure::{Bounded, Confidence, TailModel};
 use crate::risk::money::Money;
@@ -69,6 +70,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) parameters: &'a FirmParameters,
     pub(super) stress: &'a Stress,
     pub(super) sectors: &'a Sectors,
+    pub(super) liquidity: &'a Liquidity,
     pub(super) members: &'a ScopeParameters,
     pub(super) marks: &'a Marks,
     pub(super) rates: &'a Rates,
@@ -223,6 +225,9 @@ impl ScopeState {
                 let (value, symbol) = currencies::bounded(limit.measure, netted, around.marks, self.values());
                 return (Ok(value), symbol);
             }
+            of_liquidity if of_liquidity.is_of_liquidity() => {
+                return around.liquidity.figure(of_liquidity, self.sales());
+            }
             Bounded::Stress(_) | Bounded::StressWorst => {
                 return (around.stress.bounded(limit.measure, &self.stressable(around)), None);
             }
@@ -244,6 +249,16 @@ impl ScopeState {
     /// What is held net, in money, by symbol's place.
     pub(super) fn values(&self) -> impl Iterator<Item = (SymbolId, Money)> + Clone {
         self.held.iter().map(|held| (held.symbol, held.value))
+    }
+
+    /// What would have to be sold, by symbol's place: net positions.
+    pub(super) fn sales(&self) -> impl Iterator<Item = Sale> + Clone {
+        let sale = |held: &Held| Sale {
+            symbol: held.symbol,
+            quantity: held.quantity.to_f64(),
+            value: held.value.to_f64(),
+        };
+        self.held.iter().map(sale)
     }
 
     /// What is held net, as scenarios need it.

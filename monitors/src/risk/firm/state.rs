@@ -12,6 +12,7 @@ use super::{FirmMonitor, FirmParameters};
 use crate::monitor::StateError;
 use crate::risk::feeds::{Feeds, SavedFeeds};
 use crate::risk::history::History;
+use crate::risk::liquidity::{Liquid, Liquidity};
 use crate::risk::marks::{Entry, Marks};
 use crate::risk::rates::{Pair, Rates};
 use crate::risk::state::RevaluationTerms;
@@ -19,12 +20,12 @@ use crate::risk::stress::SavedPassage;
 use crate::risk::terms::{BoundsOf, changed, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 7;
+const FORMAT: u16 = 8;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
 #[derive(Serialize, Deserialize)]
-struct Saved<B, M, H, S> {
+struct Saved<B, M, H, L, S> {
     format: u16,
     clock: Time,
     terms: Terms,
@@ -35,6 +36,7 @@ struct Saved<B, M, H, S> {
     books: B,
     history: H,
     stress: Vec<SavedPassage>,
+    liquidity: L,
     scopes: S,
     level_due: Option<Time>,
     day_due: Option<Time>,
@@ -79,6 +81,7 @@ impl FirmMonitor {
             books: &self.books,
             history: &self.history,
             stress: self.stress.save(),
+            liquidity: self.liquidity.save(),
             scopes: &self.scopes,
             level_due: self.level_due,
             day_due: self.day_due,
@@ -91,7 +94,7 @@ impl FirmMonitor {
         if format != FORMAT {
             return Err(StateError(format!("it is of format {format}, this code reads {FORMAT}")));
         }
-        let saved: Saved<Books, Vec<Entry>, History, Vec<ScopeState>> =
+        let saved: Saved<Books, Vec<Entry>, History, Vec<Liquid>, Vec<ScopeState>> =
             postcard::from_bytes(state).map_err(unreadable)?;
         let mut back = Self::new(self.parameters.clone());
         back.clock = saved.clock;
@@ -100,6 +103,8 @@ impl FirmMonitor {
         back.rates = Rates::new(&back.parameters.rates, &mut back.marks);
         back.history = saved.history.restored(&back.parameters.history);
         back.stress.restore(saved.stress);
+        back.liquidity =
+            Liquidity::restored(back.parameters.liquidity, &back.parameters.day, saved.liquidity);
         back.level_due = saved.level_due;
         // The configuration may have another day than the one the state was saved under.
         back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
@@ -143,8 +148,8 @@ impl FirmMonitor {
 
     /// What measures are of, where their names do not say it; and what of it is wanted at all.
     fn definitions(&self) -> String {
-        let FirmParameters { stress, drawdown_window, .. } = &self.parameters;
-        format!("{stress:?} {drawdown_window:?}")
+        let FirmParameters { stress, drawdown_window, liquidity, .. } = &self.parameters;
+        format!("{stress:?} {drawdown_window:?} {liquidity:?}")
     }
 
     fn put_books(&mut self, books: Books) -> Result<(), StateError> {
