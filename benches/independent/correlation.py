@@ -1,4 +1,5 @@
-"""How the symbols held move together: Pearson's pairs, and the effective number of bets of the shrunk matrix."""
+"""How the symbols held move together: Pearson's pairs, the exponentially weighted ones, and the effective number of bets of
+the shrunk matrix."""
 
 import numpy as np
 
@@ -15,7 +16,16 @@ def _shrunk(standardised):
     return (1 - intensity) * sample + intensity * np.eye(size)
 
 
-def correlations(history, symbols, instant):
+def _weighted(rows, weight):
+    """RiskMetrics' recursion, around zero, from the first row on."""
+    sums = np.outer(rows[0], rows[0])
+    for row in rows[1:]:
+        sums = weight * sums + (1 - weight) * np.outer(row, row)
+    deviations = np.sqrt(np.diag(sums))
+    return sums / np.outer(deviations, deviations)
+
+
+def correlations(history, symbols, instant, weight):
     """Of the symbols that moved within the window; one alone is in no pair."""
     rows = np.empty((0, 0)) if len(symbols) < 2 else history.rows(symbols, instant)
     if len(symbols) >= 2 and len(rows) < history.settings["minimum"]:
@@ -23,12 +33,16 @@ def correlations(history, symbols, instant):
     moving = rows[:, np.ptp(rows, axis=0) > 0] if len(symbols) >= 2 else np.empty((0, len(symbols)))
     size = moving.shape[1]
     if size < 2:
-        return {"max_correlation": 0.0, "average_correlation": 0.0, "effective_bets": float(size)}
+        alone = {name: 0.0 for name in ("max_correlation", "average_correlation")}
+        return alone | {f"{name}_ewma": 0.0 for name in alone} | {"effective_bets": float(size)}
+    weighted = _weighted(moving, weight)[np.triu_indices(size, 1)]
     pairs = np.corrcoef(moving, rowvar=False)[np.triu_indices(size, 1)]
     shares = np.linalg.eigvalsh(_shrunk((moving - moving.mean(axis=0)) / moving.std(axis=0))) / size
     shares = shares[shares > 0]
     return {
         "max_correlation": abs(pairs).max(),
         "average_correlation": pairs.mean(),
+        "max_correlation_ewma": abs(weighted).max(),
+        "average_correlation_ewma": weighted.mean(),
         "effective_bets": float(np.exp(-(shares * np.log(shares)).sum())),
     }

@@ -9,6 +9,7 @@ from ledger import Position
 from backtests import tests
 from correlation import correlations
 from history import History, NotWarm
+from liquidity import Traded, liquidity
 from stress import losses
 from tails import contributions, levels, measures, names, revalued
 from tape import Beyond
@@ -23,8 +24,9 @@ SPANS = 30
 class Portfolio:
     """What the inputs say of one portfolio, under the settings `[risk]`."""
 
-    def __init__(self, name, order, marks, history, risk):
+    def __init__(self, name, order, marks, history, traded, risk):
         self.name, self.order, self.marks, self.history, self.risk = name, order, marks, history, risk
+        self.traded = traded
         self._read_accounts()
         self._read_fills()
         self._follow()
@@ -158,7 +160,9 @@ class Portfolio:
         figures |= self._of_the_history(*self._evaluated(place, instant), self.risk["var"])
         if said["occasion"] == "interval":
             figures |= self._of_positions(values, *self._evaluated(place, instant))
-        figures |= correlations(self.history, sorted(values), instant)
+        figures |= correlations(self.history, sorted(values), instant, self.risk["var"]["lambda"])
+        stakes = {symbol: (held[symbol][0], value) for symbol, value in values.items()}
+        figures |= liquidity(self.traded, self.marks, stakes, place)
         valued = self._valued(*self._evaluated(place, instant))
         figures |= losses(self.risk.get("stress", []), values, self.history, instant, valued)
         positions = {symbol: (quantity, of_it / quantity) for symbol, (quantity, of_it) in held.items()}
@@ -315,5 +319,5 @@ def portfolios(order, marks, risk):
     if "instruments" in risk:
         raise Beyond("multipliers, which no symbol of the tape has")
     names = {value["portfolio"] for value in order.of("accounts.v1")["value"]}
-    history = History(order, marks, risk)
-    return {name: Portfolio(name, order, marks, history, risk) for name in sorted(names)}
+    history, traded = History(order, marks, risk), Traded(order, risk)
+    return {name: Portfolio(name, order, marks, history, traded, risk) for name in sorted(names)}

@@ -97,6 +97,7 @@ class Marks:
     times: np.ndarray
     exact: list[Decimal]
     prices: np.ndarray
+    touches: list[tuple[float, float, float, float]]
 
     def at(self, places):
         """Which mark is in force at each place; -1 where there is none yet."""
@@ -113,12 +114,13 @@ def marks(order):
             price = Decimal(value["last"])
         else:
             continue
-        of_symbol = found.setdefault(value["symbol"], ([], [], []))
+        touch = tuple(float(value[side] or "nan") for side in ("bid", "ask", "bid_size", "ask_size"))
+        of_symbol = found.setdefault(value["symbol"], ([], [], [], []))
         if of_symbol[1] and time < of_symbol[1][-1]:
             continue
-        for column, entry in zip(of_symbol, (place, time, price)):
+        for column, entry in zip(of_symbol, (place, time, price, touch)):
             column.append(entry)
     return {
-        symbol: Marks(np.array(places), np.array(times), exact, np.array([float(p) for p in exact]))
-        for symbol, (places, times, exact) in found.items()
+        symbol: Marks(np.array(places), np.array(times), exact, np.array([float(p) for p in exact]), touches)
+        for symbol, (places, times, exact, touches) in found.items()
     }

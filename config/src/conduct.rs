@@ -46,7 +46,7 @@ impl Conduct {
                 |within: &Duration| *within <= most,
                 "a duration of at most risk.conduct.window",
             ),
-            section.get_if("orders", |n: &u32| *n > 0, "a whole number above 0"),
+            section.get_if("orders", |n: &u32| (1..=100_000).contains(n), "a whole number from 1 to 100000"),
         );
         window.map(|window| Self { window, duplicates_within, orders })
     }

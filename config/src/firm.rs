@@ -108,7 +108,7 @@ impl FirmLimit {
         let scopes = section.values("scopes", |scope: &String| known.contains(&scope.as_str()), &expected);
         let measures: Vec<&str> =
             SCOPE_MEASURES.into_iter().chain(named.iter().map(String::as_str)).collect();
-        Self { limit: Limit::read_of_scopes(section, &measures, schedules), scopes }
+        Self { limit: Limit::read_of_any(section, &measures, schedules), scopes }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The reference file of instruments: what one unit of a symbol is worth, and in which currency.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use rust_decimal::Decimal;
@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use crate::layer::{self, Node};
 use crate::section::Section;
+
+/// So many sectors there may be: what is held of each is in every level.
+const MOST_SECTORS: usize = 1_000;
 
 /// One instrument.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,6 +55,11 @@ pub(crate) fn read_file(section: &mut Section<'_>, key: &'static str) -> Vec<Ins
         ),
     });
     root.refuse_unknown();
+    let sectors: BTreeSet<_> = instruments.iter().filter_map(|one| one.sector.as_deref()).collect();
+    if sectors.len() > MOST_SECTORS {
+        let problem = format!("there are {} sectors", sectors.len());
+        root.fail("instruments", &problem, &format!("at most {MOST_SECTORS}"));
+    }
     refuse_doubles(&root, "instruments", "symbol", instruments.iter().map(|one| one.symbol.as_str()));
     instruments
 }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::conduct;
 use crate::error::nearest;
+use crate::liquidity;
 use crate::schedule::When;
 use crate::section::Section;
 use crate::value::choice;
@@ -24,7 +25,7 @@ choice! {
 choice! {
     /// What a limit's measure is a share of.
     Of {
-        /// The portfolio's equity.
+        /// The equity of the portfolio, or of the scope.
         #[default]
         Equity = "equity",
     }
@@ -32,7 +33,7 @@ choice! {
 
 /// Measures that a limit can bound, beside `var_NN` and `es_NN` of the levels and models in `risk.var`, and `stress_NAME`
 /// of the scenarios in `risk.stress`.
-const MEASURES: [&str; 14] = [
+const MEASURES: [&str; 15] = [
     "gross_exposure",
     "net_exposure",
     POSITION,
@@ -41,6 +42,7 @@ const MEASURES: [&str; 14] = [
     "top5_share",
     "herfindahl",
     "max_correlation",
+    "max_correlation_ewma",
     "drawdown",
     "max_drawdown",
     "trailing_drawdown",
@@ -50,7 +52,7 @@ const MEASURES: [&str; 14] = [
 ];
 
 /// Those of what is above the portfolio.
-pub(crate) const SCOPE_MEASURES: [&str; 12] = [
+pub(crate) const SCOPE_MEASURES: [&str; 14] = [
     "gross_exposure",
     "netted_exposure",
     "net_exposure",
@@ -61,6 +63,8 @@ pub(crate) const SCOPE_MEASURES: [&str; 12] = [
     "leverage",
     "drawdown",
     "max_drawdown",
+    "trailing_drawdown",
+    "under_water",
     "daily_loss",
     "daily_loss_share",
 ];
@@ -77,9 +81,9 @@ pub struct Limit {
     /// Its name, in alerts and metrics.
     pub name: String,
     /// What it bounds: `gross_exposure`, `net_exposure`, `position` (each symbol's, without its sign),
-    /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `max_correlation`, `drawdown`, `max_drawdown`,
-    /// `trailing_drawdown`, `under_water` (seconds), `daily_loss`, `daily_loss_share`, those of `risk.conduct`, `var_95`,
-    /// `es_99`, …, `stress_crash`, …
+    /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `max_correlation`, `max_correlation_ewma`, `drawdown`, `max_drawdown`,
+    /// `trailing_drawdown`, `under_water` (seconds), `daily_loss`, `daily_loss_share`, those of `risk.conduct` and
+    /// `risk.liquidity`, `var_95`, `es_99`, …, `stress_crash`, …
     pub measure: String,
     /// Warn over this: money in the portfolio's currency, shares and ratios as fractions.
     pub soft: Option<f64>,
@@ -111,30 +115,14 @@ impl Limit {
     pub(crate) fn read(section: &mut Section<'_>, named: &[String], schedules: &[&str]) -> Self {
         let id = |id: &String| !id.is_empty() && !id.contains(':');
         let portfolios = section.values("portfolios", id, "a portfolio's id");
+        let looked_at = conduct::MEASURES.into_iter().chain(liquidity::MEASURES);
         let known: Vec<&str> =
-            MEASURES.into_iter().chain(conduct::MEASURES).chain(named.iter().map(String::as_str)).collect();
-        let limit = Self { portfolios, ..Self::read_of_any(section, &known, schedules) };
-        if limit.of.is_some() && known.contains(&limit.measure.as_str()) && !is_money(&limit.measure) {
-            let problem = format!("{} is no sum of money", limit.measure);
-            section.fail("of", &problem, "a measure in money, such as gross_exposure, or no `of`");
-        }
-        limit
+            MEASURES.into_iter().chain(looked_at).chain(named.iter().map(String::as_str)).collect();
+        Self { portfolios, ..Self::read_of_any(section, &known, schedules) }
     }
 
-    /// One on what is above the portfolio and has these measures.
-    pub(crate) fn read_of_scopes(section: &mut Section<'_>, measures: &[&str], schedules: &[&str]) -> Self {
-        let limit = Self::read_of_any(section, measures, schedules);
-        if limit.of.is_some() {
-            section.fail(
-                "of",
-                "it is for limits of portfolios alone",
-                "a limit in money, or one of risk.limits",
-            );
-        }
-        limit
-    }
-
-    fn read_of_any(section: &mut Section<'_>, measures: &[&str], schedules: &[&str]) -> Self {
+    /// One on what has these measures.
+    pub(crate) fn read_of_any(section: &mut Section<'_>, measures: &[&str], schedules: &[&str]) -> Self {
         let bound = |bound: &f64| *bound >= 0.0;
         let expected = "a number of at least 0";
         let limit = Self {
@@ -191,6 +179,10 @@ impl Limit {
                 near.map_or_else(|| format!("one of {}", known.join(", ")), |near| format!("\"{near}\""));
             section.fail("measure", &format!("there is no measure {:?}", self.measure), &expected);
         }
+        if self.of.is_some() && known.contains(&self.measure.as_str()) && !is_money(&self.measure) {
+            let problem = format!("{} is no sum of money", self.measure);
+            section.fail("of", &problem, "a measure in money, such as gross_exposure, or no `of`");
+        }
         if !self.symbols.is_empty() && self.measure != POSITION {
             let problem = format!("{} is not kept per symbol", self.measure);
             section.fail("symbols", &problem, "symbols only with measure = \"position\"");
@@ -206,9 +198,19 @@ pub(crate) fn is_light(measure: &str) -> bool {
 /// True if a measure is a sum of money.
 fn is_money(measure: &str) -> bool {
     let lost = ["var_", "es_", "stress_"].iter().any(|kind| measure.starts_with(kind));
-    let plain = ["gross_exposure", "net_exposure", POSITION, "daily_loss"].contains(&measure);
-    let of_group = ["sector_gross", "sector_net", "currency_gross", "currency_net"].contains(&measure);
-    plain || of_group || lost && !is_light(measure)
+    const PLAIN: [&str; 10] = [
+        "gross_exposure",
+        "netted_exposure",
+        "net_exposure",
+        POSITION,
+        "daily_loss",
+        "sector_gross",
+        "sector_net",
+        "currency_gross",
+        "currency_net",
+        "liquidation_cost",
+    ];
+    PLAIN.contains(&measure) || lost && !is_light(measure)
 }
 
 /// The name of a measure at a confidence level in basis points: `var_95` at 9500, `es_99_5` at 9950.

@@ -12,6 +12,7 @@ use crate::day::Day;
 use crate::instruments::{self, Instrument, refuse_doubles};
 use crate::layer::Node;
 use crate::limit::{LIGHT, Limit, is_light, measure_at};
+use crate::liquidity::{self, Liquidity};
 use crate::overrides::Override;
 use crate::prices::{self, Prices};
 use crate::rates::Rate;
@@ -45,6 +46,8 @@ pub struct Risk {
     pub history: History,
     /// How orders are looked at; none if they are not.
     pub conduct: Option<Conduct>,
+    /// How liquidity is looked at; none if it is not.
+    pub liquidity: Option<Liquidity>,
     /// How old inputs may be.
     pub freshness: Freshness,
     /// How much state a task may hold.
@@ -97,7 +100,7 @@ pub struct ValueAtRisk {
     pub models: Vec<TailModel>,
     /// Which expected shortfall the historical model publishes.
     pub shortfall: Shortfall,
-    /// The weight of the past in the models `ewma` and `filtered`.
+    /// The weight of the past in the models `ewma` and `filtered`, and in exponentially weighted correlations.
     pub lambda: f64,
     /// The weight of a change in the model `age_weighted`, of that of the next one.
     pub age_lambda: f64,
@@ -254,6 +257,7 @@ impl Risk {
         let history = section.group("history", History::read);
         let var = section.group("var", |group| ValueAtRisk::read(group, &history));
         let conduct = section.group("conduct", Conduct::read);
+        let liquidity = section.group("liquidity", Liquidity::read);
         let schedules = section.groups("schedules", Schedule::read);
         refuse_doubles(section, "schedules", "name", schedules.iter().map(|one| one.name.as_str()));
         let known: Vec<&str> = schedules.iter().map(|one| one.name.as_str()).collect();
@@ -261,6 +265,10 @@ impl Risk {
         let rates = Rate::read_all(section);
         let stress = section.groups("stress", |one| Stress::read(one, &instruments));
         refuse_doubles(section, "stress", "name", stress.iter().map(|one| one.name.as_str()));
+        if stress.len() > Stress::MOST {
+            let expected = format!("at most {}", Stress::MOST);
+            section.fail("stress", &format!("there are {} scenarios", stress.len()), &expected);
+        }
         let groups = [instruments::measures(&instruments), Rate::measures(&rates)].concat();
         let named = [var.measures(), Stress::measures(&stress), groups].concat();
         let limits = section.groups("limits", |limit| Limit::read(limit, &named, &known));
@@ -271,6 +279,13 @@ impl Risk {
                     &format!("limits[{at}].measure"),
                     &problem,
                     "risk.conduct.window, such as \"1m\", or no such limit",
+                );
+            } else if liquidity.is_none() && liquidity::MEASURES.contains(&limit.measure.as_str()) {
+                let problem = format!("{} is of liquidity, which is not looked at", limit.measure);
+                section.fail(
+                    &format!("limits[{at}].measure"),
+                    &problem,
+                    "risk.liquidity.participation, such as 0.1, or no such limit",
                 );
             } else if var.backtest == 0 && is_light(&limit.measure) {
                 let problem = format!("{} is the light of a backtest, and there are none", limit.measure);
@@ -327,6 +342,7 @@ impl Risk {
             stress,
             history,
             conduct,
+            liquidity,
             var,
             schedules,
             limits,
@@ -339,7 +355,11 @@ impl Risk {
     /// The names of the measures of what is held now: what is above the portfolio has them, too.
     pub(crate) fn of_holdings(&self) -> Vec<String> {
         let groups = [instruments::measures(&self.instruments), Rate::measures(&self.rates)].concat();
-        [self.var.revalued(), Stress::measures(&self.stress), groups].concat()
+        let mut names = [self.var.revalued(), Stress::measures(&self.stress), groups].concat();
+        if self.liquidity.is_some() {
+            names.extend(liquidity::MEASURES.map(String::from));
+        }
+        names
     }
 }
 

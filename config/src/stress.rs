@@ -66,6 +66,9 @@ pub struct Shock {
 }
 
 impl Stress {
+    /// So many there may be: each is worked out of every portfolio at every level.
+    pub(crate) const MOST: usize = 100;
+
     /// Reads one; `instruments` say which sectors there are.
     pub(crate) fn read(section: &mut Section<'_>, instruments: &[Instrument]) -> Self {
         let name = |name: &String| is_name(name) && name.len() <= 31 && name != WORST;

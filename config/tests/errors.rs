@@ -252,8 +252,10 @@ fn schedules_and_what_names_them_are_checked() {
     let text = "[[risk.limits]]\nname = \"a\"\nmeasure = \"position\"\nhard = 3\nof = \"cash\"";
     assert!(one(text).contains("expected one of equity"));
     let scoped = "[[firm.scopes]]\nscope = \"firm:a\"\n[[firm.limits]]\nname = \"b\"\n\
-                  measure = \"gross_exposure\"\nhard = 1\nof = \"equity\"";
-    assert!(one(scoped).contains("it is for limits of portfolios alone"), "{}", one(scoped));
+                  measure = \"netted_exposure\"\nhard = 1\nof = \"equity\"";
+    assert_eq!(errors(scoped, &[]), [] as [&str; 0]);
+    let water = scoped.replace("netted_exposure", "under_water");
+    assert!(one(&water).contains("under_water is no sum of money"), "{}", one(&water));
 }
 
 #[test]
@@ -263,6 +265,52 @@ fn what_only_looks_like_a_light_is_none_and_names_that_are_taken_are_refused() {
     assert_eq!(errors(text, &[]), [] as [&str; 0]);
     let within = one("[risk.conduct]\nwindow = \"1s\"\nduplicates_within = \"10s\"\n");
     assert!(within.contains("risk.conduct.duplicates_within") && within.contains("at most"), "{within}");
+}
+
+#[test]
+fn there_is_a_most_of_orders_scenarios_and_sectors() {
+    let orders =
+        |most: u32| errors(&format!("[risk.conduct]\nwindow = \"1s\"\norders = {most}\n"), &[]).join("");
+    assert!(orders(100_001).contains("from 1 to 100000") && orders(100_000).is_empty());
+    let scenario = |n| format!("[[risk.stress]]\nname = \"s{n}\"\nshocks = [{{ price = -0.1 }}]\n");
+    let scenarios = |most: u32| errors(&(0..most).map(scenario).collect::<String>(), &[]).join("");
+    assert!(
+        scenarios(101).contains("there are 101 scenarios; expected at most 100") && scenarios(100).is_empty()
+    );
+    let sectors = |most: u32| {
+        let folder = tempfile::tempdir().unwrap();
+        let one = |n| format!("[[instruments]]\nsymbol = \"S{n}\"\nmultiplier = 1\nsector = \"s{n}\"\n");
+        std::fs::write(folder.path().join("i.toml"), (0..most).map(one).collect::<String>()).unwrap();
+        std::fs::write(folder.path().join("t.toml"), "[risk]\ninstruments = \"i.toml\"\n").unwrap();
+        let loaded = Settings::load(Some(&folder.path().join("t.toml")), None, std::iter::empty());
+        loaded.err().map_or(String::new(), |error| error.to_string())
+    };
+    assert!(sectors(1_001).contains("there are 1001 sectors"), "{}", sectors(1_001));
+    assert_eq!(sectors(1_000), "");
+}
+
+#[test]
+fn liquidity_is_looked_at_before_it_has_limits() {
+    let limit =
+        "[[risk.limits]]\nname = \"a\"\nmeasure = \"liquidation_cost\"\nof = \"equity\"\nhard = 0.1\n";
+    let unasked = one(limit);
+    assert!(unasked.starts_with("risk.limits[0].measure"), "{unasked}");
+    assert!(unasked.contains("expected risk.liquidity.participation"), "{unasked}");
+    assert_eq!(errors(&format!("[risk.liquidity]\nparticipation = 0.1\n{limit}"), &[]), [] as [&str; 0]);
+    let section = |text: &str| one(&format!("[risk.liquidity]\n{text}\n"));
+    for share in ["0", "1.01", "-0.1"] {
+        assert!(section(&format!("participation = {share}")).contains("a share of the volume"), "{share}");
+    }
+    assert!(section("days = 367\nminimum = 1").contains("from 1 to 366"));
+    assert!(section("days = 3\nminimum = 4").contains("from 1 to risk.liquidity.days"));
+    let scoped = "[[firm.scopes]]\nscope = \"firm:a\"\n[[firm.limits]]\nname = \"b\"\n\
+                  measure = \"beyond_touch\"\nhard = 0.5\n";
+    assert!(one(scoped).contains("there is no measure \"beyond_touch\""), "{}", one(scoped));
+    assert_eq!(errors(&format!("[risk.liquidity]\nparticipation = 0.1\n{scoped}"), &[]), [] as [&str; 0]);
+    let days = limit.replace("liquidation_cost", "days_to_liquidate");
+    assert!(
+        section(&format!("participation = 0.1\n{days}")).contains("days_to_liquidate is no sum of money")
+    );
 }
 
 #[test]

@@ -87,6 +87,8 @@ fn everything_that_changes_outputs_changes_it() {
         "[risk.history]\nwindow = 1000",
         "[risk.var]\nhorizons = [1, 10]",
         "[risk.var]\ncontributions = 5",
+        "[risk.liquidity]\nparticipation = 0.1",
+        "[risk.liquidity]\nparticipation = 0.1\ndays = 10",
         "[topics]\npartitions = 6",
         "[topics]\npartitioner = \"crc32\"",
         "[breaker]\nwindow = 30",

@@ -18,12 +18,18 @@ const MINIMUM: usize = 4;
 const SYMBOLS: [&str; 3] = ["A", "B", "C"];
 
 fn driver() -> Driver {
+    driver_over(WINDOW, 0.94)
+}
+
+fn driver_over(window: usize, lambda: f64) -> Driver {
     let mut parameters = RiskParameters::default();
+    parameters.window.lambda = lambda;
     let history = &mut parameters.history;
-    (history.interval, history.window, history.minimum) = (Duration::from_secs(60), WINDOW, MINIMUM);
+    (history.interval, history.window, history.minimum) = (Duration::from_secs(60), window, MINIMUM);
     parameters.freshness.marks = Duration::from_secs(130);
     let limit = LimitParameters::new("pairs", Bounded::MaxCorrelation, Some(0.8), Some(0.95));
-    parameters.limits = vec![limit];
+    let weighted = LimitParameters::new("weighted", Bounded::MaxCorrelationEwma, Some(0.8), Some(0.95));
+    parameters.limits = vec![limit, weighted];
     Driver::risk(parameters, TaskContext { partition: 0, opened_from_zero: true })
 }
 
@@ -42,16 +48,24 @@ fn play(d: &mut Driver, rows: &[[i64; 3]]) {
     d.run_to(60 * rows.len() as i64);
 }
 
-fn figures(level: &Level) -> [Option<f64>; 3] {
-    ["max_correlation", "average_correlation", "effective_bets"].map(|name| level.value(name))
+const NAMES: [&str; 5] = [
+    "max_correlation",
+    "average_correlation",
+    "effective_bets",
+    "max_correlation_ewma",
+    "average_correlation_ewma",
+];
+
+fn figures(level: &Level) -> [Option<f64>; 5] {
+    NAMES.map(|name| level.value(name))
 }
 
-fn close(one: [Option<f64>; 3], other: [Option<f64>; 3]) -> bool {
+fn close(one: [Option<f64>; 5], other: [Option<f64>; 5]) -> bool {
     one.iter().zip(other).all(|(a, b)| a.zip(b).is_some_and(|(a, b)| (a - b).abs() <= 1e-12))
 }
 
 /// From scratch, of these columns of prices.
-fn scratch(columns: &[Vec<i64>]) -> [Option<f64>; 3] {
+fn scratch(columns: &[Vec<i64>]) -> [Option<f64>; 5] {
     let returns = |prices: &Vec<i64>| -> Vec<f64> {
         let all: Vec<f64> = prices.windows(2).map(|p| (p[1] - p[0]) as f64 / p[0] as f64).collect();
         all[all.len().saturating_sub(WINDOW)..].to_vec()
@@ -59,14 +73,15 @@ fn scratch(columns: &[Vec<i64>]) -> [Option<f64>; 3] {
     let moving: Vec<Vec<f64>> =
         columns.iter().map(returns).filter(|r| r.iter().any(|one| *one != r[0])).collect();
     if moving.len() < 2 {
-        return [Some(0.0), Some(0.0), Some(moving.len() as f64)];
+        return [Some(0.0), Some(0.0), Some(moving.len() as f64), Some(0.0), Some(0.0)];
     }
     let panel = Panel::new(moving.iter().map(|r| Sample::new(r).unwrap()).collect()).unwrap();
-    let matrix = panel.pearson().unwrap();
-    let largest = matrix.pairs().map(|(.., value)| value.abs()).fold(0.0, f64::max);
-    let count = matrix.pairs().count() as f64;
-    let average = matrix.pairs().map(|(.., value)| value).sum::<f64>() / count;
-    [Some(largest), Some(average), Some(panel.shrunk().unwrap().effective_bets())]
+    let [equal, weighted] = [panel.pearson().unwrap(), panel.ewma(0.94).unwrap().0].map(|matrix| {
+        let largest = matrix.pairs().map(|(.., value)| value.abs()).fold(0.0, f64::max);
+        let average = matrix.pairs().map(|(.., value)| value).sum::<f64>() / matrix.pairs().count() as f64;
+        (Some(largest), Some(average))
+    });
+    [equal.0, equal.1, Some(panel.shrunk().unwrap().effective_bets()), weighted.0, weighted.1]
 }
 
 proptest! {
@@ -95,11 +110,12 @@ proptest! {
         trade(&mut d, end + 1, "C", -sides[2]);
         let two = d.level("p");
         prop_assert!(close(figures(&two), scratch(&columns[..2])));
-        let limit = two.limit("pairs").clone();
+        let limits = ["pairs", "weighted"].map(|name| two.limit(name).clone());
+        prop_assert_eq!(limits[1].value, two.value("max_correlation_ewma"));
         d.restart();
         let restored = d.level("p");
         prop_assert_eq!(figures(&restored), figures(&two));
-        prop_assert_eq!(restored.limit("pairs"), &limit);
+        prop_assert_eq!(["pairs", "weighted"].map(|name| restored.limit(name).clone()), limits);
     }
 }
 
@@ -112,14 +128,16 @@ fn what_moves_as_one_is_over_the_limit_and_a_hedge_is_too() {
     let rows: Vec<[i64; 3]> = (0..10).map(|n| [100 + n * n % 7, 200 + 2 * (n * n % 7), 100]).collect();
     play(&mut d, &rows);
     let level = d.level("p");
-    let [largest, average, bets] = figures(&level).map(Option::unwrap);
+    let [largest, average, bets, weighted, _] = figures(&level).map(Option::unwrap);
     assert!((largest - 1.0).abs() < 1e-12 && (average - 1.0).abs() < 1e-12, "what stands still is left out");
     assert!((1.0..2.0).contains(&bets), "{bets}");
     assert_eq!(level.limit("pairs").status, LimitStatus::Breached);
+    assert!((weighted - 1.0).abs() < 1e-12);
+    assert_eq!(level.limit("weighted").status, LimitStatus::Breached);
 
     trade(&mut d, 601, "B", 1);
     let level = d.level("p");
-    assert_eq!(figures(&level), [Some(0.0), Some(0.0), Some(1.0)], "one moves alone");
+    assert_eq!(figures(&level), [0.0, 0.0, 1.0, 0.0, 0.0].map(Some), "one moves alone");
     assert_eq!(level.limit("pairs").status, LimitStatus::Ok);
 }
 
@@ -131,10 +149,32 @@ fn too_few_returns_are_warming_up_and_a_stale_mark_is_stale() {
     play(&mut d, &[[100, 100, 100], [101, 102, 100], [100, 99, 100], [103, 101, 100]]);
     let level = d.level("p");
     assert_eq!(level.unknown("max_correlation"), Some(Unknown::WarmingUp));
+    assert_eq!(level.unknown("average_correlation_ewma"), Some(Unknown::WarmingUp));
     assert_eq!(level.limit("pairs").unknown, Some(Unknown::WarmingUp));
     d.run_to(330);
     assert_eq!(d.level("p").unknown("effective_bets"), Some(Unknown::Stale));
-    assert_eq!(d.level("p").limit("pairs").unknown, Some(Unknown::Stale));
+    for name in ["pairs", "weighted"] {
+        assert_eq!(d.level("p").limit(name).unknown, Some(Unknown::Stale));
+    }
+}
+
+/// Of twenty returns, the first ten of which went together and the last against each other.
+#[test]
+fn the_latest_returns_weigh_most() {
+    let mut d = driver_over(20, 0.5);
+    trade(&mut d, -30, "A", 1);
+    trade(&mut d, -30, "B", 1);
+    let turn = |n: i64| if n % 2 == 0 { 100 } else { 110 };
+    let rows: Vec<[i64; 3]> = (0..21)
+        .map(|n| if n <= 10 { [turn(n), turn(n), 100] } else { [turn(n), turn(n + 1), 100] })
+        .collect();
+    play(&mut d, &rows);
+    let level = d.level("p");
+    let average = |name: &str| level.value(name).unwrap();
+    assert!(average("average_correlation").abs() < 0.1, "{}", average("average_correlation"));
+    assert!(average("average_correlation_ewma") < -0.99, "{}", average("average_correlation_ewma"));
+    assert_eq!(level.limit("weighted").status, LimitStatus::Breached, "without its sign");
+    assert_eq!(level.limit("pairs").status, LimitStatus::Ok);
 }
 
 #[test]
@@ -142,5 +182,5 @@ fn nothing_held_is_no_pair() {
     let mut d = driver();
     trade(&mut d, -30, "A", 1);
     trade(&mut d, -29, "A", -1);
-    assert_eq!(figures(&d.level("p")), [Some(0.0), Some(0.0), Some(0.0)]);
+    assert_eq!(figures(&d.level("p")), [Some(0.0); 5]);
 }

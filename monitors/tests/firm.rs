@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use tapewatch_monitors::Output;
 use tapewatch_monitors::risk::firm::{FirmBounds, FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
 use tapewatch_monitors::risk::{
-    Bounded, Calendar, LimitParameters, Moves, Override, Scenario, Schedule, Shock,
+    Bounded, Calendar, LimitParameters, LiquidityParameters, Moves, Override, Scenario, Schedule, Shock,
 };
 use tapewatch_schemas::events::{Holding, Holdings, LimitStatus, Provenance, TradingLevel, Unknown};
 use tapewatch_schemas::{Amount, Event, RecordId, Time};
@@ -139,6 +139,47 @@ fn stress_is_of_net_positions() {
     assert_eq!(firm.limit("worst").status, LimitStatus::Ok);
     d.run_to(700);
     assert_eq!(d.level(FIRM).unknown("stress_worst"), Some(Unknown::Stale));
+}
+
+/// What p is long and q short need not be sold; a contract is one of what stands at the touch, whatever its multiplier.
+#[test]
+fn liquidity_is_of_net_positions() {
+    let day = 86_400;
+    let touch = |symbol: &str, volume: &str| {
+        let Event::MarketData(mut data) = mark(symbol, "9", "11") else { panic!("no mark") };
+        (data.bid_size, data.ask_size) = (Some(Amount::from(4)), Some(Amount::from(1)));
+        data.volume = Some(volume.parse().unwrap());
+        Event::MarketData(data)
+    };
+    let mut parameters = parameters();
+    parameters.liquidity = Some(LiquidityParameters { participation: 0.5, days: 3, minimum: 1 });
+    let days = LimitParameters::new("days", Bounded::DaysToLiquidate, None, Some(1.0));
+    parameters.limits = vec![ScopeLimit { scopes: Vec::new(), limit: days }];
+    let mut d = firm(parameters);
+    for (at, volume) in [(0, "99"), (day, "4"), (2 * day, "4")] {
+        d.see(at, touch("A", volume));
+        d.see(at, touch("B", volume));
+    }
+    let of = |quantity| vec![line("A", quantity, "5"), line("B", "2", "1")];
+    d.see(2 * day + 1, with(book("p", &[]), |p| p.holdings = of("10")));
+    d.see(
+        2 * day + 1,
+        with(book("q", &[]), |q| q.holdings = vec![line("A", "-2", "5"), line("B", "-2", "1")]),
+    );
+    d.restart();
+    let desk = d.level(DESK);
+    let figures = ["relative_spread", "beyond_touch", "days_to_liquidate", "liquidation_cost"];
+    // 8 A of 50 each: the bid takes 4; 8 / (0.5 × 4) days; half the spread is a tenth.
+    assert_eq!(figures.map(|name| desk.value(name)), [0.2, 0.5, 4.0, 40.0].map(Some));
+    let limit = desk.limit("days");
+    assert_eq!((limit.status, limit.symbol.as_deref()), (LimitStatus::Breached, Some("A")));
+    d.see(2 * day + 2, with(book("r", &[]), |r| r.holdings = vec![line("A", "-10", "5")]));
+    let firm = d.level(FIRM);
+    // 2 A short: the offer takes one of them.
+    assert_eq!(figures.map(|name| firm.value(name)), [0.2, 0.5, 1.0, 10.0].map(Some));
+    assert_eq!(firm.limit("days").status, LimitStatus::Ok);
+    d.run_to(2 * day + 1_000);
+    assert_eq!(d.level(FIRM).unknown("liquidation_cost"), Some(Unknown::Stale));
 }
 
 #[test]

@@ -26,15 +26,21 @@ struct House {
 
 impl House {
     fn new() -> Self {
-        let mut risk = RiskParameters::default();
+        Self::with(LimitParameters::new("drawdown", Bounded::Drawdown, None, Some(0.2)), 300)
+    }
+
+    /// With a limit on the firm; accounts may be so many seconds old.
+    fn with(limit: LimitParameters, accounts: u64) -> Self {
+        let drawdown_window = Duration::from_secs(3_000);
+        let mut risk = RiskParameters { drawdown_window, ..RiskParameters::default() };
         risk.freshness.marks = Duration::from_secs(7200);
-        risk.freshness.accounts = Duration::from_secs(300);
+        risk.freshness.accounts = Duration::from_secs(accounts);
         risk.freshness.executions = Duration::from_secs(360_000);
         risk.limits.clear();
-        let drawdown = LimitParameters::new("drawdown", Bounded::Drawdown, None, Some(0.2));
         let firm = FirmParameters {
             scopes: vec![ScopeParameters { scope: FIRM.into(), portfolios: Vec::new() }],
-            limits: vec![ScopeLimit { scopes: Vec::new(), limit: drawdown }],
+            limits: vec![ScopeLimit { scopes: Vec::new(), limit }],
+            drawdown_window,
             marks: Duration::from_secs(7200),
             books: Duration::from_secs(360_000),
             ..FirmParameters::default()
@@ -83,7 +89,10 @@ impl House {
 
 /// The example of docs/risk.md: two portfolios of 1,000 each, of which p buys 10 A at 50.
 fn example() -> House {
-    let mut house = House::new();
+    play(House::new())
+}
+
+fn play(mut house: House) -> House {
     house.see(0, mark("A", "50", "50"));
     house.account(1, "p", "1000", "0", "0");
     house.account(2, "q", "1000", "0", "0");
@@ -104,6 +113,99 @@ fn equity_is_the_sum_and_moves_with_the_marks() {
     house.account(5, "q", "1010", "0", "0");
     assert_eq!(house.level().value("equity"), Some(1910.0));
     assert_eq!(house.level().value("max_drawdown"), Some(0.05));
+}
+
+/// The figures of how equity fell, of the firm and of a portfolio by itself.
+fn falls(house: &mut House) -> [[f64; 4]; 2] {
+    let names = ["drawdown", "max_drawdown", "trailing_drawdown", "under_water"];
+    let levels = [house.level(), house.risk.level("p")];
+    levels.map(|level| names.map(|name| (level.value(name).unwrap() * 1e12).round() / 1e12))
+}
+
+#[test]
+fn a_firm_of_one_portfolio_falls_as_that_does() {
+    let mut house =
+        House::with(LimitParameters::new("l", Bounded::TrailingDrawdown, None, Some(0.15)), 9_000);
+    house.see(0, mark("A", "50", "50"));
+    house.account(1, "p", "1000", "0", "0");
+    house.see(2, fill("p", "A", Side::Buy, "10", "50", "0"));
+    let mut fallen = Vec::new();
+    for (second, price) in
+        [(600, "60"), (1_200, "40"), (1_800, "45"), (4_000, "45"), (5_000, "44"), (6_000, "61")]
+    {
+        house.see(second, mark("A", price, price));
+        house.firm.restart();
+        let [firm, portfolio] = falls(&mut house);
+        assert_eq!(firm, portfolio, "{second}");
+        fallen.push(firm);
+    }
+    let largest = 200.0 / 1100.0;
+    assert!(
+        (fallen[2][2] - largest).abs() < 1e-9 && (fallen[2][0] - 150.0 / 1100.0).abs() < 1e-9,
+        "{fallen:?}"
+    );
+    // From 950 to 940 within the last 3,000 seconds; the fall to 900 is left behind.
+    assert!(
+        (fallen[4][2] - 10.0 / 950.0).abs() < 1e-9 && (fallen[4][1] - largest).abs() < 1e-9,
+        "{fallen:?}"
+    );
+    assert_eq!((fallen[5][0], fallen[5][3]), (0.0, 0.0), "at its highest again");
+    // Half of it is paid out, which is no fall; then a tenth of what is left is lost.
+    house.account(6_100, "p", "555", "0", "555");
+    house.see(6_200, mark("A", "55.45", "55.45"));
+    let [firm, portfolio] = falls(&mut house);
+    assert_eq!(firm, portfolio);
+    assert!((firm[0] - 0.1).abs() < 1e-9, "{firm:?}");
+    let limit = house.level().limit("l").clone();
+    assert_eq!((limit.status, limit.value), (LimitStatus::Ok, house.level().value("trailing_drawdown")));
+}
+
+/// Time alone takes it over the bound: at that instant, though nothing comes.
+#[test]
+fn what_is_under_water_too_long_is_told_at_the_instant() {
+    let mut house =
+        play(House::with(LimitParameters::new("w", Bounded::UnderWater, Some(60.0), Some(3600.0)), 9_000));
+    house.see(10, mark("A", "40", "40"));
+    house.firm.restart();
+    house.run_to(4_000);
+    let turns = house.firm.outputs.iter().filter_map(|output| match &output.event {
+        Event::RiskMetrics(metrics) => {
+            let limit = &metrics.limits[0];
+            limit
+                .previous
+                .filter(|_| limit.status > LimitStatus::Ok)
+                .map(|_| (metrics.event_time, limit.status))
+        }
+        _ => None,
+    });
+    let turns: Vec<_> = turns.filter(|(at, _)| *at > drive::at(10)).collect();
+    let after = |seconds: i64| tapewatch_schemas::Time(drive::at(10 + seconds).micros() + 1);
+    assert_eq!(turns, [(after(60), LimitStatus::Warning), (after(3600), LimitStatus::Breached)]);
+}
+
+#[test]
+fn a_limit_may_bound_a_share_of_what_the_scope_is_worth() {
+    let gross = LimitParameters {
+        of_equity: true,
+        ..LimitParameters::new("g", Bounded::GrossExposure, None, Some(0.25))
+    };
+    let mut house = play(House::with(gross, 300));
+    let stands = |house: &mut House| {
+        let limit = house.level().limit("g").clone();
+        assert!(limit.of_equity);
+        (limit.value, limit.status, limit.unknown)
+    };
+    assert_eq!(stands(&mut house), (Some(0.25), LimitStatus::Ok, None), "500 of 2,000");
+    house.see(4, mark("A", "60", "60"));
+    assert_eq!(stands(&mut house), (Some(600.0 / 2100.0), LimitStatus::Breached, None));
+    // What is held is known, what it is a share of is not.
+    house.run_to(303);
+    assert_eq!(stands(&mut house), (None, LimitStatus::Unknown, Some(Unknown::Stale)));
+    // Without anything left it is over every bound.
+    for portfolio in ["p", "q"] {
+        house.account(304, portfolio, "0", "0", "0");
+    }
+    assert_eq!(stands(&mut house), (Some(f64::MAX), LimitStatus::Breached, None));
 }
 
 #[test]

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use statrs::statistics::Statistics as _;
 use tapewatch_monitors::kernels::{
     Ewma, EwmaSeed, Exceptions, Exposure, Filtered, Forecast, Horizon, Model, Moments, Panel, QuantileType,
-    Sample, SampleError, ShortfallConvention, Tail, TailRisk, Touch, Traded, acerbi_szekely, christoffersen,
-    cornish_fisher, days_to_liquidate, drawdown_profile, ewma_volatilities, forecasts, gaussian_tail,
-    historical_tail, hits, traffic_light, trailing_drawdown, wealth,
+    Quote, Sample, SampleError, ShortfallConvention, Tail, TailRisk, Touch, Traded, acerbi_szekely,
+    christoffersen, cornish_fisher, days_to_liquidate, drawdown_profile, ewma_volatilities, forecasts,
+    gaussian_tail, historical_tail, hits, traffic_light, trailing_drawdown, wealth,
 };
 
 const QUANTILES: [QuantileType; 4] = [
@@ -349,11 +349,14 @@ proptest! {
             }
         }
         take(days_to_liquidate(values[0], other, 0.1));
-        if let Ok(touch) = Touch::new(values[0], other, other, values[0]) {
-            take(Ok(touch.relative_spread()));
-            take(Ok(touch.share_at_touch(values[0])));
-            take(touch.depth(values[0]));
-            take(touch.cost(values[0]));
+        if let Ok(quote) = Quote::new(values[0], other) {
+            take(Ok(quote.relative_spread()));
+            take(quote.cost(values[0]));
+            take(quote.cost_of(other));
+            if let Ok(touch) = Touch::new(quote, other, values[0]) {
+                take(Ok(touch.share_at_touch(values[0])));
+                take(touch.depth(values[0]));
+            }
         }
         for path in [Ok(values.clone()), wealth(it)].into_iter().flatten() {
             if let Ok(profile) = drawdown_profile(sample(&path)) {

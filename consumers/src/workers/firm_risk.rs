@@ -45,6 +45,8 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
         contributions: risk.var.contributions as usize,
         history: risk::history(settings),
         day: risk::day(settings),
+        drawdown_window: settings.risk.drawdown.window,
+        liquidity: risk::liquidity(settings),
         stress: risk::stress(settings),
         sectors: risk::sectors(settings),
         marks: risk.freshness.marks,

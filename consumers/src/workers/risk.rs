@@ -11,9 +11,9 @@ use tapewatch_config::{
 use tapewatch_monitors::kernels::{Horizon, ShortfallConvention};
 use tapewatch_monitors::risk::{
     Basis, Bounded, Bounds, Calendar, ConductParameters, Confidence, DayParameters, Freshness,
-    HistoryParameters, Instrument, LimitParameters, Moves, Override, Pair, PnlMethod, Range, ReferencePrices,
-    RiskMonitor, RiskParameters, Sampling, Scenario, Schedule as LimitSchedule, Shock, ShockedMarket,
-    TailModel, TaskContext, WindowParameters,
+    HistoryParameters, Instrument, LimitParameters, LiquidityParameters, Moves, Override, Pair, PnlMethod,
+    Range, ReferencePrices, RiskMonitor, RiskParameters, Sampling, Scenario, Schedule as LimitSchedule,
+    Shock, ShockedMarket, TailModel, TaskContext, WindowParameters,
 };
 use tapewatch_schemas::events::TradingLevel;
 use tapewatch_schemas::{Amount, Symbol, Time};
@@ -51,6 +51,7 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
             duplicates_within: conduct.duplicates_within,
             orders: conduct.orders as usize,
         }),
+        liquidity: liquidity(settings),
         stress: stress(settings),
         freshness: Freshness {
             marks: risk.freshness.marks,
@@ -144,6 +145,15 @@ pub(super) fn rates(settings: &Settings) -> Vec<Pair> {
         quote: rate.quote.as_str().into(),
     };
     settings.risk.rates.iter().map(pair).collect()
+}
+
+/// How liquidity is looked at.
+pub(super) fn liquidity(settings: &Settings) -> Option<LiquidityParameters> {
+    settings.risk.liquidity.as_ref().map(|liquidity| LiquidityParameters {
+        participation: liquidity.participation,
+        days: liquidity.days as usize,
+        minimum: liquidity.minimum as usize,
+    })
 }
 
 /// The sectors of symbols.
@@ -377,6 +387,24 @@ why = \"a reason\"
             why: "a reason".into(),
         };
         assert_eq!(night.overrides, [expected]);
+    }
+
+    #[test]
+    fn limits_can_be_on_liquidity_where_it_is_looked_at() {
+        let names = ["relative_spread", "beyond_touch", "days_to_liquidate", "liquidation_cost"];
+        let limits = names
+            .map(|name| format!("[[risk.limits]]\nname = \"{name}\"\nmeasure = \"{name}\"\nhard = 1\n"))
+            .concat();
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        std::fs::write(file.path(), format!("[risk.liquidity]\nparticipation = 0.2\ndays = 7\n{limits}"))
+            .unwrap();
+        let settings = Settings::load(Some(file.path()), None, std::iter::empty()).unwrap();
+        let parameters = parameters(&settings);
+        assert_eq!(
+            parameters.liquidity,
+            Some(LiquidityParameters { participation: 0.2, days: 7, minimum: 5 })
+        );
+        assert_eq!(parameters.limits.iter().map(|l| l.measure.to_string()).collect::<Vec<_>>(), names);
     }
 
     /// A sector is the symbols that the file of instruments has in it, and limits can be on every scenario.

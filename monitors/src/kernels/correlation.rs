@@ -1,6 +1,6 @@
 //! How series of returns move together.
 
-use super::ewma::Ewma;
+use super::ewma::weight_of_the_past;
 use super::matrix::SymmetricMatrix;
 use super::sample::{Sample, SampleError, finite, shift};
 
@@ -47,31 +47,9 @@ impl<'a> Panel<'a> {
     /// # Errors
     /// λ is not between 0 and 1, or a volatility is zero or beyond what a double holds.
     pub fn ewma(&self, lambda: f64) -> Result<(SymmetricMatrix, Vec<f64>), SampleError> {
-        // One recursion for each pair, of r·s instead of r²: λ is looked at there.
-        Ewma::new(lambda, 0.0)?;
-        let scaled: Vec<_> = self.series.iter().map(|series| series.scaled()).collect();
-        let covariance = SymmetricMatrix::from_upper(scaled.len(), |row, column| {
-            let (left, right) = (&scaled[row].0, &scaled[column].0);
-            let mut products = left.iter().zip(right.iter()).map(|(l, r)| l * r);
-            let first = products.next().unwrap_or_default();
-            products.fold(first, |sum, product| lambda * sum + (1.0 - lambda) * product)
-        });
-        let mut volatilities = Vec::with_capacity(scaled.len());
-        for (place, (_, exponent)) in scaled.iter().enumerate() {
-            let deviation = libm::sqrt(covariance.at(place, place));
-            if deviation == 0.0 {
-                return Err(SampleError::Constant { figure: "a correlation with a series" });
-            }
-            volatilities.push(finite(shift(deviation, *exponent), "the volatility")?);
-        }
-        let correlation = SymmetricMatrix::from_upper(scaled.len(), |row, column| {
-            if row == column {
-                return 1.0;
-            }
-            let deviations = libm::sqrt(covariance.at(row, row)) * libm::sqrt(covariance.at(column, column));
-            (covariance.at(row, column) / deviations).clamp(-1.0, 1.0)
-        });
-        Ok((correlation, volatilities))
+        let weighted: Result<Vec<_>, _> = self.series.iter().map(|series| weighted(series, lambda)).collect();
+        let (weighted, volatilities): (Vec<_>, _) = weighted?.into_iter().unzip();
+        Ok((products(&weighted), volatilities))
     }
 
     /// Pearson's correlation, shrunk towards no correlation as far as the sample is too short to know better.
@@ -121,7 +99,34 @@ pub fn standardised(series: &Sample<'_>) -> Result<Vec<f64>, SampleError> {
     Ok(values.iter().map(|value| (value - mean) / deviation).collect())
 }
 
-/// Pearson's correlation of two series that are [`standardised`], equally long.
+/// A series around zero, each value by the root of its weight in RiskMetrics' recursion C ← λ·C + (1 − λ)·r·r′ from
+/// C = r₀·r₀′, and divided by the deviation that this leaves: the correlation of two of them is the exponentially weighted
+/// one. And that deviation, in the series' unit.
+///
+/// # Errors
+/// λ is not between 0 and 1, or the deviation is zero or beyond what a double holds.
+pub fn weighted(series: &Sample<'_>, lambda: f64) -> Result<(Vec<f64>, f64), SampleError> {
+    weight_of_the_past(lambda)?;
+    let (values, exponent) = series.scaled();
+    let mut weight = 1.0 - lambda;
+    let mut weighted = values.to_vec();
+    for value in weighted.iter_mut().skip(1).rev() {
+        *value *= libm::sqrt(weight);
+        weight *= lambda;
+    }
+    // The first value has all that is left, which is λ's power alone.
+    weighted[0] *= libm::sqrt(weight / (1.0 - lambda));
+    let deviation = libm::sqrt(sum_of(&weighted, &weighted, |a, b| a * b));
+    if deviation == 0.0 {
+        return Err(SampleError::Constant { figure: "a correlation with a series" });
+    }
+    let scale = libm::sqrt(values.len() as f64) / deviation;
+    weighted.iter_mut().for_each(|value| *value *= scale);
+    Ok((weighted, finite(shift(deviation, exponent), "the volatility")?))
+}
+
+/// Pearson's correlation of two series that are [`standardised`], equally long; the exponentially weighted one of two that
+/// are [`weighted`].
 pub fn correlation(left: &[f64], right: &[f64]) -> f64 {
     (sum_of(left, right, |l, r| l * r) / left.len() as f64).clamp(-1.0, 1.0)
 }
@@ -229,6 +234,28 @@ mod tests {
         assert!((shrunk.effective_bets() - 4.0).abs() < 1e-12, "{shrunk:?}");
         let twice = panel(&[views[0], views[0]]).shrunk().unwrap();
         assert!((twice.effective_bets() - 1.0).abs() < 1e-12, "{twice:?}");
+    }
+
+    /// As the recursion has it, step by step.
+    #[test]
+    fn weights_are_those_of_the_recursion() {
+        let values: [&[f64]; 2] = [&[0.02, -0.01, 0.03, 0.0], &[0.01, 0.02, 0.01, -0.04]];
+        let (matrix, volatilities) = panel(&values).ewma(0.9).unwrap();
+        let recursion = |left: &[f64], right: &[f64]| {
+            let mut products = left.iter().zip(right).map(|(l, r)| l * r);
+            let first = products.next().unwrap();
+            products.fold(first, |sum, product| 0.9 * sum + 0.1 * product)
+        };
+        let variances = values.map(|series| recursion(series, series));
+        for (volatility, variance) in volatilities.iter().zip(variances) {
+            assert!((volatility / variance.sqrt() - 1.0).abs() < 1e-14, "{volatility}");
+        }
+        let expected = recursion(values[0], values[1]) / (variances[0] * variances[1]).sqrt();
+        assert!((matrix.at(0, 1) - expected).abs() < 1e-14, "{}, not {expected}", matrix.at(0, 1));
+        assert!(weighted(&Sample::new(&[1.0]).unwrap(), 1.0).is_err());
+        // A weight may vanish, a figure may not be none.
+        let long: Vec<f64> = (0..5_000).map(|n| f64::from(n % 7) - 3.0).collect();
+        assert!(weighted(&Sample::new(&long).unwrap(), 0.5).unwrap().1.is_finite());
     }
 
     #[test]

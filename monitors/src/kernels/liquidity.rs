@@ -100,12 +100,12 @@ impl<'a> Traded<'a> {
     }
 }
 
-/// Days until a position of this value is sold, at a share of what is traded a day.
+/// Days until a position is sold, at a share of what is traded a day: both in money, or both in units.
 ///
 /// # Errors
 /// The share is not more than 0 and at most 1, the average is not more than 0, the position is no number, or
 /// the figure is beyond what a double holds.
-pub fn days_to_liquidate(position: f64, average_money: f64, participation: f64) -> Result<f64, SampleError> {
+pub fn days_to_liquidate(position: f64, average: f64, participation: f64) -> Result<f64, SampleError> {
     let wrong = |name, value, expected| SampleError::Parameter { name, value, expected };
     if !position.is_finite() {
         return Err(wrong("position_value", position, "a finite number"));
@@ -113,27 +113,25 @@ pub fn days_to_liquidate(position: f64, average_money: f64, participation: f64) 
     if !(participation > 0.0 && participation <= 1.0) {
         return Err(wrong("participation", participation, "a share of volume: more than 0 and at most 1"));
     }
-    if !(average_money > 0.0 && average_money.is_finite()) {
-        return Err(wrong("the average traded a day", average_money, "more than 0"));
+    if !(average > 0.0 && average.is_finite()) {
+        return Err(wrong("the average traded a day", average, "more than 0"));
     }
-    finite(libm::fabs(position) / (participation * average_money), "the days to liquidate")
+    finite(libm::fabs(position) / (participation * average), "the days to liquidate")
 }
 
-/// The best bid and ask, and how much stands there.
+/// The best bid and ask.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Touch {
+pub struct Quote {
     bid: f64,
     ask: f64,
-    bid_size: f64,
-    ask_size: f64,
 }
 
-impl Touch {
+impl Quote {
     /// Looks at them.
     ///
     /// # Errors
-    /// The bid is not more than 0, the ask is below it, or a size is less than 0; a number is none.
-    pub fn new(bid: f64, ask: f64, bid_size: f64, ask_size: f64) -> Result<Self, SampleError> {
+    /// The bid is not more than 0, or the ask is below it; a number is none.
+    pub fn new(bid: f64, ask: f64) -> Result<Self, SampleError> {
         let wrong = |name, value, expected| SampleError::Parameter { name, value, expected };
         if !(bid.is_finite() && bid > 0.0) {
             return Err(wrong("bid", bid, "more than 0"));
@@ -141,12 +139,7 @@ impl Touch {
         if !(ask.is_finite() && ask >= bid) {
             return Err(wrong("ask", ask, "no less than the bid"));
         }
-        for (name, size) in [("bid_size", bid_size), ("ask_size", ask_size)] {
-            if !(size.is_finite() && size >= 0.0) {
-                return Err(wrong(name, size, "0 or more"));
-            }
-        }
-        Ok(Self { bid, ask, bid_size, ask_size })
+        Ok(Self { bid, ask })
     }
 
     /// Halfway between bid and ask.
@@ -154,9 +147,62 @@ impl Touch {
         self.bid + (self.ask - self.bid) / 2.0
     }
 
-    /// (ask − bid) / mid.
+    /// (ask − bid) / mid: 0 to 2.
     pub fn relative_spread(&self) -> f64 {
         (self.ask - self.bid) / self.mid()
+    }
+
+    /// What closing a position of this quantity now costs against the mid: half the spread a unit. A lower bound if
+    /// the touch does not take all of it.
+    ///
+    /// # Errors
+    /// The quantity is no number, or the cost beyond what a double holds.
+    pub fn cost(&self, quantity: f64) -> Result<f64, SampleError> {
+        half_spread(quantity, "quantity", self.ask - self.bid)
+    }
+
+    /// The same of a position that is worth so much at the mid, in any currency: half the relative spread of it.
+    ///
+    /// # Errors
+    /// Those of [`Quote::cost`].
+    pub fn cost_of(&self, value: f64) -> Result<f64, SampleError> {
+        half_spread(value, "value", self.relative_spread())
+    }
+}
+
+fn half_spread(held: f64, name: &'static str, spread: f64) -> Result<f64, SampleError> {
+    if !held.is_finite() {
+        return Err(SampleError::Parameter { name, value: held, expected: "a finite number" });
+    }
+    finite(libm::fabs(held) * (spread / 2.0), "the cost to liquidate")
+}
+
+/// The share of a position that so much on the other side of the touch can take now, at most 1; 1 for an empty one.
+pub fn share_taken(quantity: f64, size: f64) -> f64 {
+    let wanted = libm::fabs(quantity);
+    if wanted <= size { 1.0 } else { size / wanted }
+}
+
+/// The best bid and ask, and how much stands there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Touch {
+    quote: Quote,
+    bid_size: f64,
+    ask_size: f64,
+}
+
+impl Touch {
+    /// Looks at the sizes.
+    ///
+    /// # Errors
+    /// One is less than 0, or no number.
+    pub fn new(quote: Quote, bid_size: f64, ask_size: f64) -> Result<Self, SampleError> {
+        for (name, size) in [("bid_size", bid_size), ("ask_size", ask_size)] {
+            if !(size.is_finite() && size >= 0.0) {
+                return Err(SampleError::Parameter { name, value: size, expected: "0 or more" });
+            }
+        }
+        Ok(Self { quote, bid_size, ask_size })
     }
 
     /// What the side that a position would be closed against can take now, in money: bids for a long one.
@@ -164,31 +210,17 @@ impl Touch {
     /// # Errors
     /// It is beyond what a double holds.
     pub fn depth(&self, quantity: f64) -> Result<f64, SampleError> {
-        let depth = if quantity < 0.0 { self.ask * self.ask_size } else { self.bid * self.bid_size };
-        finite(depth, "the depth")
-    }
-
-    /// What closing a position of this quantity now costs against the mid: half the spread a unit. A lower bound
-    /// if the quantity is more than [`Touch::share_at_touch`] covers.
-    ///
-    /// # Errors
-    /// The quantity is no number, or the cost beyond what a double holds.
-    pub fn cost(&self, quantity: f64) -> Result<f64, SampleError> {
-        if !quantity.is_finite() {
-            return Err(SampleError::Parameter {
-                name: "quantity",
-                value: quantity,
-                expected: "a finite number",
-            });
-        }
-        finite(libm::fabs(quantity) * ((self.ask - self.bid) / 2.0), "the cost to liquidate")
+        let price = if quantity < 0.0 { self.quote.ask } else { self.quote.bid };
+        finite(price * self.size(quantity), "the depth")
     }
 
     /// The share of a position that the touch can take now, at most 1; 1 for an empty one.
     pub fn share_at_touch(&self, quantity: f64) -> f64 {
-        let size = if quantity < 0.0 { self.ask_size } else { self.bid_size };
-        let wanted = libm::fabs(quantity);
-        if wanted <= size { 1.0 } else { size / wanted }
+        share_taken(quantity, self.size(quantity))
+    }
+
+    fn size(&self, quantity: f64) -> f64 {
+        if quantity < 0.0 { self.ask_size } else { self.bid_size }
     }
 }
 
@@ -213,11 +245,15 @@ mod tests {
 
     #[test]
     fn the_touch_by_hand() {
-        let touch = Touch::new(99.0, 101.0, 10.0, 4.0).unwrap();
-        assert_eq!((touch.mid(), touch.relative_spread()), (100.0, 0.02));
+        let quote = Quote::new(99.0, 101.0).unwrap();
+        let touch = Touch::new(quote, 10.0, 4.0).unwrap();
+        assert_eq!((quote.mid(), quote.relative_spread()), (100.0, 0.02));
         assert_eq!((touch.depth(5.0), touch.depth(-5.0)), (Ok(990.0), Ok(404.0)));
-        assert_eq!((touch.cost(-8.0), touch.share_at_touch(-8.0)), (Ok(8.0), 0.5));
-        assert_eq!((touch.cost(0.0), touch.share_at_touch(0.0)), (Ok(0.0), 1.0));
+        assert_eq!(
+            (quote.cost(-8.0), quote.cost_of(-800.0), touch.share_at_touch(-8.0)),
+            (Ok(8.0), Ok(8.0), 0.5)
+        );
+        assert_eq!((quote.cost(0.0), quote.cost_of(0.0), touch.share_at_touch(0.0)), (Ok(0.0), Ok(0.0), 1.0));
     }
 
     #[test]
@@ -234,9 +270,10 @@ mod tests {
         {
             assert!(days_to_liquidate(position, average, share).is_err());
         }
-        assert!(Touch::new(101.0, 99.0, 1.0, 1.0).is_err(), "a crossed book");
-        assert!(Touch::new(0.0, 1.0, 1.0, 1.0).is_err());
-        assert!(Touch::new(1.0, 1.0, f64::NAN, 1.0).is_err());
-        assert!(Touch::new(1.0, 2.0, 1.0, 1.0).unwrap().cost(f64::INFINITY).is_err());
+        assert!(Quote::new(101.0, 99.0).is_err(), "a crossed book");
+        assert!(Quote::new(0.0, 1.0).is_err());
+        let quote = Quote::new(1.0, 2.0).unwrap();
+        assert!(Touch::new(quote, f64::NAN, 1.0).is_err() && Touch::new(quote, 1.0, -1.0).is_err());
+        assert!(quote.cost(f64::INFINITY).is_err() && quote.cost_of(f64::NAN).is_err());
     }
 }

@@ -43,7 +43,7 @@ pub use christoffersen::{Christoffersen, Transitions, christoffersen};
 pub use concentration::{Concentration, concentration};
 pub use contributions::{Contribution, Decomposition};
 pub use cornish_fisher::{CornishFisher, cornish_fisher};
-pub use correlation::{Panel, Shrunk, correlation, standardised};
+pub use correlation::{Panel, Shrunk, correlation, standardised, weighted};
 pub use drawdown::{Drawdown, DrawdownProfile, drawdown_profile, trailing_drawdown, wealth};
 pub use ewma::{Ewma, EwmaSeed, ewma_volatilities};
 pub use exposure::Exposure;
@@ -54,7 +54,7 @@ pub use historical::{
 };
 pub use horizon::Horizon;
 pub use kupiec::{Exceptions, LikelihoodRatio};
-pub use liquidity::{Touch, Traded, days_to_liquidate};
+pub use liquidity::{Quote, Touch, Traded, days_to_liquidate, share_taken};
 pub use matrix::SymmetricMatrix;
 pub use moments::Moments;
 pub use normal::{normal_cdf, normal_density, normal_quantile};

@@ -6,8 +6,8 @@ use tapewatch_schemas::{Amount, Currency, Time, catalogue};
 
 use super::feeds::Feeds;
 use super::history::History;
+use super::liquidity::Liquidity;
 use super::marks::{Mark, Marks, SymbolId};
-use super::measure::Bounded;
 use super::parameters::RiskParameters;
 use super::portfolio::{Holding, Portfolio, Unknowns, worst};
 use super::rates::Rates;
@@ -23,6 +23,7 @@ pub(super) struct Around<'a> {
     pub(super) history: &'a History,
     pub(super) stress: &'a Stress,
     pub(super) sectors: &'a Sectors,
+    pub(super) liquidity: &'a Liquidity,
     pub(super) feeds: &'a Feeds,
     pub(super) partition: i32,
     pub(super) clock: Time,
@@ -57,7 +58,7 @@ impl Around<'_> {
     /// Finds out what is unknown about a portfolio, and until when what is current stays so.
     pub(super) fn assess(&self, portfolio: &Portfolio) -> (Unknowns, Option<Time>) {
         let mut earliest = Earliest { clock: self.clock, at: None };
-        self.await_water(portfolio, &mut earliest);
+        portfolio.drawdown.await_water(self.parameters.limits.iter(), &mut earliest);
         let unknowns = Unknowns {
             book: self.book(portfolio, &mut earliest),
             marks: portfolio
@@ -149,18 +150,6 @@ impl Around<'_> {
             Some(Unknown::SourceDown)
         } else {
             stale
-        }
-    }
-
-    /// Time alone may take what is under water over the bounds on it.
-    fn await_water(&self, portfolio: &Portfolio, earliest: &mut Earliest) {
-        for limit in self.parameters.limits.iter().filter(|limit| limit.measure == Bounded::UnderWater) {
-            let own = [limit.soft, limit.hard];
-            let others = limit.overrides.iter().flat_map(|one| [one.soft, one.hard]);
-            for bound in own.into_iter().chain(others).flatten() {
-                let over = portfolio.drawdown.under_water_over(bound);
-                over.filter(|at| *at > self.clock).into_iter().for_each(|at| earliest.look_at(at));
-            }
         }
     }
 

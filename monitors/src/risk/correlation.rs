@@ -37,6 +37,8 @@ pub(super) struct Correlated {
     /// Of the returns of each symbol held.
     deviations: Option<Result<Vec<f64>, Unknown>>,
     together: Option<Result<Together, Unknown>>,
+    /// The same with exponential weights.
+    weighted: Option<Result<Together, Unknown>>,
     bets: Option<Result<f64, Unknown>>,
 }
 
@@ -44,15 +46,20 @@ impl Portfolio {
     /// Why correlations are unknown, or how what is held moves together.
     pub(super) fn together(&mut self, around: &Around<'_>) -> Result<Together, Unknown> {
         self.exposure_unknown().map_or(Ok(()), Err)?;
-        if let Some(known) = self.correlated.together {
-            return known;
+        if self.correlated.together.is_none() {
+            self.correlated.together = Some(around.history.together(|| self.symbols(), None));
         }
-        let history = around.history;
-        let shared = history.pairs().and_then(|mut pairs| pairs.together(history, self.symbols()));
-        let together =
-            shared.unwrap_or_else(|| history.moves(self.symbols()).and_then(|moves| moves.together()));
-        self.correlated.together = Some(together);
-        together
+        self.correlated.together.unwrap_or(Err(Unknown::Missing))
+    }
+
+    /// The same, the latest returns weighing most.
+    pub(super) fn weighted_together(&mut self, around: &Around<'_>) -> Result<Together, Unknown> {
+        self.exposure_unknown().map_or(Ok(()), Err)?;
+        if self.correlated.weighted.is_none() {
+            let lambda = around.parameters.window.lambda;
+            self.correlated.weighted = Some(around.history.together(|| self.symbols(), Some(lambda)));
+        }
+        self.correlated.weighted.unwrap_or(Err(Unknown::Missing))
     }
 
     /// How many independent bets the symbols held are, equal amounts of each: the shrunk matrix's.
@@ -115,6 +122,15 @@ impl Pairs {
 struct Moves(Vec<Vec<f64>>);
 
 impl History {
+    /// How symbols move together; with this weight of the past, or with equal weights.
+    fn together<I>(&self, symbols: impl Fn() -> I, lambda: Option<f64>) -> Result<Together, Unknown>
+    where
+        I: ExactSizeIterator<Item = SymbolId>,
+    {
+        let shared = self.pairs(lambda).and_then(|mut pairs| pairs.together(self, symbols()));
+        shared.unwrap_or_else(|| self.moves(symbols()).and_then(|moves| moves.together(lambda)))
+    }
+
     fn moves(&self, symbols: impl ExactSizeIterator<Item = SymbolId>) -> Result<Moves, Unknown> {
         let held = symbols.len();
         if held > MOST {
@@ -135,12 +151,15 @@ impl Moves {
         Panel::new(self.0.iter().map(|column| Sample::new(column)).collect::<Result<_, _>>()?)
     }
 
-    fn together(&self) -> Result<Together, Unknown> {
+    fn together(&self, lambda: Option<f64>) -> Result<Together, Unknown> {
         if self.0.len() < 2 {
             return Ok(Together { largest: 0.0, average: 0.0 });
         }
-        let matrix = self.panel().and_then(|panel| panel.pearson()).map_err(|_| Unknown::Missing)?;
-        Together::of(&matrix)
+        let matrix = self.panel().and_then(|panel| match lambda {
+            Some(lambda) => panel.ewma(lambda).map(|(matrix, _)| matrix),
+            None => panel.pearson(),
+        });
+        Together::of(&matrix.map_err(|_| Unknown::Missing)?)
     }
 
     fn effective_bets(&self) -> Result<f64, Unknown> {

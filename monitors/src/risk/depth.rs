@@ -1,15 +1,18 @@
 //! How far and for how long equity is below what it was.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::Time;
 use tapewatch_schemas::time::micros_of;
 
-use super::parameters::RiskParameters;
+use super::around::Earliest;
+use super::parameters::LimitParameters;
 use crate::kernels::{Drawdown, TrailingDrawdown};
 
 /// Drawdown of equity, current, largest and over a trailing window, and since when it is below its peak. Deposits and
 /// withdrawals are taken out.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Depth {
     running: Drawdown,
     trailing: TrailingDrawdown,
@@ -18,17 +21,17 @@ pub(super) struct Depth {
 }
 
 impl Depth {
-    /// Of an equity of which nothing is known yet.
-    pub(super) fn new(parameters: &RiskParameters) -> Self {
-        let trailing = TrailingDrawdown::new(micros_of(parameters.drawdown_window));
+    /// Of an equity of which nothing is known yet, trailing over a window.
+    pub(super) fn new(window: Duration) -> Self {
+        let trailing = TrailingDrawdown::new(micros_of(window));
         Self { running: Drawdown::default(), trailing, fell: None }
     }
 
     /// Goes on under another configuration: with another window, what is over the trailing one begins anew, from the
     /// highest equity so far, so that it is rather too large than too small.
-    pub(super) fn restored(&mut self, parameters: &RiskParameters) {
-        if !self.trailing.is_over(micros_of(parameters.drawdown_window)) {
-            let window = micros_of(parameters.drawdown_window);
+    pub(super) fn restored(&mut self, window: Duration) {
+        let window = micros_of(window);
+        if !self.trailing.is_over(window) {
             self.trailing = TrailingDrawdown::after(window, self.running.peak());
         }
     }
@@ -62,8 +65,24 @@ impl Depth {
         self.trailing.largest(clock.micros())
     }
 
+    /// Time alone may take what is under water over the bounds on it.
+    pub(super) fn await_water<'a>(
+        &self,
+        limits: impl Iterator<Item = &'a LimitParameters>,
+        earliest: &mut Earliest,
+    ) {
+        for limit in limits.filter(|limit| limit.is_on_water()) {
+            let own = [limit.soft, limit.hard];
+            let others = limit.overrides.iter().flat_map(|one| [one.soft, one.hard]);
+            for bound in own.into_iter().chain(others).flatten() {
+                let over = self.under_water_over(bound).filter(|at| *at > earliest.clock);
+                over.into_iter().for_each(|at| earliest.look_at(at));
+            }
+        }
+    }
+
     /// When it will have been under water for so many seconds and a microsecond; none while it is not.
-    pub(super) fn under_water_over(&self, seconds: f64) -> Option<Time> {
+    fn under_water_over(&self, seconds: f64) -> Option<Time> {
         // Centuries are no bound that anybody waits for.
         let micros = (seconds * 1e6).min(1e16) as i64;
         self.fell.map(|fell| Time(fell.0.saturating_add(micros).saturating_add(1)))

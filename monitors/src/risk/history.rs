@@ -62,6 +62,9 @@ pub(in crate::risk) struct History {
     columns: Vec<Column>,
     #[serde(skip)]
     pairs: RefCell<Pairs>,
+    /// The same with the latest instants weighing most.
+    #[serde(skip)]
+    weighted: RefCell<Pairs>,
 }
 
 /// One symbol's returns.
@@ -103,9 +106,9 @@ impl History {
         let HistoryParameters { interval, window, minimum, symbols, ref reference } = *parameters;
         let reference = reference.as_ref().map(|prices| prices.hash());
         let (begun, due, columns) = (false, None, Vec::new());
-        let pairs = RefCell::default();
+        let (pairs, weighted) = (RefCell::default(), RefCell::default());
         let further = horizons.iter().copied().filter(|horizon| *horizon != Horizon::ONE).collect();
-        Self { interval, window, minimum, symbols, further, reference, begun, due, columns, pairs }
+        Self { interval, window, minimum, symbols, further, reference, begun, due, columns, pairs, weighted }
     }
 
     /// Goes on after it was put back from a saved state: the configuration may have another size than the one the
@@ -164,7 +167,7 @@ impl History {
             self.columns[at].trim(self.window);
             self.columns[at].compounded = Compounded::of(&self.columns[at].returns, &self.further);
         }
-        self.pairs.take();
+        self.forget_pairs();
     }
 
     /// A mark came at `clock`: the next boundary is an instant.
@@ -186,7 +189,7 @@ impl History {
     /// The prices of all symbols at one instant more, by place, as [`fresh_prices`] gives them. A symbol has a return if
     /// it has a price at both ends, in one currency, and the first is above zero.
     pub(in crate::risk) fn push<'p>(&mut self, prices: impl IntoIterator<Item = Price<'p>>) {
-        self.pairs.take();
+        self.forget_pairs();
         let mut named = 0;
         for price in prices.into_iter().take(self.symbols) {
             if named == self.columns.len() {
@@ -200,11 +203,19 @@ impl History {
         }
     }
 
-    /// What all portfolios share; none while there are fewer instants than the minimum.
-    pub(in crate::risk) fn pairs(&self) -> Option<RefMut<'_, Pairs>> {
-        let mut pairs = self.pairs.borrow_mut();
+    fn forget_pairs(&mut self) {
+        self.pairs.take();
+        self.weighted.take();
+    }
+
+    /// What all portfolios share, with this weight of the past, always the same, or with equal weights; none while there are
+    /// fewer instants than the minimum.
+    pub(in crate::risk) fn pairs(&self, lambda: Option<f64>) -> Option<RefMut<'_, Pairs>> {
+        let pairs = if lambda.is_some() { &self.weighted } else { &self.pairs };
+        let mut pairs = pairs.borrow_mut();
         if pairs.instants() == 0 {
-            *pairs = Pairs::of(self.columns.iter().map(|column| column.returns.len()).max().unwrap_or(0));
+            let instants = self.columns.iter().map(|column| column.returns.len()).max().unwrap_or(0);
+            *pairs = Pairs::of(instants, lambda);
         }
         (pairs.instants() >= self.minimum.max(2)).then_some(pairs)
     }

@@ -32,12 +32,14 @@ impl Portfolio {
             }
             let (mut value, symbol) = match limit.measure {
                 Bounded::MaxCorrelation => (self.together(around).map(|t| t.largest), None),
+                Bounded::MaxCorrelationEwma => (self.weighted_together(around).map(|t| t.largest), None),
                 of_sectors if of_sectors.is_of_a_sector() => self.largest_sector(of_sectors, around),
                 priced if priced.is_of_a_currency() => self.largest_currency(priced, around),
+                of_liquidity if of_liquidity.is_of_liquidity() => self.liquidity(of_liquidity, around),
                 _ => self.bounded(limit, around),
             };
             if limit.of_equity {
-                value = self.of_equity(value);
+                value = of_equity(value, self.equity_unknown(), self.equity());
             }
             changed |= track.take(limit, value, symbol, around.clock);
         }
@@ -61,12 +63,17 @@ impl Portfolio {
             Bounded::NetExposure => known(self.exposure_unknown(), || self.sums.net.abs().to_f64()),
             Bounded::Position
             | Bounded::MaxCorrelation
+            | Bounded::MaxCorrelationEwma
             | Bounded::SectorGross
             | Bounded::SectorNet
             | Bounded::SectorShare
             | Bounded::CurrencyGross
             | Bounded::CurrencyNet
-            | Bounded::CurrencyShare => unreachable!("taken care of above"),
+            | Bounded::CurrencyShare
+            | Bounded::RelativeSpread
+            | Bounded::BeyondTouch
+            | Bounded::DaysToLiquidate
+            | Bounded::LiquidationCost => unreachable!("taken care of above"),
             Bounded::Leverage => self.leverage(),
             Bounded::LargestShare => self.concentration().map(|c| c.largest),
             Bounded::Top5Share => self.concentration().map(|c| c.top5),
@@ -124,24 +131,6 @@ impl Portfolio {
         known(self.equity_unknown(), || leverage(self.sums.gross, self.equity()))
     }
 
-    /// A sum of money as a share of the equity; unknown if either is.
-    fn of_equity(&self, value: Result<f64, Unknown>) -> Result<f64, Unknown> {
-        let unknown = worst(value.err(), self.equity_unknown());
-        value.and_then(|value| known(unknown, || self.share(value))).map_err(|own| unknown.unwrap_or(own))
-    }
-
-    /// The share of the equity that a sum of money is. Of something without equity: the largest double.
-    fn share(&self, value: f64) -> f64 {
-        let equity = self.equity().to_f64();
-        if equity > 0.0 {
-            value / equity
-        } else if value > 0.0 {
-            f64::MAX
-        } else {
-            0.0
-        }
-    }
-
     /// How concentrated the book is.
     pub(super) fn concentration(&self) -> Result<Concentration, Unknown> {
         known(self.exposure_unknown(), || {
@@ -168,6 +157,24 @@ pub(super) fn leverage(gross: Money, equity: Money) -> f64 {
     } else {
         f64::MAX
     }
+}
+
+/// A sum of money as a share of the equity; unknown if either is. Something without equity is more than every bound: the
+/// largest double.
+pub(super) fn of_equity(
+    value: Result<f64, Unknown>,
+    equity_unknown: Option<Unknown>,
+    equity: Money,
+) -> Result<f64, Unknown> {
+    if let Some(unknown) = worst(value.err(), equity_unknown) {
+        return Err(unknown);
+    }
+    let equity = equity.to_f64();
+    value.map(|value| match value {
+        value if equity > 0.0 => value / equity,
+        value if value > 0.0 => f64::MAX,
+        _ => 0.0,
+    })
 }
 
 fn known<T>(unknown: Option<Unknown>, value: impl FnOnce() -> T) -> Result<T, Unknown> {

@@ -29,6 +29,9 @@ impl RiskMonitor {
         let late = mark.is_some_and(|mark| mark.event_time > data.event_time);
         let Some(price) = price.filter(|_| !late) else {
             self.clock = clock;
+            if let Some(symbol) = symbol {
+                self.liquidity.take(symbol, data, false, clock, &self.parameters.day);
+            }
             self.read(known, &data.source, data.sequence, seen);
             return Ok(());
         };
@@ -59,6 +62,7 @@ impl RiskMonitor {
                 *mark = Some(Mark { price, currency, event_time, feed });
             }
         }
+        self.liquidity.take(symbol, data, true, clock, &self.parameters.day);
         self.follow_history();
         for (nth, worth) in values.iter().enumerate() {
             let place = worth.portfolio;

@@ -98,6 +98,10 @@ pub(super) const CONDUCT: [Bounded; 7] = [
     Bounded::PriceAway,
 ];
 
+/// Those of how fast, and at what cost, what is held could be sold.
+pub(super) const LIQUIDITY: [Bounded; 4] =
+    [Bounded::RelativeSpread, Bounded::BeyondTouch, Bounded::DaysToLiquidate, Bounded::LiquidationCost];
+
 /// A measure that a limit can bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bounded {
@@ -132,6 +136,8 @@ pub enum Bounded {
     CurrencyShare,
     /// Pearson's correlation of the two symbols held for which it is furthest from 0, without its sign: 0 to 1.
     MaxCorrelation,
+    /// The same with exponential weights, around a mean of zero.
+    MaxCorrelationEwma,
     /// Loss from the highest flow-adjusted equity, 0 to 1.
     Drawdown,
     /// The largest drawdown so far, 0 to 1.
@@ -158,6 +164,14 @@ pub enum Bounded {
     SelfCrossings,
     /// How far a limit price was from the mark, as a share of it; the furthest.
     PriceAway,
+    /// The spread over the middle of bid and ask, of what is held, weighted by its size: 0 to 2.
+    RelativeSpread,
+    /// The share of what is held that the touch does not take, weighted by its size: 0 to 1.
+    BeyondTouch,
+    /// Days until the slowest position is sold, at a share of the volume.
+    DaysToLiquidate,
+    /// What selling at the touch costs against the middle of bid and ask, account currency.
+    LiquidationCost,
     /// Value at risk over so many steps, account currency, a loss positive.
     ValueAtRisk(TailModel, Confidence, Horizon),
     /// Expected shortfall over so many steps, account currency, a loss positive.
@@ -180,6 +194,14 @@ impl Bounded {
     pub(super) const fn is_of_a_currency(self) -> bool {
         matches!(self, Self::CurrencyGross | Self::CurrencyNet | Self::CurrencyShare)
     }
+
+    /// True if it is of liquidity.
+    pub(super) const fn is_of_liquidity(self) -> bool {
+        matches!(
+            self,
+            Self::RelativeSpread | Self::BeyondTouch | Self::DaysToLiquidate | Self::LiquidationCost
+        )
+    }
 }
 
 impl fmt::Display for Bounded {
@@ -200,6 +222,7 @@ impl fmt::Display for Bounded {
             Self::CurrencyNet => f.write_str("currency_net"),
             Self::CurrencyShare => f.write_str("currency_share"),
             Self::MaxCorrelation => f.write_str("max_correlation"),
+            Self::MaxCorrelationEwma => f.write_str("max_correlation_ewma"),
             Self::Drawdown => f.write_str("drawdown"),
             Self::MaxDrawdown => f.write_str("max_drawdown"),
             Self::TrailingDrawdown => f.write_str("trailing_drawdown"),
@@ -213,6 +236,10 @@ impl fmt::Display for Bounded {
             Self::DuplicateOrders => f.write_str("duplicate_orders"),
             Self::SelfCrossings => f.write_str("self_crossings"),
             Self::PriceAway => f.write_str("price_away"),
+            Self::RelativeSpread => f.write_str("relative_spread"),
+            Self::BeyondTouch => f.write_str("beyond_touch"),
+            Self::DaysToLiquidate => f.write_str("days_to_liquidate"),
+            Self::LiquidationCost => f.write_str("liquidation_cost"),
             Self::ValueAtRisk(model, level, over) => write_tail(f, "var", *model, *level, *over),
             Self::ExpectedShortfall(model, level, over) => write_tail(f, "es", *model, *level, *over),
             Self::Light(model, level) => write!(f, "var_{level}{}_light", model.suffix()),
@@ -248,7 +275,7 @@ impl FromStr for Bounded {
 
     /// Reads the name that [`fmt::Display`] writes.
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [Bounded; 21] = [
+        const PLAIN: [Bounded; 22] = [
             Bounded::GrossExposure,
             Bounded::NettedExposure,
             Bounded::NetExposure,
@@ -264,6 +291,7 @@ impl FromStr for Bounded {
             Bounded::CurrencyNet,
             Bounded::CurrencyShare,
             Bounded::MaxCorrelation,
+            Bounded::MaxCorrelationEwma,
             Bounded::Drawdown,
             Bounded::MaxDrawdown,
             Bounded::TrailingDrawdown,
@@ -271,7 +299,8 @@ impl FromStr for Bounded {
             Bounded::DailyLoss,
             Bounded::DailyLossShare,
         ];
-        if let Some(found) = PLAIN.into_iter().chain(CONDUCT).find(|m| m.to_string() == name) {
+        if let Some(found) = PLAIN.into_iter().chain(CONDUCT).chain(LIQUIDITY).find(|m| m.to_string() == name)
+        {
             return Ok(found);
         }
         let level = |text: &str| {
@@ -305,10 +334,11 @@ impl FromStr for Bounded {
             format!(
                 "`{name}` is not a measure that a limit can bound: expected gross_exposure, netted_exposure, \
                  net_exposure, \
-                 position, leverage, largest_share, top5_share, herfindahl, sector_gross, sector_net, sector_share, currency_gross, currency_net, currency_share, max_correlation, drawdown, max_drawdown, trailing_drawdown, under_water, \
+                 position, leverage, largest_share, top5_share, herfindahl, sector_gross, sector_net, sector_share, currency_gross, currency_net, currency_share, max_correlation, max_correlation_ewma, drawdown, max_drawdown, trailing_drawdown, under_water, \
                  daily_loss, \
                  daily_loss_share, message_rate, peak_message_rate, order_to_trade, rejected_share, \
-                 duplicate_orders, self_crossings, price_away, var_95, \
+                 duplicate_orders, self_crossings, price_away, relative_spread, beyond_touch, days_to_liquidate, \
+                 liquidation_cost, var_95, \
                  es_99 or another level, or of another model: var_99_filtered, or over more steps than one: \
                  var_99_h10, or the zone of its backtest: \
                  var_99_light, or the loss in a scenario: stress_crash, stress_worst"
@@ -323,10 +353,13 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 24] = [
+        const NAMES: [&str; 27] = [
             "var_99_h10",
             "es_97_5_gaussian_h10",
             "var_99_75_revalued_h250",
+            "max_correlation_ewma",
+            "days_to_liquidate",
+            "liquidation_cost",
             "trailing_drawdown",
             "under_water",
             "sector_share",

@@ -18,6 +18,8 @@
 //!   profit and loss), in account currency, a loss positive; type 7 quantile, and the configured shortfall.
 //!   Revalued: the same of what is held now, at its marks, over the return history of the symbols.
 //! - *Stress*: what is held now would lose so much if prices moved at once as a scenario says.
+//! - *Liquidity*: how wide the spread of what is held is, how much of it the touch does not take, how many days of a share
+//!   of the volume its slowest position needs, what half the spread costs.
 //! - A duplicate of a remembered execution (same order and execution id) is counted and not booked.
 //! - All money is in the account's currency. What is priced in another is converted at the marks of configured pairs
 //!   of currencies: a fill and its fee at the rate of its moment, what is held at the rate now. Where there is no rate, what
@@ -47,6 +49,7 @@ mod history;
 mod horizon;
 mod limits;
 mod line;
+mod liquidity;
 mod lots;
 mod market;
 mod marks;
@@ -78,6 +81,7 @@ pub use calendar::{Calendar, Schedule};
 pub use conduct::ConductParameters;
 pub use day::DayParameters;
 use hashbrown::HashMap;
+pub use liquidity::LiquidityParameters;
 pub use measure::{Bounded, Confidence, TailModel};
 pub use parameters::{
     Basis, Bounds, Freshness, HistoryParameters, Instrument, LimitParameters, PnlMethod, RiskParameters,
@@ -96,6 +100,7 @@ use around::Around;
 use conduct::Conduct;
 use feeds::{FeedId, Feeds};
 use history::History;
+use liquidity::Liquidity;
 use lots::Costing;
 use marks::Marks;
 use portfolio::Portfolio;
@@ -131,6 +136,7 @@ pub struct RiskMonitor {
     history: History,
     stress: Stress,
     sectors: Sectors,
+    liquidity: Liquidity,
     portfolios: Vec<Portfolio>,
     by_id: HashMap<PortfolioId, u32>,
     /// When levels, samples, whole books and a new day are due; none while nothing has changed.
@@ -161,6 +167,7 @@ impl RiskMonitor {
             stress: Stress::new(&parameters.stress, &parameters.history),
             sectors: Sectors::new(&parameters.sectors),
             rates: Rates::new(&parameters.rates, &mut marks),
+            liquidity: Liquidity::new(parameters.liquidity),
             parameters,
             task,
             half: "0.5".parse().expect("a constant that is a decimal number"),
@@ -259,6 +266,7 @@ impl RiskMonitor {
             history: &self.history,
             stress: &self.stress,
             sectors: &self.sectors,
+            liquidity: &self.liquidity,
             feeds: &self.feeds,
             partition: self.task.partition,
             clock: self.clock,

@@ -2,7 +2,7 @@
 
 use super::history::History;
 use super::marks::SymbolId;
-use crate::kernels::{Sample, SymmetricMatrix, correlation, standardised};
+use crate::kernels::{Sample, SymmetricMatrix, correlation, standardised, weighted};
 
 /// More symbols than these are not kept.
 const MOST: usize = 512;
@@ -14,6 +14,8 @@ const MOST: usize = 512;
 pub(in crate::risk) struct Pairs {
     /// How many instants there are.
     instants: usize,
+    /// The weight of the past; none if all instants weigh the same.
+    lambda: Option<f64>,
     /// By symbol's place: one more than its place here; 0 if nobody asked for it.
     places: Vec<u16>,
     columns: Vec<Column>,
@@ -23,7 +25,7 @@ pub(in crate::risk) struct Pairs {
 
 #[derive(Clone, Debug)]
 enum Column {
-    /// Its returns, standardised.
+    /// Its returns, standardised or weighted.
     Moving(Vec<f64>),
     /// It did not move.
     Still,
@@ -33,8 +35,8 @@ enum Column {
 
 impl Pairs {
     /// Nothing yet, of so many instants.
-    pub(super) fn of(instants: usize) -> Self {
-        Self { instants, ..Self::default() }
+    pub(super) fn of(instants: usize, lambda: Option<f64>) -> Self {
+        Self { instants, lambda, ..Self::default() }
     }
 
     /// How many instants they are of.
@@ -76,7 +78,7 @@ impl Pairs {
             if self.columns.len() == MOST {
                 return None;
             }
-            self.columns.push(column(history.returns(symbol), self.instants));
+            self.columns.push(column(history.returns(symbol), self.instants, self.lambda));
             self.rows.push(vec![f64::NAN; self.columns.len() - 1]);
             self.places[at] = self.columns.len() as u16;
         }
@@ -95,13 +97,16 @@ impl Pairs {
     }
 }
 
-fn column(returns: &[f64], instants: usize) -> Column {
+fn column(returns: &[f64], instants: usize, lambda: Option<f64>) -> Column {
     if returns.len() < instants || returns.iter().any(|r| r.is_nan()) {
         return Column::Lacking;
     }
     if returns.iter().all(|r| *r == returns[0]) {
         return Column::Still;
     }
-    let series = Sample::new(returns).ok().and_then(|sample| standardised(&sample).ok());
+    let series = Sample::new(returns).and_then(|sample| match lambda {
+        Some(lambda) => weighted(&sample, lambda).map(|(series, _)| series),
+        None => standardised(&sample),
+    });
     series.map_or(Column::Lacking, Column::Moving)
 }

@@ -13,6 +13,7 @@ use super::calendar::Schedule;
 use super::conduct::ConductParameters;
 use super::contributing::Wanted;
 use super::day::DayParameters;
+use super::liquidity::LiquidityParameters;
 use super::lots::Costing;
 use super::measure::{Bounded, Confidence, TailModel};
 use super::rates::Pair;
@@ -44,6 +45,8 @@ pub struct RiskParameters {
     pub history: HistoryParameters,
     /// How orders are looked at; none if they are not.
     pub conduct: Option<ConductParameters>,
+    /// How liquidity is looked at; none if it is not.
+    pub liquidity: Option<LiquidityParameters>,
     /// What would be lost if prices moved at once; in the order in which it is published.
     pub stress: Vec<Scenario>,
     /// How old an input may be.
@@ -83,7 +86,7 @@ impl RiskParameters {
 
     /// True if a limit is on the time that equity is under water.
     pub(super) fn bounds_water(&self) -> bool {
-        self.limits.iter().any(|limit| limit.measure == Bounded::UnderWater)
+        self.limits.iter().any(LimitParameters::is_on_water)
     }
 
     /// By which order lots are closed, and how many of them a position may have.
@@ -111,7 +114,8 @@ pub struct WindowParameters {
     pub models: Vec<TailModel>,
     /// Which expected shortfall [`TailModel::Historical`] publishes.
     pub shortfall: ShortfallConvention,
-    /// The weight of the past in [`TailModel::Ewma`] and [`TailModel::Filtered`]: above 0 and below 1.
+    /// The weight of the past in [`TailModel::Ewma`] and [`TailModel::Filtered`], and in exponentially weighted
+    /// correlations: above 0 and below 1.
     pub lambda: f64,
     /// The weight of a change in [`TailModel::AgeWeighted`], of that of the next one: above 0 and below 1.
     pub age_lambda: f64,
@@ -193,7 +197,7 @@ pub struct LimitParameters {
     pub on_hard: TradingLevel,
     /// A bound that was crossed is left only below bound × (1 − hysteresis); 0 to 1.
     pub hysteresis: f64,
-    /// True if what is bounded is the measure's share of the equity: only of sums of money, only on portfolios.
+    /// True if what is bounded is the measure's share of the equity: only of sums of money.
     pub of_equity: bool,
     /// When it is in force; always if none.
     pub schedule: Option<Schedule>,
@@ -206,6 +210,11 @@ pub struct LimitParameters {
 }
 
 impl LimitParameters {
+    /// True if it is on the time that equity is under water.
+    pub(super) fn is_on_water(&self) -> bool {
+        self.measure == Bounded::UnderWater
+    }
+
     /// A limit on every portfolio, without hysteresis, that calls for nothing.
     pub fn new(name: &str, measure: Bounded, soft: Option<f64>, hard: Option<f64>) -> Self {
         Self {
@@ -264,6 +273,7 @@ impl Default for RiskParameters {
             window: WindowParameters::default(),
             history: HistoryParameters::default(),
             conduct: None,
+            liquidity: None,
             stress: Vec::new(),
             freshness: Freshness::default(),
             limits: default_limits(),

@@ -197,7 +197,7 @@ impl Portfolio {
             executed: None,
             account: None,
             settles: None,
-            drawdown: Depth::new(parameters),
+            drawdown: Depth::new(parameters.drawdown_window),
             window: SortedWindow::new(parameters.window.samples),
             sampled: None,
             revalued: Revalued::default(),

@@ -50,6 +50,7 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     let realised_today = portfolio.day.realised(portfolio.realised, portfolio.realised_unknown);
     let concentration = portfolio.concentration();
     let (together, bets) = (portfolio.together(around), portfolio.effective_bets(around));
+    let weighted = portfolio.weighted_together(around);
     let mut list = vec![
         money("equity", equity, portfolio.equity()),
         money("cash", portfolio.cash_unknown(), portfolio.cash()),
@@ -61,6 +62,8 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
         ratio("herfindahl", concentration.map(|c| c.herfindahl)),
         ratio("max_correlation", together.map(|t| t.largest)),
         ratio("average_correlation", together.map(|t| t.average)),
+        ratio("max_correlation_ewma", weighted.map(|t| t.largest)),
+        ratio("average_correlation_ewma", weighted.map(|t| t.average)),
         ratio("effective_bets", bets),
         ratio("drawdown", equity.map_or(Ok(portfolio.drawdown.current()), Err)),
         ratio("max_drawdown", equity.map_or(Ok(portfolio.drawdown.largest()), Err)),
@@ -85,6 +88,7 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     if portfolio.conduct.is_some() {
         list.extend(CONDUCT.map(|measure| ratio(&measure.to_string(), portfolio.conduct(measure, around))));
     }
+    list.extend(around.liquidity.measures(exposure, portfolio.sales()));
     list.extend(around.sectors.measures(exposure, sums.gross, portfolio.values()));
     if !around.parameters.rates.is_empty() {
         list.extend(currencies::measures(exposure, sums.gross, around.marks, portfolio.values()));

@@ -101,7 +101,8 @@ impl RiskMonitor {
                 let limit = |at: usize| &self.parameters.limits[at];
                 portfolio.limits.renew(limit, portfolio.id.as_str(), self.clock);
                 self.level_is_due(place);
-                self.settle(place, false, out);
+                // Bounds that time alone may be over can be others, too.
+                self.settle(place, true, out);
             }
             self.terms_due = earlier(self.terms_due, self.portfolios[place as usize].limits.until());
         }

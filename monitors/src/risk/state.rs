@@ -10,6 +10,7 @@ use super::day::Day;
 use super::feeds::{Feeds, SavedFeeds};
 use super::history::History;
 use super::limits::limits_of;
+use super::liquidity::{Liquid, Liquidity};
 use super::lots::Costing;
 use super::marks::{Entry, Marks};
 use super::measure::{Confidence, TailModel};
@@ -24,12 +25,12 @@ use crate::kernels::{Horizon, ShortfallConvention, SortedWindow};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 16;
+const FORMAT: u16 = 17;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
 #[derive(Serialize, Deserialize)]
-struct Saved<P, M, H> {
+struct Saved<P, M, H, L> {
     format: u16,
     opened_from_zero: bool,
     open_from: Time,
@@ -48,6 +49,7 @@ struct Saved<P, M, H> {
     marks: M,
     history: H,
     stress: Vec<SavedPassage>,
+    liquidity: L,
     portfolios: P,
     level_due: Option<Time>,
     sample_due: Option<Time>,
@@ -118,6 +120,7 @@ impl RiskMonitor {
             marks: self.marks.save(),
             history: &self.history,
             stress: self.stress.save(),
+            liquidity: self.liquidity.save(),
             portfolios: &self.portfolios,
             level_due: self.level_due,
             sample_due: self.sample_due,
@@ -132,7 +135,7 @@ impl RiskMonitor {
         if format != FORMAT {
             return Err(StateError(format!("it is of format {format}, this code reads {FORMAT}")));
         }
-        let saved: Saved<Vec<Portfolio>, Vec<Entry>, History> =
+        let saved: Saved<Vec<Portfolio>, Vec<Entry>, History, Vec<Liquid>> =
             postcard::from_bytes(state).map_err(unreadable)?;
         let task = TaskContext { opened_from_zero: saved.opened_from_zero, ..self.task };
         let mut back = Self::new(self.parameters.clone(), task);
@@ -143,6 +146,8 @@ impl RiskMonitor {
         back.rates = Rates::new(&back.parameters.rates, &mut back.marks);
         back.history = saved.history.restored(&back.parameters.history, &back.parameters.window.horizons);
         back.stress.restore(saved.stress);
+        back.liquidity =
+            Liquidity::restored(back.parameters.liquidity, &back.parameters.day, saved.liquidity);
         (back.level_due, back.sample_due, back.book_due) =
             (saved.level_due, saved.sample_due, saved.book_due);
         // The configuration may have another day than the one the state was saved under.
@@ -202,7 +207,7 @@ impl RiskMonitor {
                 Some(conduct) => conduct.restored(self.clock, parameters),
                 None => Conduct::begun_at(self.clock, parameters),
             });
-        portfolio.drawdown.restored(&self.parameters);
+        portfolio.drawdown.restored(self.parameters.drawdown_window);
         portfolio.sum_anew();
         portfolio.check_at.map(|at| self.checks.insert((at, place)));
         if portfolio.unwell() {
@@ -245,7 +250,8 @@ fn revaluation_terms(parameters: &RiskParameters) -> RevaluationTerms {
 
 /// What measures are of, where their names do not say it.
 fn definitions(parameters: &RiskParameters) -> String {
-    format!("{:?} {:?}", parameters.stress, parameters.drawdown_window)
+    let RiskParameters { stress, drawdown_window, liquidity, .. } = parameters;
+    format!("{stress:?} {drawdown_window:?} {liquidity:?}")
 }
 
 fn unreadable(error: postcard::Error) -> StateError {

@@ -58,6 +58,8 @@ pub(super) struct Standing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct BookLine {
     pub(super) symbol: SymbolId,
+    /// What is held, as sizes and volumes of the market count it; shorts negative.
+    pub(super) quantity: Money,
     /// Quantity × multiplier: units of what the mark prices.
     pub(super) units: Money,
     pub(super) currency: Currency,
@@ -77,6 +79,8 @@ pub(super) type Books = BTreeMap<PortfolioId, Book>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) symbol: SymbolId,
+    /// Longs less shorts, as the market counts it.
+    pub(super) quantity: Money,
     /// Longs less shorts, units.
     pub(super) net: Money,
     /// Longs and shorts, units.
@@ -100,6 +104,7 @@ impl Held {
     /// With a portfolio's line more, where a mark in this currency is in force.
     pub(super) fn plus(self, line: &BookLine, marked: Option<&Currency>) -> Self {
         Self {
+            quantity: self.quantity + line.quantity,
             net: self.net + line.units,
             gross: self.gross + line.units.abs(),
             holders: self.holders + 1,
@@ -111,6 +116,7 @@ impl Held {
     /// With a portfolio's line less.
     pub(super) fn less(self, line: &BookLine, marked: Option<&Currency>) -> Self {
         Self {
+            quantity: self.quantity - line.quantity,
             net: self.net - line.units,
             gross: self.gross - line.units.abs(),
             holders: self.holders - 1,

@@ -1,15 +1,16 @@
 //! What a scope is worth: the equity of its portfolios, valued anew, and how that moved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
-use tapewatch_schemas::{Currency, PortfolioId};
+use tapewatch_schemas::{Currency, PortfolioId, Time};
 
 use super::books::Standing;
 use super::scope::ScopeState;
-use crate::kernels::Drawdown;
 use crate::risk::day::{Day, loss_share};
+use crate::risk::depth::Depth;
 use crate::risk::limits::leverage;
 use crate::risk::marks::Marks;
 use crate::risk::measure::Bounded;
@@ -18,7 +19,7 @@ use crate::risk::portfolio::worst;
 use crate::risk::rates::Rates;
 
 /// The equity of a scope's portfolios beside what they hold, and what was made of the whole.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Equity {
     /// Why what rests on the accounts is unknown.
     pub(super) unknown: Option<Unknown>,
@@ -28,7 +29,7 @@ pub(super) struct Equity {
     pending: BTreeMap<Currency, Money>,
     /// Portfolios that came since.
     joining: BTreeSet<PortfolioId>,
-    pub(super) drawdown: Drawdown,
+    pub(super) drawdown: Depth,
     pub(super) day: Day,
     /// Of the portfolios, without what they hold, by the currencies of their accounts.
     #[serde(skip)]
@@ -39,10 +40,25 @@ pub(super) struct Equity {
 }
 
 impl Equity {
+    /// Of which nothing is known yet; drawdowns trail over a window.
+    pub(super) fn new(window: Duration) -> Self {
+        Self {
+            unknown: None,
+            flows: Money::ZERO,
+            pending: BTreeMap::new(),
+            joining: BTreeSet::new(),
+            drawdown: Depth::new(window),
+            day: Day::default(),
+            beside: BTreeMap::new(),
+            beside_in_all: Money::ZERO,
+        }
+    }
+
     /// Nothing of how it moved before is of what it is from here on.
-    pub(super) fn begin_anew(&mut self) {
+    pub(super) fn begin_anew(&mut self, window: Duration) {
         let beside = std::mem::take(&mut self.beside);
-        *self = Self { unknown: self.unknown, beside, beside_in_all: self.beside_in_all, ..Self::default() };
+        let Self { unknown, beside_in_all, .. } = *self;
+        *self = Self { unknown, beside, beside_in_all, ..Self::new(window) };
     }
 
     /// What a portfolio's account adds comes, and what it added before goes.
@@ -119,6 +135,7 @@ impl ScopeState {
         &mut self,
         worth: impl Fn(&PortfolioId) -> Option<Money>,
         into_own: impl Fn(&Currency, Money) -> Option<Money>,
+        clock: Time,
     ) -> bool {
         if self.equity_unknown().is_none() {
             let equity = self.equity();
@@ -137,7 +154,7 @@ impl ScopeState {
                 self.equity.flows += flow;
                 self.equity.drawdown.flow((equity - flow).to_f64(), equity.to_f64());
             }
-            self.equity.drawdown.push(equity.to_f64());
+            self.equity.drawdown.push(equity.to_f64(), clock);
             self.equity.day.follow(equity - self.equity.flows);
         }
         self.day_moved()
@@ -157,12 +174,14 @@ impl ScopeState {
     }
 
     /// A measure that rests on equity; none if it is no such measure.
-    pub(super) fn of_equity(&self, measure: Bounded) -> Option<Result<f64, Unknown>> {
+    pub(super) fn of_equity(&self, measure: Bounded, clock: Time) -> Option<Result<f64, Unknown>> {
         let known = |value: f64| self.equity_unknown().map_or(Ok(value), Err);
         Some(match measure {
             Bounded::Leverage => known(leverage(self.sums.gross, self.equity())),
             Bounded::Drawdown => known(self.equity.drawdown.current()),
             Bounded::MaxDrawdown => known(self.equity.drawdown.largest()),
+            Bounded::TrailingDrawdown => known(self.equity.drawdown.trailing(clock)),
+            Bounded::UnderWater => known(self.equity.drawdown.under_water(clock)),
             Bounded::DailyLoss => self.daily_profit().map(|profit| (-profit).max(Money::ZERO).to_f64()),
             Bounded::DailyLossShare => self.daily_profit().map(|profit| loss_share(profit, self.equity())),
             _ => return None,

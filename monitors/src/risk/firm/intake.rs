@@ -45,8 +45,11 @@ impl FirmMonitor {
         self.begin(clock);
         let feed = known.unwrap_or_else(|| self.feeds.add(&data.source, seen.topic, seen.partition));
         let revived = self.feeds.read(feed, data.sequence);
-        if let Some(price) = price {
-            let symbol = symbol.unwrap_or_else(|| self.marks.add(&data.symbol));
+        let symbol = symbol.or_else(|| price.map(|_| self.marks.add(&data.symbol)));
+        if let Some(symbol) = symbol {
+            self.liquidity.take(symbol, data, price.is_some(), self.clock, &self.parameters.day);
+        }
+        if let (Some(symbol), Some(price)) = (symbol, price) {
             let (currency, event_time) = (data.currency.clone(), data.event_time);
             self.marks.entry_mut(symbol).mark = Some(Mark { price, currency, event_time, feed });
             if converts {
@@ -162,7 +165,8 @@ impl FirmMonitor {
             });
             let units = Money::value(holding.quantity, holding.multiplier, Amount::ONE);
             let units = units.map_err(overflow("quantity"))?;
-            lines.push(BookLine { symbol, units, currency: holding.currency.clone() });
+            let (quantity, currency) = (Money::of(holding.quantity), holding.currency.clone());
+            lines.push(BookLine { symbol, quantity, units, currency });
         }
         lines.sort_unstable_by_key(|line| line.symbol);
         let doubled = |pair: &[BookLine]| pair[0].symbol == pair[1].symbol;

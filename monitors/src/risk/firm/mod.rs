@@ -11,6 +11,7 @@
 //!   the symbols, when a book changes and at each instant of the history.
 //! - *Equity*: what accounts add to what is held, which each book says, and what is held at the marks. What a portfolio
 //!   has when it comes is no profit.
+//! - *Liquidity*: of the net positions, as of a portfolio.
 //! - *Stress*: the net positions would lose so much if prices moved at once as a scenario says.
 //! - All is in one currency. What is priced or accounted for in another is converted at the rate now.
 //! - What rests on a book that is not open, is too old, or never came though its portfolio is named, is unknown; so is
@@ -40,6 +41,7 @@ use super::feeds::{FeedId, Feeds};
 use super::full;
 use super::history::History;
 use super::horizon::Tails;
+use super::liquidity::Liquidity;
 use super::marks::Marks;
 use super::rates::Rates;
 use super::sectors::Sectors;
@@ -61,6 +63,7 @@ pub struct FirmMonitor {
     history: History,
     stress: Stress,
     sectors: Sectors,
+    liquidity: Liquidity,
     scopes: Vec<ScopeState>,
     /// When levels and a new day are due; none while nothing has changed.
     level_due: Option<Time>,
@@ -80,6 +83,7 @@ impl FirmMonitor {
         let history = History::new(&parameters.history, &parameters.horizons);
         let stress = Stress::new(&parameters.stress, &parameters.history);
         let sectors = Sectors::new(&parameters.sectors);
+        let liquidity = Liquidity::new(parameters.liquidity);
         let mut marks = Marks::default();
         let rates = Rates::new(&parameters.rates, &mut marks);
         let scopes =
@@ -95,6 +99,7 @@ impl FirmMonitor {
             history,
             stress,
             sectors,
+            liquidity,
             scopes,
             level_due: None,
             day_due: None,
@@ -127,6 +132,7 @@ impl FirmMonitor {
             stress: &self.stress,
             sectors: &self.sectors,
             history: &self.history,
+            liquidity: &self.liquidity,
             members: &self.parameters.scopes[place],
             marks: &self.marks,
             rates: &self.rates,
@@ -161,8 +167,12 @@ impl FirmMonitor {
         let (books, marks, rates, own) = (&self.books, &self.marks, &self.rates, &self.parameters.currency);
         let worth = |portfolio: &PortfolioId| books.get(portfolio)?.worth(marks, rates, own);
         let into_own = |from: &Currency, money| rates.money(money, from, own, marks);
-        if self.scopes[place].follow_equity(worth, into_own) && self.day_due.is_none() {
+        let fell = self.scopes[place].equity.drawdown.fell();
+        if self.scopes[place].follow_equity(worth, into_own, self.clock) && self.day_due.is_none() {
             self.day_due = Some(self.parameters.day.next(self.clock));
+        }
+        if self.scopes[place].equity.drawdown.fell() != fell && self.parameters.bounds_water() {
+            self.reassess(place);
         }
         let (scope, around) = self.with(place);
         if scope.evaluate(&around) {

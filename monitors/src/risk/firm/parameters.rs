@@ -8,7 +8,9 @@ use tapewatch_schemas::{Currency, PortfolioId, Scope, Symbol};
 
 use crate::kernels::{Horizon, ShortfallConvention};
 use crate::risk::contributing::Wanted;
-use crate::risk::{Confidence, DayParameters, HistoryParameters, LimitParameters, Pair, Scenario};
+use crate::risk::{
+    Confidence, DayParameters, HistoryParameters, LimitParameters, LiquidityParameters, Pair, Scenario,
+};
 
 /// Everything that the firm monitor can be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +37,12 @@ pub struct FirmParameters {
     pub history: HistoryParameters,
     /// When a day of profit and loss begins.
     pub day: DayParameters,
+    /// How far back the trailing drawdown reaches.
+    pub drawdown_window: Duration,
     /// What would be lost if prices moved at once; in the order in which it is published.
     pub stress: Vec<Scenario>,
+    /// How liquidity is looked at; none if it is not.
+    pub liquidity: Option<LiquidityParameters>,
     /// The sectors of symbols. If there are any, the others are in the sector `none`.
     pub sectors: BTreeMap<Symbol, SmolStr>,
     /// How old a mark may be.
@@ -70,6 +76,16 @@ impl FirmParameters {
     /// What is to be said of contributions, if anything is.
     pub(super) fn contributions(&self) -> Option<Wanted> {
         Wanted::of(&self.levels, self.shortfall, self.contributions)
+    }
+
+    /// The limits, without the scopes that they are on.
+    pub(super) fn bounds(&self) -> impl Iterator<Item = &LimitParameters> {
+        self.limits.iter().map(|one| &one.limit)
+    }
+
+    /// True if a limit is on the time that equity is under water.
+    pub(super) fn bounds_water(&self) -> bool {
+        self.bounds().any(LimitParameters::is_on_water)
     }
 }
 
@@ -107,7 +123,9 @@ impl Default for FirmParameters {
             contributions: 0,
             history: HistoryParameters::default(),
             day: DayParameters::default(),
+            drawdown_window: Duration::from_secs(30 * 24 * 3600),
             stress: Vec::new(),
+            liquidity: None,
             sectors: BTreeMap::new(),
             marks: Duration::from_secs(20 * 60),
             books: Duration::from_secs(60),

@@ -41,7 +41,7 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
     let with_book = around.books.keys().filter(|portfolio| around.members.has(portfolio)).count();
     let observed = scope.first_record.map_or(0, |first| around.clock.since(first));
     let equity = |measure: Bounded| {
-        let value = scope.of_equity(measure).expect("it rests on equity");
+        let value = scope.of_equity(measure, around.clock).expect("it rests on equity");
         ratio(&measure.to_string(), value)
     };
     let day = scope.daily_profit();
@@ -56,6 +56,8 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
         equity(Bounded::Leverage),
         equity(Bounded::Drawdown),
         equity(Bounded::MaxDrawdown),
+        equity(Bounded::TrailingDrawdown),
+        equity(Bounded::UnderWater),
         money("daily_pnl", day.err(), day.unwrap_or_default()),
         equity(Bounded::DailyLossShare),
     ];
@@ -64,6 +66,7 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
             tail_measures(TailModel::Revalued, *level, *over, scope.tail(*level, *over, around.parameters))
         }));
     }
+    list.extend(around.liquidity.measures(unknown, scope.sales()));
     list.extend(around.sectors.measures(unknown, scope.sums.netted, scope.values()));
     if !around.parameters.rates.is_empty() {
         list.extend(currencies::measures(unknown, scope.sums.netted, around.marks, scope.values()));

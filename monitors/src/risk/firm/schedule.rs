@@ -68,7 +68,8 @@ impl FirmMonitor {
                 let limit = |at: usize| &self.parameters.limits[at].limit;
                 scope.limits.renew(limit, scope.scope.as_str(), self.clock);
                 self.level_is_due(place);
-                self.settle(place, false, out);
+                // Bounds that time alone may be over can be others, too.
+                self.settle(place, true, out);
             }
             self.terms_due = earlier(self.terms_due, self.scopes[place].limits.until());
         }

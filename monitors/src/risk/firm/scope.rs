@@ -15,6 +15,8 @@ use crate::risk::currencies;
 use crate::risk::feeds::Feeds;
 use crate::risk::history::{History, Stake};
 use crate::risk::horizon::Tails;
+use crate::risk::limits::of_equity;
+use crate::risk::liquidity::{Liquidity, Sale};
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::measure::{Bounded, Confidence, TailModel};
 use crate::risk::money::Money;
@@ -72,6 +74,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) stress: &'a Stress,
     pub(super) sectors: &'a Sectors,
     pub(super) history: &'a History,
+    pub(super) liquidity: &'a Liquidity,
     pub(super) members: &'a ScopeParameters,
     pub(super) marks: &'a Marks,
     pub(super) rates: &'a Rates,
@@ -96,7 +99,7 @@ impl ScopeState {
             limits: limits_of(scope, parameters, clock),
             books_unknown: None,
             marks_unknown: None,
-            equity: Equity::default(),
+            equity: Equity::new(parameters.drawdown_window),
             tails: Tails::default(),
             valued: Vec::new(),
             swings: Err(Unknown::WarmingUp),
@@ -158,6 +161,7 @@ impl ScopeState {
         self.equity.unknown = worst(self.equity.unknown, rates);
         self.marks_unknown =
             self.held.iter().fold(None, |reason, held| worst(reason, around.mark(held, &mut earliest)));
+        self.equity.drawdown.await_water(around.parameters.bounds(), &mut earliest);
         self.check_at = earliest.at;
         before != (self.books_unknown, self.marks_unknown, self.equity.unknown)
     }
@@ -172,7 +176,10 @@ impl ScopeState {
                 changed |= track.leave(around.clock);
                 continue;
             }
-            let (value, symbol) = self.bounded(limit, around);
+            let (mut value, symbol) = self.bounded(limit, around);
+            if limit.of_equity {
+                value = of_equity(value, self.equity_unknown(), self.equity());
+            }
             changed |= track.take(limit, value, symbol, around.clock);
         }
         self.limits.tracks = tracks;
@@ -185,7 +192,7 @@ impl ScopeState {
         limit: &LimitParameters,
         around: &Surroundings<'_>,
     ) -> (Result<f64, Unknown>, Option<SymbolId>) {
-        if let Some(value) = self.of_equity(limit.measure) {
+        if let Some(value) = self.of_equity(limit.measure, around.clock) {
             return (value, None);
         }
         if let Some(reason) = self.unknown() {
@@ -223,6 +230,9 @@ impl ScopeState {
                 let (value, symbol) = currencies::bounded(limit.measure, netted, around.marks, self.values());
                 return (Ok(value), symbol);
             }
+            of_liquidity if of_liquidity.is_of_liquidity() => {
+                return around.liquidity.figure(of_liquidity, self.sales());
+            }
             Bounded::Stress(_) | Bounded::StressWorst => {
                 return (around.stress.bounded(limit.measure, &self.stressable(around)), None);
             }
@@ -259,6 +269,16 @@ impl ScopeState {
     /// What is held net, in money, by symbol's place.
     pub(super) fn values(&self) -> impl Iterator<Item = (SymbolId, Money)> + Clone {
         self.held.iter().map(|held| (held.symbol, held.value))
+    }
+
+    /// What would have to be sold, by symbol's place: net positions.
+    pub(super) fn sales(&self) -> impl Iterator<Item = Sale> + Clone {
+        let sale = |held: &Held| Sale {
+            symbol: held.symbol,
+            quantity: held.quantity.to_f64(),
+            value: held.value.to_f64(),
+        };
+        self.held.iter().map(sale)
     }
 
     /// What is held net, as scenarios need it.

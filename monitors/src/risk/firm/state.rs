@@ -14,6 +14,7 @@ use crate::monitor::StateError;
 use crate::risk::feeds::{Feeds, SavedFeeds};
 use crate::risk::history::History;
 use crate::risk::horizon::Tails;
+use crate::risk::liquidity::{Liquid, Liquidity};
 use crate::risk::marks::{Entry, Marks};
 use crate::risk::rates::{Pair, Rates};
 use crate::risk::state::RevaluationTerms;
@@ -21,12 +22,12 @@ use crate::risk::stress::SavedPassage;
 use crate::risk::terms::{BoundsOf, changed, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 7;
+const FORMAT: u16 = 9;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
 #[derive(Serialize, Deserialize)]
-struct Saved<B, M, H, S> {
+struct Saved<B, M, H, L, S> {
     format: u16,
     clock: Time,
     terms: Terms,
@@ -37,6 +38,7 @@ struct Saved<B, M, H, S> {
     books: B,
     history: H,
     stress: Vec<SavedPassage>,
+    liquidity: L,
     scopes: S,
     level_due: Option<Time>,
     day_due: Option<Time>,
@@ -86,13 +88,14 @@ impl FirmMonitor {
             format: FORMAT,
             clock: self.clock,
             terms: Terms::of(&self.parameters),
-            bounds: self.parameters.limits.iter().map(|one| BoundsOf::new(&one.limit)).collect(),
+            bounds: self.parameters.bounds().map(BoundsOf::new).collect(),
             definitions: self.definitions(),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             books: &self.books,
             history: &self.history,
             stress: self.stress.save(),
+            liquidity: self.liquidity.save(),
             scopes: &self.scopes,
             level_due: self.level_due,
             day_due: self.day_due,
@@ -105,7 +108,7 @@ impl FirmMonitor {
         if format != FORMAT {
             return Err(StateError(format!("it is of format {format}, this code reads {FORMAT}")));
         }
-        let saved: Saved<Books, Vec<Entry>, History, Vec<ScopeState>> =
+        let saved: Saved<Books, Vec<Entry>, History, Vec<Liquid>, Vec<ScopeState>> =
             postcard::from_bytes(state).map_err(unreadable)?;
         let mut back = Self::new(self.parameters.clone());
         back.clock = saved.clock;
@@ -114,13 +117,15 @@ impl FirmMonitor {
         back.rates = Rates::new(&back.parameters.rates, &mut back.marks);
         back.history = saved.history.restored(&back.parameters.history, &back.parameters.horizons);
         back.stress.restore(saved.stress);
+        back.liquidity =
+            Liquidity::restored(back.parameters.liquidity, &back.parameters.day, saved.liquidity);
         back.level_due = saved.level_due;
         // The configuration may have another day than the one the state was saved under.
         back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
         let now = Terms::of(&self.parameters);
         let same = saved.terms == now;
-        let limits = self.parameters.limits.iter().map(|one| &one.limit);
-        let rebound = changed(limits, &saved.bounds, saved.definitions == self.definitions());
+        let rebound =
+            changed(self.parameters.bounds(), &saved.bounds, saved.definitions == self.definitions());
         // The configuration may have other scopes than the one the state was saved under.
         for (place, parameters) in self.parameters.scopes.iter().enumerate() {
             let fresh = ScopeState::new(&parameters.scope, &self.parameters, saved.clock);
@@ -138,8 +143,9 @@ impl FirmMonitor {
             // Equity of others, or in another currency, is no series with this one's.
             let members = |terms: &Terms| terms.scopes.iter().find(|one| one.0 == scope.scope).cloned();
             if members(&saved.terms) != members(&now) || saved.terms.currency != now.currency {
-                scope.equity.begin_anew();
+                scope.equity.begin_anew(self.parameters.drawdown_window);
             }
+            scope.equity.drawdown.restored(self.parameters.drawdown_window);
             let limit = |at: usize| &self.parameters.limits[at].limit;
             let fresh = limits_of(&scope.scope, &self.parameters, saved.clock);
             scope.limits.restored(fresh, limit, scope.scope.as_str(), &rebound);
@@ -156,7 +162,8 @@ impl FirmMonitor {
 
     /// What measures are of, where their names do not say it; and what of it is wanted at all.
     fn definitions(&self) -> String {
-        format!("{:?}", self.parameters.stress)
+        let FirmParameters { stress, drawdown_window, liquidity, .. } = &self.parameters;
+        format!("{stress:?} {drawdown_window:?} {liquidity:?}")
     }
 
     fn put_books(&mut self, books: Books) -> Result<(), StateError> {

@@ -1,4 +1,4 @@
-use tapewatch_monitors::kernels::{Sample, Touch, Traded, days_to_liquidate};
+use tapewatch_monitors::kernels::{Quote, Sample, Touch, Traded, days_to_liquidate};
 
 use super::super::family::{Columns, Family};
 use super::super::figure::Figures;
@@ -43,15 +43,11 @@ fn compute(question: &Question<'_>) -> Result<Figures, Unanswered> {
 
 fn at_the_touch(question: &Question<'_>, figures: &mut Figures) -> Result<(), Unanswered> {
     let quantity = question.number("quantity")?;
-    let touch = Touch::new(
-        question.number("bid")?,
-        question.number("ask")?,
-        question.number("bid_size")?,
-        question.number("ask_size")?,
-    )?;
-    figures.put("relative_spread", touch.relative_spread());
+    let quote = Quote::new(question.number("bid")?, question.number("ask")?)?;
+    let touch = Touch::new(quote, question.number("bid_size")?, question.number("ask_size")?)?;
+    figures.put("relative_spread", quote.relative_spread());
     figures.put("depth", touch.depth(quantity)?);
-    figures.put("cost_to_liquidate", touch.cost(quantity)?);
+    figures.put("cost_to_liquidate", quote.cost(quantity)?);
     figures.put("share_at_touch", touch.share_at_touch(quantity));
     Ok(())
 }
