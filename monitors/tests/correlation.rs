@@ -184,3 +184,27 @@ fn nothing_held_is_no_pair() {
     trade(&mut d, -29, "A", -1);
     assert_eq!(figures(&d.level("p")), [Some(0.0); 5]);
 }
+
+/// What portfolios share is of the history as it is now, though somebody asked before it went on; a restart forgets it.
+#[test]
+fn pairs_that_were_asked_for_follow_the_history() {
+    let said = |restarts: bool| {
+        let mut d = driver();
+        for minute in 0..16_i64 {
+            for (n, symbol) in (2..).zip(SYMBOLS) {
+                let price = (100 + minute * minute * n % 17).to_string();
+                d.see(60 * minute + 10, mark(symbol, &price, &price));
+            }
+            if minute == 8 {
+                trade(&mut d, 60 * minute + 20, "A", 1);
+                trade(&mut d, 60 * minute + 20, "B", 1);
+            }
+            if restarts {
+                d.restart();
+            }
+        }
+        d.run_to(60 * 16);
+        d.outputs
+    };
+    assert_eq!(said(false), said(true));
+}
