@@ -409,6 +409,10 @@ impl ValueAtRisk {
         }
         let horizons: Vec<u16> =
             section.values("horizons", |steps| (1..=250).contains(steps), "a whole number from 1 to 250");
+        if horizons.len() > HORIZONS {
+            let problem = format!("they are {}", horizons.len());
+            section.fail("horizons", &problem, &format!("at most {HORIZONS}"));
+        }
         if horizons.first() != Some(&1) || horizons.windows(2).any(|pair| pair[0] >= pair[1]) {
             section.fail(
                 "horizons",
@@ -524,6 +528,9 @@ fn ending(over: u16) -> String {
 fn is_none(contributions: &u32) -> bool {
     *contributions == 0
 }
+
+/// The most horizons: each has its returns of every symbol, and its figures in every record.
+const HORIZONS: usize = 8;
 
 /// True of what there was before there were horizons: it does not change the configuration version.
 fn one_step(horizons: &[u16]) -> bool {

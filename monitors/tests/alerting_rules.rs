@@ -214,6 +214,44 @@ fn a_condition_fires_at_its_deadline_only_if_it_held_all_along() {
     assert_eq!(alerts(&fired)[0].since, at(40));
 }
 
+/// Of a sector or a position that is gone there is no figure: what held of it does not any more, or nobody knows.
+#[test]
+fn what_is_gone_from_the_figures_holds_no_longer() {
+    let named = |measures: &[(&str, Result<f64, Unknown>)]| {
+        let Event::RiskMetrics(mut metrics) = figures("p", 0.0, Vec::new()) else { unreachable!() };
+        metrics.occasion = Occasion::Interval;
+        metrics.measures = measures
+            .iter()
+            .map(|(name, value)| Measure {
+                name: (*name).to_owned(),
+                value: value.ok(),
+                amount: None,
+                unknown: value.err(),
+            })
+            .collect();
+        Event::RiskMetrics(metrics)
+    };
+    let measure = "es_99_revalued_component:A";
+    let rule = || Condition::Measure {
+        measure: measure.into(),
+        comparison: Comparison::Above,
+        threshold: 1.0,
+        clear: None,
+    };
+    let mut d = with_rule(0, rule());
+    assert_eq!(alerts(&d.see(1, named(&[(measure, Ok(2.0))])))[0].state, AlertState::Firing);
+    // Figures at a transition leave it out.
+    let Event::RiskMetrics(mut transition) = named(&[]) else { unreachable!() };
+    transition.occasion = Occasion::Transition;
+    assert!(d.see(2, Event::RiskMetrics(transition)).is_empty());
+    let stale = ("es_99_revalued_component_other", Err(Unknown::Stale));
+    let out = d.see(3, named(&[stale]));
+    assert!(alerts(&out).iter().all(|alert| alert.state == AlertState::Firing));
+    let out = d.see(4, named(&[("es_99_revalued_component_other", Ok(0.5))]));
+    assert_eq!(alerts(&out)[0].state, AlertState::Resolved);
+    assert!(d.see(5, named(&[])).is_empty());
+}
+
 #[test]
 fn hysteresis_keeps_an_alert_until_its_clear_value() {
     let mut d = with_rule(0, deep(Some(0.10)));

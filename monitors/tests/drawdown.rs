@@ -131,3 +131,28 @@ fn another_window_begins_anew_and_the_rest_goes_on() {
     // The highest equity so far is what the new window begins with.
     assert_eq!(said(&other.level("p"))[..3], [0.1, 0.1, 0.1]);
 }
+
+/// A bound whose microseconds are no whole double is gone over at the first instant that is over it, also where nothing
+/// else happens.
+#[test]
+fn time_alone_takes_it_over_any_bound() {
+    for bound in [4.1, 8.2, 32.3, 2.01, 1.005, 7.0] {
+        let mut parameters = parameters();
+        parameters.publish_interval = Duration::from_secs(3600);
+        parameters.limits = vec![LimitParameters::new("water", Bounded::UnderWater, None, Some(bound))];
+        let mut d = Driver::risk(parameters, TaskContext { partition: 0, opened_from_zero: true });
+        d.see(0, account("p", "100", "100"));
+        d.see(1, account("p", "90", "90"));
+        let out = d.run_to(60);
+        let breached = out.iter().find_map(|output| match &output.event {
+            Event::RiskMetrics(metrics) => {
+                let limit = &metrics.limits[0];
+                (limit.status == LimitStatus::Breached).then_some((limit.since, limit.value.unwrap()))
+            }
+            _ => None,
+        });
+        let (since, value) = breached.unwrap_or_else(|| panic!("{bound} is never gone over"));
+        assert!(value > bound && value - bound < 2e-6, "{bound}: {value}");
+        assert_eq!(since.since(at(1)) as f64 / 1e6, value);
+    }
+}

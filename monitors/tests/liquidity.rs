@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tapewatch_monitors::kernels::{Quote, days_to_liquidate, share_taken};
 use tapewatch_monitors::risk::{Bounded, DayParameters, LimitParameters, LiquidityParameters, Pair};
 use tapewatch_monitors::{RiskParameters, TaskContext};
-use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
+use tapewatch_schemas::events::{LimitStatus, MarketData, Side, Unknown};
 use tapewatch_schemas::{Amount, Event};
 
 const DAY: i64 = 86_400;
@@ -60,7 +60,11 @@ fn unknowns(level: &Level) -> [Option<Unknown>; 4] {
 
 /// The example of docs/risk.md: two whole days after a part of one, then 100 A and −50 B.
 fn example() -> Driver {
-    let mut d = driver();
+    example_of(parameters())
+}
+
+fn example_of(parameters: RiskParameters) -> Driver {
+    let mut d = driver_of(parameters);
     for (day, a, b) in [(0, "77", "77"), (1, "40", "5"), (2, "60", "15")] {
         d.see(day * DAY + 3_600, touch("A", "99", "101", ("80", "20"), Some(a)));
         d.see(day * DAY + 7_200, touch("B", "198", "202", ("10", "40"), Some(b)));
@@ -116,6 +120,87 @@ fn limits_follow_the_touch_and_what_is_held() {
 }
 
 /// Weights and money are in the account's currency, at the rate now; a share and a number of days have none.
+fn said(event: Event, change: impl FnOnce(&mut MarketData)) -> Event {
+    let Event::MarketData(mut data) = event else { unreachable!("it is market data") };
+    change(&mut data);
+    Event::MarketData(data)
+}
+
+/// A trade, of which nothing else is said.
+fn print(symbol: &str, last: Option<&str>, volume: &str) -> Event {
+    said(mark(symbol, "1", "1"), |data| {
+        (data.bid, data.ask) = (None, None);
+        data.last = last.map(|price| price.parse().unwrap());
+        data.volume = Some(volume.parse().unwrap());
+    })
+}
+
+#[test]
+fn a_side_that_is_gone_is_gone_at_once_and_a_trade_leaves_the_touch() {
+    let mut d = example();
+    d.see(3 * DAY + 2, print("A", Some("100"), "3"));
+    assert_eq!(figures(&d.level("p"))[..2], [Some(0.02), Some(0.2)]);
+    // Nobody bids any more, and the record is no mark.
+    d.see(3 * DAY + 3, said(mark("A", "99", "101"), |data| data.bid = None));
+    let expected = [Some(Unknown::Missing), Some(Unknown::Missing), None, Some(Unknown::Missing)];
+    assert_eq!(unknowns(&d.level("p")), expected);
+    assert_eq!(d.level("p").limit("beyond").since, drive::at(3 * DAY + 3));
+    d.restart();
+    d.see(3 * DAY + 4, touch("A", "99", "101", ("80", "20"), None));
+    assert_eq!(figures(&d.level("p"))[..2], [Some(0.02), Some(0.2)]);
+    // A mark of another source: whether the touch is as young nobody knows.
+    d.see(3 * DAY + 5, said(print("A", Some("100"), "3"), |data| data.source = "prints".into()));
+    assert_eq!(unknowns(&d.level("p")), expected);
+}
+
+#[test]
+fn a_day_that_ends_moves_its_limit_at_the_record_that_ends_it() {
+    let mut d = example();
+    d.see(3 * DAY + 2, fill("p", "B", Side::Buy, "50", "200", "0"));
+    assert_eq!(d.level("p").limit("days").status, LimitStatus::Warning);
+    assert_eq!(d.level("p").value("days_to_liquidate"), Some(20.0));
+    // 1,000 were traded on the third day. The first record of the fourth is no mark.
+    d.see(4 * DAY + 5, print("A", None, "3"));
+    let level = d.level("p");
+    assert_eq!(
+        (level.limit("days").status, level.limit("days").since),
+        (LimitStatus::Ok, drive::at(4 * DAY + 5))
+    );
+    assert!((level.value("days_to_liquidate").unwrap() - 100.0 / 53.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_record_that_comes_again_traded_once() {
+    let mut d = example();
+    let sent = drive::stamped(touch("A", "99", "101", ("80", "20"), Some("1000")), drive::at(3 * DAY + 2));
+    d.see_at(3 * DAY + 2, sent.clone());
+    d.see_again(3 * DAY + 3, sent);
+    d.see(4 * DAY, print("A", None, "0"));
+    // 60 and 2,000 on the two days.
+    d.see(4 * DAY + 1, fill("p", "B", Side::Buy, "50", "200", "0"));
+    assert!((d.level("p").value("days_to_liquidate").unwrap() - 100.0 / 103.0).abs() < 1e-12);
+}
+
+#[test]
+fn other_parameters_leave_the_limits_on_other_measures_as_they_stood() {
+    let mut of = parameters();
+    of.limits.push(LimitParameters {
+        hysteresis: 0.2,
+        ..LimitParameters::new("gross", Bounded::GrossExposure, None, Some(15_000.0))
+    });
+    let mut d = driver_of(of.clone());
+    d.restore(&example_of(of.clone()).save());
+    d.run_to(3 * DAY + 2);
+    d.see(3 * DAY + 3, fill("p", "B", Side::Buy, "35", "200", "0"));
+    let stands = |d: &mut Driver| ["gross", "days"].map(|name| d.level("p").limit(name).status);
+    assert_eq!(stands(&mut d), [LimitStatus::Breached, LimitStatus::Warning], "13,000 is over 12,000");
+    of.liquidity = Some(LiquidityParameters { participation: 0.3, days: 2, minimum: 2 });
+    let mut other = driver_of(of);
+    other.restore(&d.save());
+    other.run_to(3 * DAY + 4);
+    assert_eq!(stands(&mut other), [LimitStatus::Breached, LimitStatus::Ok]);
+}
+
 #[test]
 fn what_is_priced_in_another_currency_is_converted() {
     let mut parameters = parameters();

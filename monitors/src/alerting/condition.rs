@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use tapewatch_schemas::Time;
 use tapewatch_schemas::events::{
-    Heartbeat, LimitState, LimitStatus, Measure, RiskMetrics, SystemHealth, Unknown,
+    Heartbeat, LimitState, LimitStatus, Measure, Occasion, RiskMetrics, SystemHealth, Unknown,
 };
 
 use smol_str::SmolStr;
@@ -91,6 +91,19 @@ fn fingerprint(rule: &str, scope: &str, label: Option<&str>) -> String {
     format!("{rule}|{scope}|{}", label.unwrap_or_default())
 }
 
+/// What is said of a measure of one of many, as of a sector or a position (`sector_gross:NAME`), of which there is none in
+/// all figures: it does not hold, and if the others are unknown, nobody knows.
+fn absent(rule: &Rule, measure: &str, metrics: &RiskMetrics, clock: Time) -> Option<Finding> {
+    let (of, _) = measure.split_once(':')?;
+    let mut others = metrics.measures.iter().filter(|other| other.name.starts_with(of));
+    let mut finding = Finding::new(rule, metrics.scope.as_str(), None, metrics.event_time, clock);
+    finding.unknown = others.find_map(|other| other.unknown);
+    finding.holds = if finding.unknown.is_none() { Some(false) } else { None };
+    finding.detail = format!("{}: there is no {measure}", metrics.scope.as_str());
+    measure.clone_into(&mut finding.subject);
+    Some(finding)
+}
+
 impl AlertingMonitor {
     pub(super) fn in_figures(&self, metrics: &RiskMetrics, clock: Time) -> Vec<Finding> {
         let mut findings = Vec::new();
@@ -100,6 +113,8 @@ impl AlertingMonitor {
                 Condition::Measure { measure, .. } => {
                     if let Some(found) = metrics.measures.iter().find(|m| m.name == measure.as_str()) {
                         findings.push(self.in_measure(rule, found, metrics, clock));
+                    } else if metrics.occasion == Occasion::Interval {
+                        findings.extend(absent(rule, measure, metrics, clock));
                     }
                 }
                 Condition::Limit { limit, status } => {

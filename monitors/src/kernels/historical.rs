@@ -63,7 +63,9 @@ pub fn sorted_tail(
     let var = value_at_risk(sorted, tail.alpha());
     let es = expected_shortfall(sorted, tail.alpha(), convention);
     let (var, es) = var.zip(es).ok_or(SampleError::TooFew { have: 0, want: 1 })?;
-    Ok(TailRisk { var: finite(var, "value at risk")?, es: finite(es, "expected shortfall")? })
+    let (var, es) = (finite(var, "value at risk")?, finite(es, "expected shortfall")?);
+    // No mean of the tail is milder than its edge, but for rounding.
+    Ok(TailRisk { var, es: es.min(var) })
 }
 
 /// Sorts as far as [`sorted_tail`] looks: the worst values, ascending, come first, and the others behind them in no

@@ -5,7 +5,7 @@ use tapewatch_schemas::events::Unknown;
 use super::around::Around;
 use super::history::History;
 use super::marks::SymbolId;
-use super::pairs::Pairs;
+use super::pairs::{Pairs, is_still};
 use super::portfolio::Portfolio;
 use super::rates::Rates;
 use crate::kernels::{Panel, Sample, SampleError, Swings, SymmetricMatrix};
@@ -68,7 +68,7 @@ impl Portfolio {
         if let Some(known) = self.correlated.bets {
             return known;
         }
-        let bets = around.history.moves(self.symbols()).and_then(|moves| moves.effective_bets());
+        let bets = around.history.moves(self.symbols(), None).and_then(|moves| moves.effective_bets());
         self.correlated.bets = Some(bets);
         bets
     }
@@ -128,10 +128,14 @@ impl History {
         I: ExactSizeIterator<Item = SymbolId>,
     {
         let shared = self.pairs(lambda).and_then(|mut pairs| pairs.together(self, symbols()));
-        shared.unwrap_or_else(|| self.moves(symbols()).and_then(|moves| moves.together(lambda)))
+        shared.unwrap_or_else(|| self.moves(symbols(), lambda).and_then(|moves| moves.together(lambda)))
     }
 
-    fn moves(&self, symbols: impl ExactSizeIterator<Item = SymbolId>) -> Result<Moves, Unknown> {
+    fn moves(
+        &self,
+        symbols: impl ExactSizeIterator<Item = SymbolId>,
+        lambda: Option<f64>,
+    ) -> Result<Moves, Unknown> {
         let held = symbols.len();
         if held > MOST {
             return Err(Unknown::Missing);
@@ -141,7 +145,7 @@ impl History {
             return Ok(Moves(vec![Vec::new(); held]));
         }
         let mut columns = self.common_returns(symbols.map(|symbol| (symbol, &[][..])))?;
-        columns.retain(|column| column.iter().any(|r| *r != column[0]));
+        columns.retain(|column| !is_still(column, lambda));
         Ok(Moves(columns))
     }
 }

@@ -81,11 +81,15 @@ impl Depth {
         }
     }
 
-    /// When it will have been under water for so many seconds and a microsecond; none while it is not.
+    /// The first instant at which it will have been under water for more than so many seconds; none while it is not.
     fn under_water_over(&self, seconds: f64) -> Option<Time> {
         // Centuries are no bound that anybody waits for.
-        let micros = (seconds * 1e6).min(1e16) as i64;
-        self.fell.map(|fell| Time(fell.0.saturating_add(micros).saturating_add(1)))
+        let mut micros = (seconds * 1e6).min(1e16) as i64;
+        // As the figure is rounded: a bound of 4.1 is not over yet where it is 4.1.
+        while micros as f64 / 1e6 <= seconds && micros < 10_000_000_000_000_000 {
+            micros += 1;
+        }
+        self.fell.map(|fell| Time(fell.0.saturating_add(micros)))
     }
 
     /// When equity fell below its peak.

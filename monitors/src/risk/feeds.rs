@@ -74,6 +74,11 @@ impl Feeds {
         id
     }
 
+    /// True if a record of the feed with this sequence, or a later one, was read.
+    pub(super) fn has_read(&self, id: FeedId, sequence: i64) -> bool {
+        self.list[id as usize].read >= sequence
+    }
+
     /// A record of the feed was read; true if that makes a heartbeat count which had waited for it.
     pub(super) fn read(&mut self, id: FeedId, sequence: i64) -> bool {
         let feed = &mut self.list[id as usize];

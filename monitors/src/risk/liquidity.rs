@@ -8,6 +8,7 @@ use tapewatch_schemas::{Amount, Time};
 
 use super::around::Around;
 use super::day::DayParameters;
+use super::feeds::FeedId;
 use super::marks::SymbolId;
 use super::measure::{Bounded, LIQUIDITY};
 use super::money::Money;
@@ -38,6 +39,8 @@ pub(super) struct Liquidity {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Liquid {
     touch: Sides,
+    /// The feed of the mark in force.
+    marked: FeedId,
     /// When the day ends that `today` is of; none before the first record.
     ends: Option<Time>,
     /// True if that day was followed from its beginning.
@@ -51,13 +54,26 @@ pub(super) struct Liquid {
     traded: (Money, usize),
 }
 
-/// The touch of the record that gave the mark in force, as far as it said any.
+/// The touch of the latest record that said anything of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Sides {
     bid: Option<Amount>,
     ask: Option<Amount>,
     bid_size: Option<Amount>,
     ask_size: Option<Amount>,
+    /// By which feed it came. One that comes by another than the mark's is not known to be as young as the mark.
+    feed: FeedId,
+}
+
+/// How a record came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Came {
+    /// Its price is the mark in force now.
+    pub(super) is_mark: bool,
+    /// It is older than the mark in force.
+    pub(super) is_late: bool,
+    /// Its feed had read as far before.
+    pub(super) again: bool,
 }
 
 /// What would have to be sold of a symbol.
@@ -76,27 +92,36 @@ impl Liquidity {
         Self { parameters, symbols: Vec::new() }
     }
 
-    /// Takes a record of a symbol that has its place; `is_mark` if its price is the mark in force now. What was traded
-    /// counts on the day it comes, on time or late.
+    /// Takes a record of a symbol that has its place, from a feed; true if that changes what is known of what could be sold.
+    /// What was traded counts on the day it comes, on time or late, and once: of a record that comes again by its feed it does
+    /// not.
     pub(super) fn take(
         &mut self,
         symbol: SymbolId,
         data: &MarketData,
-        is_mark: bool,
+        (feed, came): (FeedId, Came),
         clock: Time,
         day: &DayParameters,
-    ) {
-        let Some(parameters) = self.parameters else { return };
+    ) -> bool {
+        let Some(parameters) = self.parameters else { return false };
         let at = symbol as usize;
         if at >= self.symbols.len() {
             self.symbols.resize_with(at + 1, Liquid::default);
         }
         let liquid = &mut self.symbols[at];
-        if is_mark {
-            let MarketData { bid, ask, bid_size, ask_size, .. } = *data;
-            liquid.touch = Sides { bid, ask, bid_size, ask_size };
+        let MarketData { bid, ask, bid_size, ask_size, .. } = *data;
+        let before = (liquid.touch, liquid.marked);
+        if came.is_mark {
+            liquid.marked = feed;
         }
-        liquid.trade(data.volume, clock, day, parameters.days);
+        // A trade alone says nothing of the touch.
+        let said = [bid, ask, bid_size, ask_size].iter().any(Option::is_some);
+        if said && !came.is_late {
+            liquid.touch = Sides { bid, ask, bid_size, ask_size, feed };
+        }
+        let volume = data.volume.filter(|_| !came.again);
+        let rolled = liquid.trade(volume, clock, day, parameters.days);
+        rolled || before != (liquid.touch, liquid.marked)
     }
 
     /// The value of one of its measures, and the symbol that decides it, if one does.
@@ -148,13 +173,19 @@ impl Liquidity {
         held: impl Iterator<Item = Sale>,
         figure: impl Fn(&Liquid, &Sale) -> Result<f64, Unknown>,
     ) -> Result<f64, Unknown> {
-        let (mut sum, mut weights) = (0.0, 0.0);
+        let (mut sum, mut weights, mut any) = (0.0, 0.0, false);
         self.each(held, figure, |one, figure| {
+            any = true;
             let weight = libm::fabs(one.value);
             sum += weight * figure;
             weights += weight;
         })?;
-        Ok(if weights > 0.0 { sum / weights } else { 0.0 })
+        match (any, weights > 0.0) {
+            (false, _) => Ok(0.0),
+            (true, true) => Ok(sum / weights),
+            // Of what is worth nothing there is no share.
+            (true, false) => Err(Unknown::Missing),
+        }
     }
 
     /// Takes a figure of all that is held, which is known if each one's is.
@@ -166,8 +197,11 @@ impl Liquidity {
     ) -> Result<(), Unknown> {
         let mut unknown = None;
         // What one portfolio is long and another short need not be sold.
-        for one in held.filter(|one| one.quantity != 0.0) {
+        for one in held.filter(|one| one.quantity != 0.0 || one.value != 0.0) {
             let liquid = self.symbols.get(one.symbol as usize).ok_or(Unknown::Missing);
+            // Units of several multipliers that cancel by number and not by value.
+            let liquid =
+                liquid.and_then(|it| if one.quantity == 0.0 { Err(Unknown::Missing) } else { Ok(it) });
             match liquid.and_then(|liquid| figure(liquid, &one)) {
                 Ok(figure) => take(&one, figure),
                 Err(reason) => unknown = worst(unknown, Some(reason)),
@@ -195,20 +229,23 @@ impl Liquidity {
 }
 
 impl Liquid {
-    /// So much was traded, as far as the record says. Less than nothing says nothing.
-    fn trade(&mut self, volume: Option<Amount>, clock: Time, day: &DayParameters, most: usize) {
+    /// So much was traded, as far as the record says. Less than nothing says nothing. True if a whole day is over.
+    fn trade(&mut self, volume: Option<Amount>, clock: Time, day: &DayParameters, most: usize) -> bool {
+        let mut rolled = false;
         if self.ends.is_none_or(|ends| ends <= clock) {
             // The first day was begun somewhere in the middle.
             if std::mem::replace(&mut self.whole, self.ends.is_some()) {
                 self.days.push_back(self.today);
                 self.traded = added(self.traded, self.today);
                 self.trim(most);
+                rolled = true;
             }
             (self.ends, self.today) = (Some(day.next(clock)), None);
         }
         if let Some(volume) = volume.filter(|volume| !volume.is_negative()) {
             *self.today.get_or_insert_default() += Money::of(volume);
         }
+        rolled
     }
 
     fn trim(&mut self, most: usize) {
@@ -223,21 +260,28 @@ impl Liquid {
         let same_day = self.ends.is_none_or(|ends| day.next(Time(ends.0.saturating_sub(1))) == ends);
         if !same_day {
             // What is traded from noon to noon is no volume of a day that begins at midnight.
-            return Self { touch: self.touch, ..Self::default() };
+            return Self { touch: self.touch, marked: self.marked, ..Self::default() };
         }
         self.traded = self.days.iter().copied().fold((Money::ZERO, 0), added);
         self.trim(most);
         self
     }
 
+    /// The touch, if it is known to be as young as the mark is.
+    fn touch(&self) -> Result<Sides, Unknown> {
+        if self.touch.feed == self.marked { Ok(self.touch) } else { Err(Unknown::Missing) }
+    }
+
     fn quote(&self) -> Result<Quote, Unknown> {
-        let (bid, ask) = self.touch.bid.zip(self.touch.ask).ok_or(Unknown::Missing)?;
+        let touch = self.touch()?;
+        let (bid, ask) = touch.bid.zip(touch.ask).ok_or(Unknown::Missing)?;
         Quote::new(bid.to_f64(), ask.to_f64()).map_err(|_| Unknown::Missing)
     }
 
     /// The share of a position that the side it would be closed against does not take.
     fn beyond_touch(&self, quantity: f64) -> Result<f64, Unknown> {
-        let size = if quantity < 0.0 { self.touch.ask_size } else { self.touch.bid_size };
+        let touch = self.touch()?;
+        let size = if quantity < 0.0 { touch.ask_size } else { touch.bid_size };
         let size = size.filter(|size| !size.is_negative()).ok_or(Unknown::Missing)?;
         Ok(1.0 - share_taken(quantity, size.to_f64()))
     }

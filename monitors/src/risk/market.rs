@@ -4,6 +4,8 @@ use tapewatch_schemas::events::MarketData;
 use tapewatch_schemas::{Amount, Time};
 
 use super::abroad::Worth;
+use super::feeds::FeedId;
+use super::liquidity::Came;
 use super::marks::{Mark, SymbolId, price_of};
 use super::{RiskMonitor, overflow};
 use crate::monitor::{Output, Refusal, Seen};
@@ -29,12 +31,20 @@ impl RiskMonitor {
         let late = mark.is_some_and(|mark| mark.event_time > data.event_time);
         let Some(price) = price.filter(|_| !late) else {
             self.clock = clock;
-            if let Some(symbol) = symbol {
-                self.liquidity.take(symbol, data, false, clock, &self.parameters.day);
+            let came = Came { is_mark: false, is_late: late, again: self.again(known, data) };
+            let feed = self.read(known, &data.source, data.sequence, seen);
+            let day = &self.parameters.day;
+            if let Some(symbol) = symbol
+                && self.liquidity.take(symbol, data, (feed, came), clock, day)
+            {
+                for place in self.marks.entry(symbol).holders.clone() {
+                    self.touched(place);
+                    self.settle(place, false, out);
+                }
             }
-            self.read(known, &data.source, data.sequence, seen);
             return Ok(());
         };
+        let came = Came { is_mark: true, is_late: false, again: self.again(known, data) };
         let same_currency = mark.is_some_and(|mark| mark.currency == data.currency);
         // Another source's heartbeats may not reach as far as those of the one before.
         let same_feed = mark.is_some_and(|mark| Some(mark.feed) == known);
@@ -62,7 +72,7 @@ impl RiskMonitor {
                 *mark = Some(Mark { price, currency, event_time, feed });
             }
         }
-        self.liquidity.take(symbol, data, true, clock, &self.parameters.day);
+        self.liquidity.take(symbol, data, (feed, came), clock, &self.parameters.day);
         self.follow_history();
         for (nth, worth) in values.iter().enumerate() {
             let place = worth.portfolio;
@@ -76,6 +86,11 @@ impl RiskMonitor {
         }
         self.values = values;
         Ok(())
+    }
+
+    /// True if a feed had read as far as this record before.
+    fn again(&self, feed: Option<FeedId>, data: &MarketData) -> bool {
+        feed.is_some_and(|feed| self.feeds.has_read(feed, data.sequence))
     }
 
     /// What the holders of a symbol have of it at a new price.

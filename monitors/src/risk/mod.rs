@@ -163,7 +163,7 @@ impl RiskMonitor {
     pub fn new(parameters: RiskParameters, task: TaskContext) -> Self {
         let mut marks = Marks::default();
         Self {
-            history: History::new(&parameters.history, &parameters.window.horizons),
+            history: History::new(&parameters.history, parameters.compounded()),
             stress: Stress::new(&parameters.stress, &parameters.history),
             sectors: Sectors::new(&parameters.sectors),
             rates: Rates::new(&parameters.rates, &mut marks),

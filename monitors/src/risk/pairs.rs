@@ -101,7 +101,7 @@ fn column(returns: &[f64], instants: usize, lambda: Option<f64>) -> Column {
     if returns.len() < instants || returns.iter().any(|r| r.is_nan()) {
         return Column::Lacking;
     }
-    if returns.iter().all(|r| *r == returns[0]) {
+    if is_still(returns, lambda) {
         return Column::Still;
     }
     let series = Sample::new(returns).and_then(|sample| match lambda {
@@ -109,4 +109,10 @@ fn column(returns: &[f64], instants: usize, lambda: Option<f64>) -> Column {
         None => standardised(&sample),
     });
     series.map_or(Column::Lacking, Column::Moving)
+}
+
+/// True if returns have no correlation with any: all equal, or, as weighted ones are about zero, all nothing.
+pub(super) fn is_still(returns: &[f64], lambda: Option<f64>) -> bool {
+    let still = if lambda.is_some() { 0.0 } else { returns.first().copied().unwrap_or(0.0) };
+    returns.iter().all(|r| *r == still)
 }

@@ -77,6 +77,12 @@ pub enum PnlMethod {
 }
 
 impl RiskParameters {
+    /// Over what returns are compounded: further than one step for revaluation alone.
+    pub(super) fn compounded(&self) -> &[Horizon] {
+        let wanted = self.window.models.contains(&TailModel::Revalued);
+        if wanted { &self.window.horizons } else { &[] }
+    }
+
     /// True if the forecasts of a model are held against what came after them: a revaluation forecasts over the interval
     /// of the history, so changes must be over the same.
     pub(super) fn backtests(&self, model: TailModel) -> bool {

@@ -13,7 +13,7 @@ use super::limits::limits_of;
 use super::liquidity::{Liquid, Liquidity};
 use super::lots::Costing;
 use super::marks::{Entry, Marks};
-use super::measure::{Confidence, TailModel};
+use super::measure::{Bounded, Confidence, TailModel};
 use super::parameters::{Basis, HistoryParameters, RiskParameters, Sampling, WindowParameters};
 use super::portfolio::Portfolio;
 use super::rates::{Pair, Rates};
@@ -42,8 +42,6 @@ struct Saved<P, M, H, L> {
     /// Whether tails and swings of what is held are wanted.
     wanted: (bool, bool),
     horizons: Vec<Horizon>,
-    /// What measures are of, as far as limits bound them.
-    definitions: String,
     bounds: Vec<BoundsOf>,
     feeds: SavedFeeds,
     marks: M,
@@ -114,8 +112,10 @@ impl RiskMonitor {
             revaluation: revaluation_terms(&self.parameters),
             wanted: self.wants_revalued(),
             horizons: self.parameters.window.horizons.clone(),
-            definitions: definitions(&self.parameters),
-            bounds: self.parameters.limits.iter().map(BoundsOf::new).collect(),
+            bounds: {
+                let of = |limit| BoundsOf::new(limit, |measure| definition(&self.parameters, measure));
+                self.parameters.limits.iter().map(of).collect()
+            },
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             history: &self.history,
@@ -144,7 +144,7 @@ impl RiskMonitor {
         back.feeds = Feeds::restore(saved.feeds);
         back.marks = Marks::restore(saved.marks);
         back.rates = Rates::new(&back.parameters.rates, &mut back.marks);
-        back.history = saved.history.restored(&back.parameters.history, &back.parameters.window.horizons);
+        back.history = saved.history.restored(&back.parameters.history, back.parameters.compounded());
         back.stress.restore(saved.stress);
         back.liquidity =
             Liquidity::restored(back.parameters.liquidity, &back.parameters.day, saved.liquidity);
@@ -154,8 +154,8 @@ impl RiskMonitor {
         back.day_due = saved.day_due.map(|due| back.parameters.day.still(due, back.clock));
         let terms = Terms::of(&back.parameters.window);
         let revaluation = revaluation_terms(&back.parameters);
-        let same_definitions = saved.definitions == definitions(&back.parameters);
-        let rebound = changed(back.parameters.limits.iter(), &saved.bounds, same_definitions);
+        let definition = |measure| definition(&back.parameters, measure);
+        let rebound = changed(back.parameters.limits.iter(), &saved.bounds, definition);
         let (tails, swings) = back.wants_revalued();
         let adapt = (saved.costing != back.costing()).then(|| back.costing());
         for (place, mut portfolio) in (0_u32..).zip(saved.portfolios) {
@@ -166,8 +166,10 @@ impl RiskMonitor {
             } else if saved.wanted != (tails, swings) {
                 portfolio.revalued.wanted(tails, swings);
             }
-            if saved.horizons != back.parameters.window.horizons {
+            if saved.horizons != back.parameters.window.horizons && back.clock != Time::MIN {
                 portfolio.revalued.wanted_over_others();
+                // Looked at before anything else happens.
+                portfolio.check_at = Some(back.clock);
             }
             back.put_limits(&mut portfolio, &rebound);
             back.put_portfolio(place, portfolio)?;
@@ -248,10 +250,20 @@ fn revaluation_terms(parameters: &RiskParameters) -> RevaluationTerms {
     RevaluationTerms::of(&parameters.history, &parameters.window.levels, parameters.window.shortfall)
 }
 
-/// What measures are of, where their names do not say it.
-fn definitions(parameters: &RiskParameters) -> String {
-    let RiskParameters { stress, drawdown_window, liquidity, .. } = parameters;
-    format!("{stress:?} {drawdown_window:?} {liquidity:?}")
+/// What a measure is of, where its name does not say it.
+fn definition(parameters: &RiskParameters, measure: Bounded) -> String {
+    let RiskParameters { stress, drawdown_window, liquidity, day, window, .. } = parameters;
+    match measure {
+        Bounded::Stress(_) | Bounded::StressWorst => format!("{stress:?}"),
+        Bounded::TrailingDrawdown => format!("{drawdown_window:?}"),
+        Bounded::DaysToLiquidate => format!("{liquidity:?} {day:?}"),
+        Bounded::MaxCorrelationEwma
+        | Bounded::ValueAtRisk(TailModel::Ewma | TailModel::Filtered, ..)
+        | Bounded::ExpectedShortfall(TailModel::Ewma | TailModel::Filtered, ..) => window.lambda.to_string(),
+        Bounded::ValueAtRisk(TailModel::AgeWeighted, ..)
+        | Bounded::ExpectedShortfall(TailModel::AgeWeighted, ..) => window.age_lambda.to_string(),
+        _ => String::new(),
+    }
 }
 
 fn unreadable(error: postcard::Error) -> StateError {

@@ -5,6 +5,7 @@ use smol_str::SmolStr;
 use tapewatch_schemas::events::LimitOverride;
 use tapewatch_schemas::{Scope, Time};
 
+use super::measure::Bounded;
 use super::parameters::LimitParameters;
 use super::track::LimitTrack;
 
@@ -162,23 +163,25 @@ pub(super) struct BoundsOf {
     hard: Option<f64>,
     of_equity: bool,
     overrides: Vec<Override>,
+    /// What the measure is of, where its name does not say it.
+    definition: String,
 }
 
-/// Which limits bound something else than when these were saved, by place. If what they are of is defined otherwise, all do.
+/// Which limits bound something else than when these were saved, by place.
 pub(super) fn changed<'a>(
     limits: impl Iterator<Item = &'a LimitParameters>,
     saved: &[BoundsOf],
-    same_definitions: bool,
+    definition: impl Fn(Bounded) -> String,
 ) -> Vec<bool> {
-    limits.map(|limit| !same_definitions || !saved.contains(&BoundsOf::new(limit))).collect()
+    limits.map(|limit| !saved.contains(&BoundsOf::new(limit, &definition))).collect()
 }
 
 impl BoundsOf {
-    pub(super) fn new(limit: &LimitParameters) -> Self {
+    pub(super) fn new(limit: &LimitParameters, definition: impl Fn(Bounded) -> String) -> Self {
         let LimitParameters { name, measure: limit_measure, soft, hard, of_equity, overrides, .. } = limit;
         let (limit, overrides) = (name.clone(), overrides.clone());
-        let measure = limit_measure.to_string();
-        Self { limit, measure, soft: *soft, hard: *hard, of_equity: *of_equity, overrides }
+        let (measure, definition) = (limit_measure.to_string(), definition(*limit_measure));
+        Self { limit, measure, soft: *soft, hard: *hard, of_equity: *of_equity, overrides, definition }
     }
 }
 

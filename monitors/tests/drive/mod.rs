@@ -64,6 +64,12 @@ impl Driver {
         self.try_see(second, event).unwrap()
     }
 
+    /// Shows the record before once more, under its sequence number.
+    pub(crate) fn see_again(&mut self, second: i64, event: Event) -> Vec<Output> {
+        self.offset -= 1;
+        self.see_at(second, event)
+    }
+
     /// Shows a record that is refused, and checks that the refusal changed nothing.
     pub(crate) fn refused(&mut self, second: i64, event: Event) -> Refusal {
         self.run_to(second);

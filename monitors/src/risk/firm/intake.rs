@@ -7,6 +7,7 @@ use tapewatch_schemas::{Amount, PortfolioId, Symbol, worker_source};
 use super::FirmMonitor;
 use super::books::{Book, BookLine, Held, Standing};
 use crate::monitor::{Output, Refusal, Seen};
+use crate::risk::liquidity::Came;
 use crate::risk::marks::{Mark, SymbolId, price_of};
 use crate::risk::money::Money;
 use crate::risk::rates::Quoted;
@@ -44,11 +45,12 @@ impl FirmMonitor {
         // Nothing is refused from here on.
         self.begin(clock);
         let feed = known.unwrap_or_else(|| self.feeds.add(&data.source, seen.topic, seen.partition));
+        let came =
+            Came { is_mark: price.is_some(), is_late: late, again: self.feeds.has_read(feed, data.sequence) };
         let revived = self.feeds.read(feed, data.sequence);
         let symbol = symbol.or_else(|| price.map(|_| self.marks.add(&data.symbol)));
-        if let Some(symbol) = symbol {
-            self.liquidity.take(symbol, data, price.is_some(), self.clock, &self.parameters.day);
-        }
+        let day = &self.parameters.day;
+        let sold = symbol.filter(|symbol| self.liquidity.take(*symbol, data, (feed, came), self.clock, day));
         if let (Some(symbol), Some(price)) = (symbol, price) {
             let (currency, event_time) = (data.currency.clone(), data.event_time);
             self.marks.entry_mut(symbol).mark = Some(Mark { price, currency, event_time, feed });
@@ -64,7 +66,9 @@ impl FirmMonitor {
             let of_scope = held.iter().filter(|(at, _)| *at == place);
             let abroad = || self.scopes[place].equity.is_abroad(&self.parameters.currency);
             let accounted = converts && price.is_some() && abroad();
-            let touched = of_scope.fold(accounted, |_, (_, held)| {
+            let sellable =
+                sold.is_some_and(|symbol| self.marks.entry(symbol).holders.contains(&(place as u32)));
+            let touched = of_scope.fold(accounted || sellable, |_, (_, held)| {
                 self.scopes[place].put(*held);
                 true
             });

@@ -16,6 +16,7 @@ use crate::risk::history::History;
 use crate::risk::horizon::Tails;
 use crate::risk::liquidity::{Liquid, Liquidity};
 use crate::risk::marks::{Entry, Marks};
+use crate::risk::measure::Bounded;
 use crate::risk::rates::{Pair, Rates};
 use crate::risk::state::RevaluationTerms;
 use crate::risk::stress::SavedPassage;
@@ -32,7 +33,7 @@ struct Saved<B, M, H, L, S> {
     clock: Time,
     terms: Terms,
     bounds: Vec<BoundsOf>,
-    definitions: String,
+    scenarios: String,
     feeds: SavedFeeds,
     marks: M,
     books: B,
@@ -88,8 +89,12 @@ impl FirmMonitor {
             format: FORMAT,
             clock: self.clock,
             terms: Terms::of(&self.parameters),
-            bounds: self.parameters.bounds().map(BoundsOf::new).collect(),
-            definitions: self.definitions(),
+            bounds: self
+                .parameters
+                .bounds()
+                .map(|one| BoundsOf::new(one, |of| self.definition(of)))
+                .collect(),
+            scenarios: self.scenarios(),
             feeds: self.feeds.save(),
             marks: self.marks.save(),
             books: &self.books,
@@ -124,8 +129,7 @@ impl FirmMonitor {
         back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
         let now = Terms::of(&self.parameters);
         let same = saved.terms == now;
-        let rebound =
-            changed(self.parameters.bounds(), &saved.bounds, saved.definitions == self.definitions());
+        let rebound = changed(self.parameters.bounds(), &saved.bounds, |of| self.definition(of));
         // The configuration may have other scopes than the one the state was saved under.
         for (place, parameters) in self.parameters.scopes.iter().enumerate() {
             let fresh = ScopeState::new(&parameters.scope, &self.parameters, saved.clock);
@@ -137,7 +141,7 @@ impl FirmMonitor {
                 scope.revalue_due = true;
                 (scope.books_unknown, scope.check_at) = (Some(Unknown::Missing), Some(saved.clock));
             }
-            if saved.definitions != self.definitions() {
+            if saved.scenarios != self.scenarios() {
                 (scope.swings, scope.revalue_due) = (Err(Unknown::WarmingUp), true);
             }
             // Equity of others, or in another currency, is no series with this one's.
@@ -160,10 +164,20 @@ impl FirmMonitor {
         Ok(())
     }
 
-    /// What measures are of, where their names do not say it; and what of it is wanted at all.
-    fn definitions(&self) -> String {
-        let FirmParameters { stress, drawdown_window, liquidity, .. } = &self.parameters;
-        format!("{stress:?} {drawdown_window:?} {liquidity:?}")
+    /// What stress is of, and whether how scopes swing is wanted.
+    fn scenarios(&self) -> String {
+        format!("{:?}", self.parameters.stress)
+    }
+
+    /// What a measure is of, where its name does not say it.
+    fn definition(&self, measure: Bounded) -> String {
+        let FirmParameters { drawdown_window, liquidity, day, .. } = &self.parameters;
+        match measure {
+            Bounded::Stress(_) | Bounded::StressWorst => self.scenarios(),
+            Bounded::TrailingDrawdown => format!("{drawdown_window:?}"),
+            Bounded::DaysToLiquidate => format!("{liquidity:?} {day:?}"),
+            _ => String::new(),
+        }
     }
 
     fn put_books(&mut self, books: Books) -> Result<(), StateError> {
