@@ -8,11 +8,12 @@ use drive::{Driver, at, bust, complete, correct, execution, fill};
 use proptest::prelude::*;
 use tapewatch_monitors::alerting::{ControlParameters, Person};
 use tapewatch_monitors::risk::Freshness;
+use tapewatch_monitors::risk::firm::{FirmMonitor, FirmParameters, ScopeParameters};
 use tapewatch_monitors::{AlertingParameters, Output, RiskParameters, TaskContext};
 use tapewatch_schemas::events::{
     Alert, AlertState, ControlRequest, Holding, Holdings, Provenance, RequestKind, Severity, Side, Unknown,
 };
-use tapewatch_schemas::{Amount, Event, RecordId, Time};
+use tapewatch_schemas::{Amount, Event, PortfolioId, RecordId, Time};
 
 use AlertState::{Firing, Resolved};
 use RequestKind::{Acknowledge, Halt, ReduceOnly, Resume, ResumeReduceOnly};
@@ -395,6 +396,96 @@ fn a_book_that_is_published_now_and_then_tells_that_something_was_filled() {
     p.see(day + 2, order(3, Side::Buy, "1"));
     p.see(day + 3, bust(&order(1, Side::Buy, "6")));
     assert_eq!(books(&mut p, 2 * day), (Some(at(day + 2)), fires("A")));
+}
+
+/// The firm monitor of a desk of all portfolios, and alerting behind it.
+struct DeskOfAll {
+    firm: Driver,
+    alerting: Desk,
+}
+
+impl DeskOfAll {
+    fn new() -> Self {
+        let parameters = FirmParameters {
+            scopes: vec![ScopeParameters { scope: "desk:d".into(), portfolios: Vec::new() }],
+            books: std::time::Duration::from_secs(600),
+            ..FirmParameters::default()
+        };
+        let firm = Driver::new(move || Box::new(FirmMonitor::new(parameters.clone())));
+        Self { firm, alerting: Desk::new() }
+    }
+
+    /// A book of a portfolio; what was said of the desk by its next level.
+    fn book(&mut self, second: i64, portfolio: &str, book: Holdings) -> Vec<Alert> {
+        let portfolio = PortfolioId::from(portfolio);
+        let mut out = self.firm.see(second, Event::Holdings(Holdings { portfolio, ..book }));
+        self.firm.restart();
+        out.extend(self.firm.run_to((second / 60 + 1) * 60));
+        let figures = out.into_iter().filter(|o| matches!(o.event, Event::RiskMetrics(_)));
+        let said: Vec<Output> =
+            figures.flat_map(|o| self.alerting.0.see_at((second / 60 + 1) * 60, o.event)).collect();
+        self.alerting.0.restart();
+        alerts(&said)
+    }
+
+    fn ask(&mut self, second: i64, request: RequestKind, halt: Option<RecordId>) -> Vec<Output> {
+        let Event::ControlRequest(mut asked) = asked(request, halt) else { unreachable!() };
+        asked.scope = "desk:d".into();
+        self.alerting.0.see(second, Event::ControlRequest(asked))
+    }
+
+    fn keep_to(&mut self, second: i64, request: RequestKind) -> RecordId {
+        let halt = halt_of(&self.ask(second, request, None));
+        self.ask(second, Acknowledge, Some(halt));
+        halt
+    }
+}
+
+#[test]
+fn a_halt_of_a_desk_is_broken_by_a_fill_of_any_of_its_portfolios() {
+    let mut d = DeskOfAll::new();
+    assert_eq!(d.book(1, "p", book(Some(1), &[("A", "10")])), []);
+    assert_eq!(d.book(2, "q", book(Some(2), &[("A", "-10")])), []);
+    let halt = d.keep_to(130, Halt);
+    // What was filled before it and is heard of now, and what is undone, is no break.
+    assert_eq!(d.book(131, "p", book(Some(129), &[("A", "11")])), []);
+    assert_eq!(d.book(190, "p", book(None, &[("A", "10")])), []);
+    let said = d.book(250, "q", book(Some(250), &[("A", "-9")]));
+    assert_eq!((said.len(), said[0].state, said[0].scope.as_str()), (1, Firing, "desk:d"));
+    assert!(said[0].message.contains("q traded all the same"), "{}", said[0].message);
+    // Told once.
+    assert_eq!(d.book(310, "p", book(Some(310), &[("A", "9")])), []);
+    assert_eq!(told(&d.ask(400, Resume, Some(halt))), [(Resolved, None, None)]);
+    assert_eq!(d.book(430, "p", book(Some(430), &[("A", "90")])), []);
+}
+
+#[test]
+fn a_desk_that_may_only_reduce_may_not_hold_more_in_any_portfolio() {
+    for (lines, broken) in [
+        (&[("A", "9"), ("B", "-5")][..], false),
+        (&[("A", "10")], false),
+        (&[], false),
+        (&[("A", "10.5"), ("B", "-5")], true),
+        (&[("A", "10"), ("B", "5")], true),
+        (&[("A", "10"), ("B", "-5"), ("C", "1")], true),
+    ] {
+        let mut d = DeskOfAll::new();
+        assert_eq!(d.book(1, "p", book(Some(1), &[("A", "10"), ("B", "-5")])), []);
+        d.keep_to(130, ReduceOnly);
+        let said = d.book(190, "p", book(Some(190), lines));
+        assert_eq!(!said.is_empty(), broken, "{lines:?}");
+    }
+    // Of a portfolio that nobody knew, and of books that are not known, nobody can tell.
+    let mut d = DeskOfAll::new();
+    d.book(1, "p", book(Some(1), &[("A", "10")]));
+    d.keep_to(130, ReduceOnly);
+    assert_eq!(d.book(190, "q", book(Some(190), &[("A", "1")])).len(), 1);
+    let mut d = DeskOfAll::new();
+    d.book(1, "p", book(Some(1), &[("A", "10")]));
+    d.keep_to(130, Halt);
+    let lost = Holdings { opened: false, unknown: Some(Unknown::NoOpening), ..book(None, &[("A", "10")]) };
+    let said = d.book(190, "p", lost);
+    assert_eq!((said.len(), said[0].unknown), (1, Some(Unknown::NoOpening)));
 }
 
 proptest! {

@@ -5,6 +5,9 @@
 //! that a halt allows no fill, and reduce-only none that makes a position larger than it was since, or turns it. Fills
 //! that are undone or corrected, and what positions say, are no trades: they are allowed, and move what may be held.
 //!
+//! Of a scope above the portfolio its figures say when a portfolio of it was last filled, and when one last held more
+//! than before: the same is asked of these.
+//!
 //! Where a trade cannot be compared with what was held before it, that it was allowed is not known, and said so.
 
 use std::collections::BTreeMap;
@@ -12,7 +15,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use tapewatch_schemas::catalogue::HOLDINGS;
-use tapewatch_schemas::events::{Cause, ControlAction, Holdings, TradingLevel, Unknown};
+use tapewatch_schemas::events::{
+    Cause, ControlAction, Holdings, Measure, RiskMetrics, TradingLevel, Unknown,
+};
 use tapewatch_schemas::{Amount, Symbol, Time};
 
 use super::AlertingMonitor;
@@ -20,6 +25,7 @@ use super::condition::Finding;
 use super::latch::Latch;
 use super::parameters::{ACKNOWLEDGED_WITHIN, Condition, Rule};
 use crate::monitor::Output;
+use crate::risk::firm::{LAST_FILL, LAST_GROWTH};
 
 /// Lines of all books that a task keeps. At the bound the book of a portfolio without a restriction is not kept, and
 /// then what it trades under a later one cannot be compared.
@@ -102,6 +108,30 @@ impl Guard {
         } else {
             TradingLevel::Normal
         }
+    }
+
+    /// What the latest trade in a scope broke, if the measure is of one.
+    fn traded(&self, measure: &Measure, clock: Time) -> Option<Broken> {
+        if let Some(unknown) = measure.unknown.filter(|_| measure.name == LAST_FILL) {
+            let level = self.level_at(clock);
+            let what = "nobody can tell what was traded in it: not all of its books are known";
+            return (level > TradingLevel::Normal).then(|| Broken::untold(level, unknown, what));
+        }
+        let (name, portfolio) = measure.name.split_once(':')?;
+        // As many microseconds as they were.
+        let at = Time(libm::round(measure.value? * 1e6) as i64);
+        let (level, what) = match name {
+            LAST_FILL => (TradingLevel::Halt, format!("{portfolio} traded all the same, at {at}")),
+            LAST_GROWTH => {
+                let what = format!(
+                    "{portfolio} traded all the same, at {at}, and held more than before or the opposite"
+                );
+                (TradingLevel::ReduceOnly, what)
+            }
+            _ => return None,
+        };
+        let broken = Broken { level, symbol: None, value: None, allowed: None, unknown: None, what };
+        (self.level_at(at) == level).then_some(broken)
     }
 
     /// Follows a book, and finds what its fills broke.
@@ -276,6 +306,22 @@ impl AlertingMonitor {
             self.lines += newest.lines.len();
             self.books.insert(scope.into(), newest);
         }
+    }
+
+    /// Takes what a scope above the portfolio says of the latest trades in it.
+    pub(super) fn heed_trades(&mut self, metrics: &RiskMetrics, cause: &Cause, out: &mut Vec<Output>) {
+        let scope = metrics.scope.as_str();
+        let Some(latch) = self.latches.remove(scope) else { return };
+        if latch.level > TradingLevel::Normal {
+            let broken: Vec<Broken> = metrics
+                .measures
+                .iter()
+                .filter_map(|measure| latch.guard.traded(measure, self.clock))
+                .collect();
+            let findings = self.in_trades(scope, &latch, &broken, metrics.event_time);
+            self.tell(&latch, findings, cause, out);
+        }
+        self.latches.insert(scope.into(), latch);
     }
 
     /// Books were missed: of portfolios under a restriction nobody can tell whether it was kept meanwhile.

@@ -219,7 +219,10 @@ impl Monitor for AlertingMonitor {
             self.take(finding, seen.cause, out);
         }
         match seen.event {
-            Event::RiskMetrics(metrics) => self.heed_limits(metrics, seen.cause, out),
+            Event::RiskMetrics(metrics) => {
+                self.heed_trades(metrics, seen.cause, out);
+                self.heed_limits(metrics, seen.cause, out);
+            }
             Event::Holdings(holdings) => self.heed_book(holdings, seen.cause, out),
             Event::ControlRequest(request) => self.heed_request(request, seen.cause, out),
             _ => {}

@@ -6,6 +6,7 @@ use tapewatch_schemas::{Amount, PortfolioId, Symbol, worker_source};
 
 use super::FirmMonitor;
 use super::books::{Book, BookLine, Held, Standing};
+use super::trades::grew;
 use crate::monitor::{Output, Refusal, Seen};
 use crate::risk::liquidity::Came;
 use crate::risk::marks::{Mark, SymbolId, price_of};
@@ -111,6 +112,14 @@ impl FirmMonitor {
         self.begin(clock);
         let feed = known_feed.unwrap_or_else(|| self.feeds.add(&source, seen.topic, seen.partition));
         let revived = self.feeds.read(feed, provenance.step);
+        let grew = late || grew(self.books.get(&holdings.portfolio), holdings.unknown, &lines);
+        for (place, scope) in self.scopes.iter_mut().enumerate() {
+            if let Some(at) = holdings.filled_at
+                && self.parameters.scopes[place].has(&holdings.portfolio)
+            {
+                scope.trades.see(&holdings.portfolio, at, grew);
+            }
+        }
         if !late {
             for symbol in new {
                 self.marks.add(symbol);

@@ -28,9 +28,11 @@ mod publish;
 mod schedule;
 mod scope;
 mod state;
+mod trades;
 
 use std::collections::BTreeSet;
 
+pub(crate) use self::trades::{LAST_FILL, LAST_GROWTH};
 pub use parameters::{FirmBounds, FirmParameters, ScopeLimit, ScopeParameters};
 use tapewatch_schemas::events::{Heartbeat, Occasion, Progress, Unknown};
 use tapewatch_schemas::{Amount, Currency, Event, PortfolioId, SourceId, Time, catalogue};

@@ -72,6 +72,7 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
         list.extend(currencies::measures(unknown, scope.sums.netted, around.marks, scope.values()));
     }
     list.extend(around.stress.measures(unknown, &scope.stressable(around)));
+    list.extend(scope.trades.measures(scope.books_unknown));
     list.push(ratio("portfolios", Ok(with_book as f64)));
     list.push(ratio("observed_for", Ok(observed as f64 / 1e6)));
     list

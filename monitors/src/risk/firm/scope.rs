@@ -7,6 +7,7 @@ use tapewatch_schemas::{Currency, PortfolioId, Scope, Time};
 use super::books::{Book, Books, Held};
 use super::equity::Equity;
 use super::parameters::{FirmParameters, ScopeParameters};
+use super::trades::Trades;
 use crate::kernels::{Concentration, Horizon, Swings, TailRisk, concentration};
 use crate::monitor::Ages;
 use crate::risk::LimitParameters;
@@ -36,6 +37,7 @@ pub(super) struct ScopeState {
     /// Why what rests on the books is unknown, and on the marks.
     pub(super) books_unknown: Option<Unknown>,
     pub(super) marks_unknown: Option<Unknown>,
+    pub(super) trades: Trades,
     /// What it is worth.
     pub(super) equity: Equity,
     /// Value at risk and expected shortfall of what is held, revalued.
@@ -99,6 +101,7 @@ impl ScopeState {
             limits: limits_of(scope, parameters, clock),
             books_unknown: None,
             marks_unknown: None,
+            trades: Trades::default(),
             equity: Equity::new(parameters.drawdown_window),
             tails: Tails::default(),
             valued: Vec::new(),
