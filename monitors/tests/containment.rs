@@ -453,10 +453,30 @@ fn a_halt_of_a_desk_is_broken_by_a_fill_of_any_of_its_portfolios() {
     let said = d.book(250, "q", book(Some(250), &[("A", "-9")]));
     assert_eq!((said.len(), said[0].state, said[0].scope.as_str()), (1, Firing, "desk:d"));
     assert!(said[0].message.contains("q traded all the same"), "{}", said[0].message);
-    // Told once.
-    assert_eq!(d.book(310, "p", book(Some(310), &[("A", "9")])), []);
-    assert_eq!(told(&d.ask(400, Resume, Some(halt))), [(Resolved, None, None)]);
-    assert_eq!(d.book(430, "p", book(Some(430), &[("A", "90")])), []);
+    assert_eq!(said[0].labels.get("portfolio").map(String::as_str), Some("q"));
+    // Told once a portfolio.
+    assert_eq!(d.book(310, "q", book(Some(310), &[("A", "-8")])), []);
+    assert_eq!(d.book(370, "p", book(Some(370), &[("A", "9")])).len(), 1);
+    let resumed = d.ask(440, Resume, Some(halt));
+    assert_eq!(alerts(&resumed).iter().filter(|alert| alert.state == Resolved).count(), 2);
+    assert_eq!(d.book(490, "p", book(Some(490), &[("A", "90")])), []);
+}
+
+/// What was told of is not told again of the next level, higher or lower, and what comes after it is.
+#[test]
+fn a_trade_in_a_desk_is_told_of_once_whatever_the_level_becomes() {
+    let mut d = DeskOfAll::new();
+    d.book(1, "p", book(Some(1), &[("A", "10")]));
+    d.keep_to(100, ReduceOnly);
+    assert_eq!(d.book(150, "p", book(Some(150), &[("A", "11")])).len(), 1);
+    let halt = halt_of(&d.ask(200, Halt, None));
+    assert_eq!(d.book(240, "p", book(None, &[("A", "11")])), []);
+    let said = d.book(310, "p", book(Some(310), &[("A", "10")]));
+    assert_eq!((said.len(), said[0].state), (1, Firing), "it is told anew of this halt: {said:?}");
+    let lowered = d.ask(400, ResumeReduceOnly, Some(halt));
+    assert_eq!(alerts(&lowered).iter().map(|alert| alert.state).collect::<Vec<_>>(), [Resolved]);
+    assert_eq!(d.book(430, "p", book(None, &[("A", "10")])), []);
+    assert_eq!(d.book(500, "p", book(Some(500), &[("A", "12")])).len(), 1);
 }
 
 #[test]
@@ -486,6 +506,18 @@ fn a_desk_that_may_only_reduce_may_not_hold_more_in_any_portfolio() {
     let lost = Holdings { opened: false, unknown: Some(Unknown::NoOpening), ..book(None, &[("A", "10")]) };
     let said = d.book(190, "p", lost);
     assert_eq!((said.len(), said[0].unknown), (1, Some(Unknown::NoOpening)));
+    // Known again, it kept to it; a trade is one.
+    let said = d.book(250, "p", book(None, &[("A", "10")]));
+    assert_eq!(said.iter().map(|alert| alert.state).collect::<Vec<_>>(), [Resolved]);
+    assert_eq!(d.book(310, "p", book(Some(310), &[("A", "9")])).len(), 1);
+    // Books that were skipped are told of at once.
+    let mut d = DeskOfAll::new();
+    d.book(1, "p", book(Some(1), &[("A", "10")]));
+    d.keep_to(130, Halt);
+    d.firm.run_to(190);
+    let out = d.firm.skip("holdings.v1", Some(190));
+    let said: Vec<Output> = out.into_iter().flat_map(|o| d.alerting.0.see_at(191, o.event)).collect();
+    assert_eq!(told(&said), [(Firing, None, Some(Unknown::NoOpening))]);
 }
 
 proptest! {

@@ -28,7 +28,11 @@ impl AlertingMonitor {
             AlertState::Firing => track.detail.clone(),
             AlertState::Resolved => format!("resolved: {}", track.detail),
         };
-        let labelled = if track.subject == HOLDINGS { "symbol" } else { "limit" };
+        let labelled = match track.subject == HOLDINGS {
+            true if track.scope.contains(':') => "portfolio",
+            true => "symbol",
+            false => "limit",
+        };
         let alert = Alert {
             provenance: Provenance::default(),
             id: RecordId::of_alert(&track.rule, fingerprint, &cause.to_string()),

@@ -71,12 +71,14 @@ pub(super) struct Guard {
     /// The most that may be held of each symbol, negative if short, while only reducing is allowed: what is reduced
     /// may not be bought back.
     bounds: BTreeMap<Symbol, Amount>,
+    /// In a scope above the portfolio the latest trade that was told of: its figures say it again.
+    told: Option<Time>,
 }
 
 /// A trade that is not allowed, or not known to be.
 struct Broken {
     level: TradingLevel,
-    /// None if it cannot be told.
+    /// In a scope above the portfolio the portfolio; none if it cannot be told.
     symbol: Option<Symbol>,
     value: Option<Amount>,
     allowed: Option<Amount>,
@@ -111,12 +113,7 @@ impl Guard {
     }
 
     /// What the latest trade in a scope broke, if the measure is of one.
-    fn traded(&self, measure: &Measure, clock: Time) -> Option<Broken> {
-        if let Some(unknown) = measure.unknown.filter(|_| measure.name == LAST_FILL) {
-            let level = self.level_at(clock);
-            let what = "nobody can tell what was traded in it: not all of its books are known";
-            return (level > TradingLevel::Normal).then(|| Broken::untold(level, unknown, what));
-        }
+    fn traded(&self, measure: &Measure) -> Option<(Time, Broken)> {
         let (name, portfolio) = measure.name.split_once(':')?;
         // As many microseconds as they were.
         let at = Time(libm::round(measure.value? * 1e6) as i64);
@@ -130,8 +127,20 @@ impl Guard {
             }
             _ => return None,
         };
-        let broken = Broken { level, symbol: None, value: None, allowed: None, unknown: None, what };
-        (self.level_at(at) == level).then_some(broken)
+        let symbol = Some(Symbol::from(portfolio));
+        let broken = Broken { level, symbol, value: None, allowed: None, unknown: None, what };
+        let new = self.told.is_none_or(|told| told < at);
+        (new && self.level_at(at) == level).then_some((at, broken))
+    }
+
+    /// Why nobody can tell what was traded in a scope by now, if the measure says so. A book that is not young is none that
+    /// was traded from.
+    fn untold(&self, measure: &Measure, clock: Time) -> Option<Broken> {
+        let lost = |reason: &Unknown| matches!(reason, Unknown::NoOpening | Unknown::SourceDown);
+        let unknown = measure.unknown.filter(lost).filter(|_| measure.name == LAST_FILL)?;
+        let level = self.level_at(clock);
+        let what = "nobody can tell what was traded in it: not all of its books are known";
+        (level > TradingLevel::Normal).then(|| Broken::untold(level, unknown, what))
     }
 
     /// Follows a book, and finds what its fills broke.
@@ -249,6 +258,8 @@ impl AlertingMonitor {
         let held = || self.books.get(scope).map(|book| book.lines.clone()).unwrap_or_default();
         match action {
             ControlAction::Refused => {}
+            // Who acknowledges a halt of a scope need not be who trades for all in it.
+            ControlAction::Acknowledged if scope.contains(':') => {}
             ControlAction::Acknowledged => {
                 let answered = asked.max(latch.since);
                 if let Some(from) = latch.guard.from(latch.level) {
@@ -260,7 +271,8 @@ impl AlertingMonitor {
                 // What a halt still allowed to be on its way is no break of less, unless less was kept to already.
                 let on_its_way = latch.guard.halt.map_or(latch.since, |until| until.max(latch.since));
                 let from = latch.guard.reduce_only.map_or(on_its_way, |from| from.min(on_its_way));
-                latch.guard = Guard { reduce_only: Some(from), halt: None, bounds: held() };
+                let told = latch.guard.told;
+                latch.guard = Guard { reduce_only: Some(from), halt: None, bounds: held(), told };
             }
             ControlAction::Raised => {
                 if previous == TradingLevel::Normal {
@@ -311,17 +323,40 @@ impl AlertingMonitor {
     /// Takes what a scope above the portfolio says of the latest trades in it.
     pub(super) fn heed_trades(&mut self, metrics: &RiskMetrics, cause: &Cause, out: &mut Vec<Output>) {
         let scope = metrics.scope.as_str();
-        let Some(latch) = self.latches.remove(scope) else { return };
+        let Some(mut latch) = self.latches.remove(scope) else { return };
         if latch.level > TradingLevel::Normal {
-            let broken: Vec<Broken> = metrics
-                .measures
-                .iter()
-                .filter_map(|measure| latch.guard.traded(measure, self.clock))
-                .collect();
+            let measures = || metrics.measures.iter();
+            let traded: Vec<(Time, Broken)> = measures().filter_map(|one| latch.guard.traded(one)).collect();
+            let untold = measures().find_map(|one| latch.guard.untold(one, self.clock));
+            if untold.is_none() {
+                self.know_again(scope, &latch, metrics.event_time, cause, out);
+            }
+            latch.guard.told = traded.iter().map(|(at, _)| *at).max().max(latch.guard.told);
+            let broken: Vec<Broken> = traded.into_iter().map(|(_, broken)| broken).chain(untold).collect();
             let findings = self.in_trades(scope, &latch, &broken, metrics.event_time);
             self.tell(&latch, findings, cause, out);
         }
         self.latches.insert(scope.into(), latch);
+    }
+
+    /// All books of a scope are known again, and say what was traded.
+    fn know_again(
+        &mut self,
+        scope: &str,
+        latch: &Latch,
+        event_time: Time,
+        cause: &Cause,
+        out: &mut Vec<Output>,
+    ) {
+        let of = |rule| Finding::of_trade(rule, scope, None, event_time, self.clock);
+        let mut known: Vec<Finding> = self.on_containment(scope).map(of).collect();
+        let unknown = |finding: &Finding| self.conditions.get(&finding.fingerprint)?.unknown;
+        known.retain(|finding| unknown(finding).is_some());
+        for mut finding in known {
+            finding.holds = Some(false);
+            finding.detail = latch.text(scope);
+            self.take(finding, cause, out);
+        }
     }
 
     /// Books were missed: of portfolios under a restriction nobody can tell whether it was kept meanwhile.

@@ -14,7 +14,7 @@ use super::latch::Latch;
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 
 /// A condition that holds, or a silence that will.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -113,13 +113,16 @@ impl FirmMonitor {
         let feed = known_feed.unwrap_or_else(|| self.feeds.add(&source, seen.topic, seen.partition));
         let revived = self.feeds.read(feed, provenance.step);
         let grew = late || grew(self.books.get(&holdings.portfolio), holdings.unknown, &lines);
+        let mut seen_in = Vec::new();
         for (place, scope) in self.scopes.iter_mut().enumerate() {
             if let Some(at) = holdings.filled_at
                 && self.parameters.scopes[place].has(&holdings.portfolio)
             {
                 scope.trades.see(&holdings.portfolio, at, grew);
+                seen_in.push(place);
             }
         }
+        seen_in.into_iter().for_each(|place| self.level_is_due(place));
         if !late {
             for symbol in new {
                 self.marks.add(symbol);

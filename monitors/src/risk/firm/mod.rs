@@ -310,6 +310,11 @@ impl Monitor for FirmMonitor {
         }
         for place in 0..self.scopes.len() {
             self.settle(place, true, out);
+            // At once: the next book may come before the next level, and who holds a halt must know of the gap.
+            let (scope, around) = self.with(place);
+            if scope.books_unknown.is_some() {
+                out.push(publish::risk_metrics(scope, &around, Occasion::Transition));
+            }
         }
     }
 
