@@ -323,6 +323,10 @@ impl AlertingMonitor {
     /// Takes what a scope above the portfolio says of the latest trades in it.
     pub(super) fn heed_trades(&mut self, metrics: &RiskMetrics, cause: &Cause, out: &mut Vec<Output>) {
         let scope = metrics.scope.as_str();
+        // A portfolio's books say it all.
+        if !scope.contains(':') {
+            return;
+        }
         let Some(mut latch) = self.latches.remove(scope) else { return };
         if latch.level > TradingLevel::Normal {
             let measures = || metrics.measures.iter();
