@@ -11,6 +11,7 @@ use tapewatch_schemas::{Event, RecordId};
 use super::AlertingMonitor;
 use super::parameters::Comparison;
 use super::state::Track;
+use super::trades::is_portfolio;
 use crate::monitor::{Ages, Output};
 
 impl AlertingMonitor {
@@ -29,8 +30,8 @@ impl AlertingMonitor {
             AlertState::Resolved => format!("resolved: {}", track.detail),
         };
         let labelled = match track.subject == HOLDINGS {
-            true if track.scope.contains(':') => "portfolio",
-            true => "symbol",
+            true if is_portfolio(&track.scope) => "symbol",
+            true => "portfolio",
             false => "limit",
         };
         let alert = Alert {

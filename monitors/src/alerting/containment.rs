@@ -5,9 +5,6 @@
 //! that a halt allows no fill, and reduce-only none that makes a position larger than it was since, or turns it. Fills
 //! that are undone or corrected, and what positions say, are no trades: they are allowed, and move what may be held.
 //!
-//! Of a scope above the portfolio its figures say when a portfolio of it was last filled, and when one last held more
-//! than before: the same is asked of these.
-//!
 //! Where a trade cannot be compared with what was held before it, that it was allowed is not known, and said so.
 
 use std::collections::BTreeMap;
@@ -15,17 +12,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use tapewatch_schemas::catalogue::HOLDINGS;
-use tapewatch_schemas::events::{
-    Cause, ControlAction, Holdings, Measure, RiskMetrics, TradingLevel, Unknown,
-};
+use tapewatch_schemas::events::{Cause, ControlAction, Holdings, TradingLevel, Unknown};
 use tapewatch_schemas::{Amount, Symbol, Time};
 
 use super::AlertingMonitor;
 use super::condition::Finding;
 use super::latch::Latch;
 use super::parameters::{ACKNOWLEDGED_WITHIN, Condition, Rule};
+use super::trades::is_portfolio;
 use crate::monitor::Output;
-use crate::risk::firm::{LAST_FILL, LAST_GROWTH};
 
 /// Lines of all books that a task keeps. At the bound the book of a portfolio without a restriction is not kept, and
 /// then what it trades under a later one cannot be compared.
@@ -72,11 +67,11 @@ pub(super) struct Guard {
     /// may not be bought back.
     bounds: BTreeMap<Symbol, Amount>,
     /// In a scope above the portfolio the latest trade that was told of: its figures say it again.
-    told: Option<Time>,
+    pub(super) told: Option<Time>,
 }
 
 /// A trade that is not allowed, or not known to be.
-struct Broken {
+pub(super) struct Broken {
     level: TradingLevel,
     /// In a scope above the portfolio the portfolio; none if it cannot be told.
     symbol: Option<Symbol>,
@@ -87,7 +82,13 @@ struct Broken {
 }
 
 impl Broken {
-    fn untold(level: TradingLevel, unknown: Unknown, what: &str) -> Self {
+    /// One of a portfolio in the scope.
+    pub(super) fn of_portfolio(level: TradingLevel, portfolio: &str, what: String) -> Self {
+        let symbol = Some(Symbol::from(portfolio));
+        Self { level, symbol, value: None, allowed: None, unknown: None, what }
+    }
+
+    pub(super) fn untold(level: TradingLevel, unknown: Unknown, what: &str) -> Self {
         let what = what.to_owned();
         Self { level, symbol: None, value: None, allowed: None, unknown: Some(unknown), what }
     }
@@ -101,7 +102,7 @@ fn within(quantity: Amount, bound: Amount) -> bool {
 
 impl Guard {
     /// What a fill that happened then is under.
-    fn level_at(&self, time: Time) -> TradingLevel {
+    pub(super) fn level_at(&self, time: Time) -> TradingLevel {
         let after = |from: Option<Time>| from.is_some_and(|from| time > from);
         if after(self.halt) {
             TradingLevel::Halt
@@ -110,37 +111,6 @@ impl Guard {
         } else {
             TradingLevel::Normal
         }
-    }
-
-    /// What the latest trade in a scope broke, if the measure is of one.
-    fn traded(&self, measure: &Measure) -> Option<(Time, Broken)> {
-        let (name, portfolio) = measure.name.split_once(':')?;
-        // As many microseconds as they were.
-        let at = Time(libm::round(measure.value? * 1e6) as i64);
-        let (level, what) = match name {
-            LAST_FILL => (TradingLevel::Halt, format!("{portfolio} traded all the same, at {at}")),
-            LAST_GROWTH => {
-                let what = format!(
-                    "{portfolio} traded all the same, at {at}, and held more than before or the opposite"
-                );
-                (TradingLevel::ReduceOnly, what)
-            }
-            _ => return None,
-        };
-        let symbol = Some(Symbol::from(portfolio));
-        let broken = Broken { level, symbol, value: None, allowed: None, unknown: None, what };
-        let new = self.told.is_none_or(|told| told < at);
-        (new && self.level_at(at) == level).then_some((at, broken))
-    }
-
-    /// Why nobody can tell what was traded in a scope by now, if the measure says so. A book that is not young is none that
-    /// was traded from.
-    fn untold(&self, measure: &Measure, clock: Time) -> Option<Broken> {
-        let lost = |reason: &Unknown| matches!(reason, Unknown::NoOpening | Unknown::SourceDown);
-        let unknown = measure.unknown.filter(lost).filter(|_| measure.name == LAST_FILL)?;
-        let level = self.level_at(clock);
-        let what = "nobody can tell what was traded in it: not all of its books are known";
-        (level > TradingLevel::Normal).then(|| Broken::untold(level, unknown, what))
     }
 
     /// Follows a book, and finds what its fills broke.
@@ -259,7 +229,7 @@ impl AlertingMonitor {
         match action {
             ControlAction::Refused => {}
             // Who acknowledges a halt of a scope need not be who trades for all in it.
-            ControlAction::Acknowledged if scope.contains(':') => {}
+            ControlAction::Acknowledged if !is_portfolio(scope) => {}
             ControlAction::Acknowledged => {
                 let answered = asked.max(latch.since);
                 if let Some(from) = latch.guard.from(latch.level) {
@@ -320,49 +290,6 @@ impl AlertingMonitor {
         }
     }
 
-    /// Takes what a scope above the portfolio says of the latest trades in it.
-    pub(super) fn heed_trades(&mut self, metrics: &RiskMetrics, cause: &Cause, out: &mut Vec<Output>) {
-        let scope = metrics.scope.as_str();
-        // A portfolio's books say it all.
-        if !scope.contains(':') {
-            return;
-        }
-        let Some(mut latch) = self.latches.remove(scope) else { return };
-        if latch.level > TradingLevel::Normal {
-            let measures = || metrics.measures.iter();
-            let traded: Vec<(Time, Broken)> = measures().filter_map(|one| latch.guard.traded(one)).collect();
-            let untold = measures().find_map(|one| latch.guard.untold(one, self.clock));
-            if untold.is_none() {
-                self.know_again(scope, &latch, metrics.event_time, cause, out);
-            }
-            latch.guard.told = traded.iter().map(|(at, _)| *at).max().max(latch.guard.told);
-            let broken: Vec<Broken> = traded.into_iter().map(|(_, broken)| broken).chain(untold).collect();
-            let findings = self.in_trades(scope, &latch, &broken, metrics.event_time);
-            self.tell(&latch, findings, cause, out);
-        }
-        self.latches.insert(scope.into(), latch);
-    }
-
-    /// All books of a scope are known again, and say what was traded.
-    fn know_again(
-        &mut self,
-        scope: &str,
-        latch: &Latch,
-        event_time: Time,
-        cause: &Cause,
-        out: &mut Vec<Output>,
-    ) {
-        let of = |rule| Finding::of_trade(rule, scope, None, event_time, self.clock);
-        let mut known: Vec<Finding> = self.on_containment(scope).map(of).collect();
-        let unknown = |finding: &Finding| self.conditions.get(&finding.fingerprint)?.unknown;
-        known.retain(|finding| unknown(finding).is_some());
-        for mut finding in known {
-            finding.holds = Some(false);
-            finding.detail = latch.text(scope);
-            self.take(finding, cause, out);
-        }
-    }
-
     /// Books were missed: of portfolios under a restriction nobody can tell whether it was kept meanwhile.
     pub(super) fn lose_books(&mut self, cause: &Cause, out: &mut Vec<Output>) {
         self.lines = 0;
@@ -380,7 +307,13 @@ impl AlertingMonitor {
     }
 
     /// What rules on containment find in trades.
-    fn in_trades(&self, scope: &str, latch: &Latch, broken: &[Broken], event_time: Time) -> Vec<Finding> {
+    pub(super) fn in_trades(
+        &self,
+        scope: &str,
+        latch: &Latch,
+        broken: &[Broken],
+        event_time: Time,
+    ) -> Vec<Finding> {
         let mut findings: Vec<Finding> = Vec::new();
         for rule in self.on_containment(scope) {
             let Condition::Containment { at_least } = rule.condition else { continue };
@@ -404,7 +337,13 @@ impl AlertingMonitor {
         findings
     }
 
-    fn tell(&mut self, latch: &Latch, findings: Vec<Finding>, cause: &Cause, out: &mut Vec<Output>) {
+    pub(super) fn tell(
+        &mut self,
+        latch: &Latch,
+        findings: Vec<Finding>,
+        cause: &Cause,
+        out: &mut Vec<Output>,
+    ) {
         for finding in findings {
             let known = self.conditions.get(&finding.fingerprint);
             if known.is_some_and(|track| track.since < latch.since) {
@@ -431,7 +370,7 @@ impl AlertingMonitor {
         }
     }
 
-    fn on_containment(&self, scope: &str) -> impl Iterator<Item = &Rule> {
+    pub(super) fn on_containment(&self, scope: &str) -> impl Iterator<Item = &Rule> {
         let rules = self.parameters.rules.iter().filter(move |rule| rule.scope.matches(scope));
         rules.filter(|rule| matches!(rule.condition, Condition::Containment { .. }))
     }
@@ -460,7 +399,13 @@ impl Guard {
 }
 
 impl Finding {
-    fn of_trade(rule: &Rule, scope: &str, symbol: Option<&str>, event_time: Time, clock: Time) -> Self {
+    pub(super) fn of_trade(
+        rule: &Rule,
+        scope: &str,
+        symbol: Option<&str>,
+        event_time: Time,
+        clock: Time,
+    ) -> Self {
         let mut finding = Self::new(rule, scope, symbol, event_time, clock);
         finding.holds = Some(true);
         HOLDINGS.clone_into(&mut finding.subject);

@@ -15,6 +15,7 @@ mod containment;
 mod latch;
 mod parameters;
 mod state;
+mod trades;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,10 +6,8 @@ use tapewatch_schemas::{Amount, Currency, Time};
 
 use super::RiskMonitor;
 use super::around::Earliest;
-use super::day::Day;
 use super::marks::SymbolId;
 use super::money::Money;
-use super::parameters::Basis;
 use super::portfolio::worst;
 use super::rates::{Quoted, Rate};
 use super::revalued::Revalued;
@@ -36,9 +34,9 @@ impl RiskMonitor {
         multiplier: Amount,
         (priced, own): (&Currency, &Currency),
     ) -> Result<Option<Money>, AmountError> {
-        // A symbol that is yet to get its place has no mark.
-        let mark = if (symbol as usize) < self.marks.len() { self.marks.mark(symbol) } else { None };
-        let Some(mark) = mark.filter(|mark| mark.currency == *priced) else { return Ok(None) };
+        let Some(mark) = self.marks.mark(symbol).filter(|mark| mark.currency == *priced) else {
+            return Ok(None);
+        };
         self.worth_at(mark.price, quantity, multiplier, (priced, own))
     }
 
@@ -135,10 +133,7 @@ impl RiskMonitor {
                 self.portfolios[place as usize].revalue(worth.at, worth.value, Time::MIN);
             }
             let portfolio = &mut self.portfolios[place as usize];
-            portfolio.sampled = None;
-            if self.parameters.window.basis == Basis::Book {
-                portfolio.day = Day::begun(portfolio.realised, portfolio.realised_unknown);
-            }
+            portfolio.break_series(self.parameters.window.basis);
             portfolio.revalued = Revalued::default();
             portfolio.unknowns.marks = worst(portfolio.unknowns.marks, Some(Unknown::NoRate));
             let before = portfolio.check_at.replace(self.clock);

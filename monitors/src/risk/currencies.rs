@@ -2,12 +2,10 @@
 
 use tapewatch_schemas::events::{Measure, Unknown};
 
-use super::around::Around;
 use super::exposures::Exposures;
 use super::marks::{Marks, SymbolId};
 use super::measure::Bounded;
 use super::money::Money;
-use super::portfolio::Portfolio;
 
 const PUBLISHED: [Bounded; 3] = [Bounded::CurrencyGross, Bounded::CurrencyNet, Bounded::CurrencyShare];
 
@@ -43,19 +41,4 @@ pub(super) fn measures(
     held: impl Iterator<Item = (SymbolId, Money)> + Clone,
 ) -> impl Iterator<Item = Measure> {
     exposures(marks, held).measures(PUBLISHED, unknown, gross)
-}
-
-impl Portfolio {
-    /// The value that a limit bounds, and a symbol of the currency that decides it.
-    pub(super) fn largest_currency(
-        &self,
-        measure: Bounded,
-        around: &Around<'_>,
-    ) -> (Result<f64, Unknown>, Option<SymbolId>) {
-        if let Some(reason) = self.exposure_unknown() {
-            return (Err(reason), None);
-        }
-        let (value, symbol) = bounded(measure, self.sums.gross, around.marks, self.values());
-        (Ok(value), symbol)
-    }
 }

@@ -3,13 +3,12 @@
 use tapewatch_schemas::events::{ExecReport, ExecType, Side};
 use tapewatch_schemas::{Amount, Time};
 
-use super::day::Day;
 use super::executions::Execution;
 use super::line::Line;
 use super::lots::Position;
 use super::marks::SymbolId;
 use super::money::Money;
-use super::parameters::{Basis, Sampling};
+use super::parameters::Sampling;
 use super::portfolio::{Booking, Holding, Portfolio};
 use super::rates::{Quoted, Rate};
 use super::{RiskMonitor, full, overflow, publish};
@@ -313,11 +312,7 @@ impl RiskMonitor {
         }
         if !price_known {
             portfolio.unrated = portfolio.unrated.max(Some(until));
-            // The change to what is made of it is no profit.
-            portfolio.sampled = None;
-            if self.parameters.window.basis == Basis::Book {
-                portfolio.day = Day::begun(portfolio.realised, portfolio.realised_unknown);
-            }
+            portfolio.break_series(self.parameters.window.basis);
         }
     }
 }

@@ -4,6 +4,7 @@ use tapewatch_schemas::events::{LimitState, Unknown};
 use tapewatch_schemas::{PortfolioId, Time};
 
 use super::around::Around;
+use super::currencies;
 use super::marks::SymbolId;
 use super::measure::Bounded;
 use super::money::Money;
@@ -33,8 +34,9 @@ impl Portfolio {
             let (mut value, symbol) = match limit.measure {
                 Bounded::MaxCorrelation => (self.together(around).map(|t| t.largest), None),
                 Bounded::MaxCorrelationEwma => (self.weighted_together(around).map(|t| t.largest), None),
-                of_sectors if of_sectors.is_of_a_sector() => self.largest_sector(of_sectors, around),
-                priced if priced.is_of_a_currency() => self.largest_currency(priced, around),
+                of_groups if of_groups.is_of_a_sector() || of_groups.is_of_a_currency() => {
+                    self.largest_group(of_groups, around)
+                }
                 of_liquidity if of_liquidity.is_of_liquidity() => self.liquidity(of_liquidity, around),
                 _ => self.bounded(limit, around),
             };
@@ -103,6 +105,24 @@ impl Portfolio {
             }
         };
         (value, None)
+    }
+
+    /// The value that a limit bounds, and a symbol of the sector or of the currency that decides it.
+    fn largest_group(
+        &self,
+        measure: Bounded,
+        around: &Around<'_>,
+    ) -> (Result<f64, Unknown>, Option<SymbolId>) {
+        if let Some(reason) = self.exposure_unknown() {
+            return (Err(reason), None);
+        }
+        let (gross, held) = (self.sums.gross, self.values());
+        let (value, symbol) = if measure.is_of_a_currency() {
+            currencies::bounded(measure, gross, around.marks, held)
+        } else {
+            around.sectors.bounded(measure, gross, held)
+        };
+        (Ok(value), symbol)
     }
 
     fn largest_position(

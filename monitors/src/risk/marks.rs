@@ -67,9 +67,9 @@ impl Marks {
         &mut self.list[id as usize]
     }
 
-    /// Its mark.
+    /// Its mark. A symbol that is yet to get its place has none.
     pub(super) fn mark(&self, id: SymbolId) -> Option<&Mark> {
-        self.list[id as usize].mark.as_ref()
+        self.list.get(id as usize)?.mark.as_ref()
     }
 
     /// Every symbol's mark, by place.

@@ -390,6 +390,14 @@ impl Portfolio {
         event_time.max(Time(account.0.saturating_add(1)))
     }
 
+    /// What the book's profit is next has not come from what it was: the change is none. Equity goes by the account.
+    pub(super) fn break_series(&mut self, basis: Basis) {
+        self.sampled = None;
+        if basis == Basis::Book {
+            self.day = Day::begun(self.realised, self.realised_unknown);
+        }
+    }
+
     /// Goes on in another currency. What cannot be converted is of unknown cost; values are to be made anew.
     pub(super) fn redenominate(&mut self, rate: Rate) {
         for holding in &mut self.holdings {

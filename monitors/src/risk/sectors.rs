@@ -7,12 +7,10 @@ use smol_str::SmolStr;
 use tapewatch_schemas::Symbol;
 use tapewatch_schemas::events::{Measure, Unknown};
 
-use super::around::Around;
 use super::exposures::Exposures;
 use super::marks::{Marks, SymbolId};
 use super::measure::Bounded;
 use super::money::Money;
-use super::portfolio::Portfolio;
 
 /// What symbols without a sector are in.
 const NONE: &str = "none";
@@ -79,20 +77,5 @@ impl Sectors {
         held: impl Iterator<Item = (SymbolId, Money)>,
     ) -> impl Iterator<Item = Measure> {
         self.exposures(held).measures(PUBLISHED, unknown, gross)
-    }
-}
-
-impl Portfolio {
-    /// The value that a limit bounds, and a symbol of the sector that decides it.
-    pub(super) fn largest_sector(
-        &self,
-        measure: Bounded,
-        around: &Around<'_>,
-    ) -> (Result<f64, Unknown>, Option<SymbolId>) {
-        if let Some(reason) = self.exposure_unknown() {
-            return (Err(reason), None);
-        }
-        let (value, symbol) = around.sectors.bounded(measure, self.sums.gross, self.values());
-        (Ok(value), symbol)
     }
 }

@@ -213,14 +213,9 @@ impl FirmMonitor {
         }
     }
 
-    /// The mark of a symbol. One that is yet to get its place has none.
-    fn mark(&self, symbol: SymbolId) -> Option<&Mark> {
-        if (symbol as usize) < self.marks.len() { self.marks.mark(symbol) } else { None }
-    }
-
     /// What is held of a symbol at its mark and the rate; worth nothing without them.
     fn at_mark(&self, held: Held) -> Result<Held, AmountError> {
-        let Some(mark) = self.mark(held.symbol) else { return held.at(None) };
+        let Some(mark) = self.marks.mark(held.symbol) else { return held.at(None) };
         let rate = self.rates.rate(&mark.currency, &self.parameters.currency, &self.marks);
         held.at(rate.is_known().then_some(Quoted { price: mark.price, rate }))
     }
@@ -259,7 +254,7 @@ impl FirmMonitor {
         let own = &self.parameters.currency;
         for (place, scope) in self.scopes.iter().enumerate() {
             for held in scope.held.iter().filter(|held| held.symbol != symbol) {
-                let priced = self.mark(held.symbol).map(|mark| &mark.currency);
+                let priced = self.marks.mark(held.symbol).map(|mark| &mark.currency);
                 if priced.is_some_and(|priced| self.rates.goes_over(priced, own, symbol)) {
                     all.push((place, self.at_mark(*held)?));
                 }
@@ -270,7 +265,7 @@ impl FirmMonitor {
 
     /// How many portfolios of a scope hold a symbol in another currency than its mark's.
     fn foreign(&self, place: usize, symbol: SymbolId) -> u32 {
-        let marked = self.mark(symbol).map(|mark| &mark.currency);
+        let marked = self.marks.mark(symbol).map(|mark| &mark.currency);
         let members = &self.parameters.scopes[place];
         let books = self.books.iter().filter(|(portfolio, _)| members.has(portfolio));
         let lines = books.filter_map(|(_, book)| {
@@ -306,7 +301,7 @@ impl FirmMonitor {
         for place in places {
             for &symbol in &symbols {
                 let mut held = self.scopes[place].of(symbol);
-                let marked = self.mark(symbol).map(|mark| &mark.currency);
+                let marked = self.marks.mark(symbol).map(|mark| &mark.currency);
                 if let Some(line) = of(before, symbol) {
                     held = held.less(&line, marked);
                 }
