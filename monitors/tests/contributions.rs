@@ -10,7 +10,7 @@ use drive::{Driver, Level, fill, mark};
 use proptest::prelude::*;
 use tapewatch_monitors::kernels::{Decomposition, Exposed, ShortfallConvention, Tail};
 use tapewatch_monitors::risk::firm::{FirmMonitor, FirmParameters, ScopeParameters};
-use tapewatch_monitors::risk::{Basis, Confidence, LimitParameters, Sampling, TailModel};
+use tapewatch_monitors::risk::{Basis, Confidence, LimitParameters, Sampling, TailModel, WindowParameters};
 use tapewatch_monitors::{RiskParameters, TaskContext};
 use tapewatch_schemas::events::{Holding, Holdings, Occasion, Provenance, RiskMetrics, Side, Unknown};
 use tapewatch_schemas::{Event, RecordId, Time};
@@ -287,8 +287,12 @@ fn scopes_have_those_of_their_net_positions() {
     let parameters = FirmParameters {
         publish_interval: MINUTE,
         scopes: vec![ScopeParameters { scope: "firm:all".into(), portfolios: Vec::new() }],
-        levels: vec![Confidence(8000), Confidence(9000)],
-        contributions: 3,
+        window: WindowParameters {
+            levels: vec![Confidence(8000), Confidence(9000)],
+            models: vec![TailModel::Revalued],
+            contributions: 3,
+            ..WindowParameters::default()
+        },
         history: parameters(0).history,
         books: Duration::from_secs(100_000),
         ..FirmParameters::default()

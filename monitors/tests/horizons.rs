@@ -13,7 +13,9 @@ use tapewatch_monitors::kernels::{
     cornish_fisher, ewma_volatilities, gaussian_tail, historical_tail,
 };
 use tapewatch_monitors::risk::firm::{FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
-use tapewatch_monitors::risk::{Basis, Bounded, Confidence, LimitParameters, Sampling, TailModel};
+use tapewatch_monitors::risk::{
+    Basis, Bounded, Confidence, LimitParameters, Sampling, TailModel, WindowParameters,
+};
 use tapewatch_monitors::{Output, RiskParameters, TaskContext};
 use tapewatch_schemas::events::{Holding, Holdings, LimitStatus, Provenance, RiskMetrics, Side, Unknown};
 use tapewatch_schemas::{Event, RecordId, Time};
@@ -323,8 +325,12 @@ fn scopes_have_the_horizons_too() {
         publish_interval: MINUTE,
         scopes: vec![ScopeParameters { scope: "firm:all".into(), portfolios: Vec::new() }],
         limits: vec![ScopeLimit { scopes: Vec::new(), limit }],
-        levels: vec![Confidence(9000)],
-        horizons: horizons(&[1, STEPS]),
+        window: WindowParameters {
+            levels: vec![Confidence(9000)],
+            horizons: horizons(&[1, STEPS]),
+            models: vec![TailModel::Revalued],
+            ..WindowParameters::default()
+        },
         history,
         books: Duration::from_secs(100_000),
         ..FirmParameters::default()

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tapewatch_config::Settings;
-use tapewatch_monitors::risk::Confidence;
 use tapewatch_monitors::risk::firm::{FirmBounds, FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
+use tapewatch_monitors::risk::{TailModel, WindowParameters};
 
 use super::risk;
 use crate::core::MonitorFactory;
@@ -39,10 +39,7 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
                 limit: terms.limit(&one.limit),
             })
             .collect(),
-        levels: risk.var.levels.iter().map(|level| Confidence(*level)).collect(),
-        horizons: risk::horizons(settings),
-        shortfall: risk::shortfall(risk.var.shortfall),
-        contributions: risk.var.contributions as usize,
+        window: window(settings),
         history: risk::history(settings),
         day: risk::day(settings),
         drawdown_window: settings.risk.drawdown.window,
@@ -59,4 +56,13 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
             feeds: risk.bounds.feeds as usize,
         },
     }
+}
+
+/// As of portfolios; what is held is always revalued, since that is what can be said of a scope from the first day.
+fn window(settings: &Settings) -> WindowParameters {
+    let mut window = risk::window(settings);
+    if !window.models.contains(&TailModel::Revalued) {
+        window.models.push(TailModel::Revalued);
+    }
+    window
 }

@@ -83,7 +83,7 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
     }
 }
 
-fn window(settings: &Settings) -> WindowParameters {
+pub(super) fn window(settings: &Settings) -> WindowParameters {
     let var = &settings.risk.var;
     WindowParameters {
         sampling: match var.sample {
@@ -318,7 +318,7 @@ mod tests {
         let bounded: Vec<String> = parameters.limits.iter().map(|limit| limit.measure.to_string()).collect();
         assert_eq!(bounded, names);
         assert_eq!(parameters.window.contributions, 7);
-        assert_eq!(super::super::firm_risk::parameters(&settings).contributions, 7);
+        assert_eq!(super::super::firm_risk::parameters(&settings).window.contributions, 7);
         assert_eq!(parameters.window.horizons, [Horizon::ONE, Horizon::new(10).unwrap()]);
         assert_eq!((parameters.window.models, parameters.window.lambda), (TailModel::ALL.to_vec(), 0.97));
 

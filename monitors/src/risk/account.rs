@@ -3,13 +3,13 @@
 use tapewatch_schemas::events::Account;
 use tapewatch_schemas::{Currency, Time};
 
+use super::changes::Changes;
 use super::correlation::Correlated;
 use super::day::Day;
 use super::money::Money;
 use super::portfolio::AccountState;
 use super::revalued::Revalued;
 use super::{RiskMonitor, overflow};
-use crate::kernels::SortedWindow;
 use crate::monitor::{Output, Refusal, Seen};
 
 impl RiskMonitor {
@@ -72,7 +72,6 @@ impl RiskMonitor {
     /// A portfolio goes on in another currency than its book has been in, if it has been in any. Figures in two
     /// currencies make no series.
     fn redenominate(&mut self, place: u32, into: &Currency) {
-        let samples = self.parameters.window.samples;
         let portfolio = &mut self.portfolios[place as usize];
         let Some(from) = portfolio.currency.replace(into.clone()) else {
             return self.follow_all_rates(place);
@@ -81,11 +80,8 @@ impl RiskMonitor {
         let portfolio = &mut self.portfolios[place as usize];
         portfolio.redenominate(rate);
         portfolio.said = None;
-        portfolio.sampled = None;
         portfolio.day = Day::begun(portfolio.realised, portfolio.realised_unknown);
-        portfolio.window = SortedWindow::new(samples);
-        portfolio.measure_tails(&self.parameters.window);
-        portfolio.backtests.clear();
+        portfolio.changes = Changes::new(&self.parameters.window);
         portfolio.revalued = Revalued::default();
         portfolio.correlated = Correlated::default();
         self.follow_all_rates(place);

@@ -1,13 +1,12 @@
 //! Were the forecasts of value at risk and expected shortfall right: each against the change that came after it.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tapewatch_schemas::events::Unknown;
 
 use super::measure::{Confidence, TailModel};
-use super::parameters::{RiskParameters, WindowParameters};
-use super::portfolio::Portfolio;
+use super::parameters::WindowParameters;
 use crate::kernels::{Christoffersen, Exceptions, Tail, TailRisk, Zone, christoffersen, traffic_light};
 
 /// Before so many observations a backtest says nothing: one exception would turn its light.
@@ -16,8 +15,8 @@ const LEAST: usize = 20;
 /// The forecasts of one model at one level that were followed by a change, the latest of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Backtest {
-    model: TailModel,
-    level: Confidence,
+    pub(super) model: TailModel,
+    pub(super) level: Confidence,
     /// Oldest first: whether the loss was larger than the value at risk.
     hits: VecDeque<bool>,
     /// Of those that were, oldest first: the loss over the expected shortfall; none if that was no loss.
@@ -44,17 +43,12 @@ impl Backtest {
         Self { model, level, hits: VecDeque::new(), depths: VecDeque::new(), zone: None }
     }
 
-    /// True if it is of forecasts of this model.
-    pub(super) fn is_of_model(&self, model: TailModel) -> bool {
-        self.model == model
-    }
-
-    fn is_of(&self, model: TailModel, level: Confidence) -> bool {
+    pub(super) fn is_of(&self, model: TailModel, level: Confidence) -> bool {
         (self.model, self.level) == (model, level)
     }
 
     /// A change came after a forecast, whose losses are positive. At most `most` are kept.
-    fn observe(&mut self, change: f64, forecast: TailRisk, most: usize) {
+    pub(super) fn observe(&mut self, change: f64, forecast: TailRisk, most: usize) {
         let loss = 0.0 - change;
         let hit = loss > forecast.var;
         let before = (self.hits.len(), self.depths.len());
@@ -67,6 +61,23 @@ impl Backtest {
         if before != (self.hits.len(), self.depths.len()) || self.zone.is_none() {
             self.light();
         }
+    }
+
+    /// As it goes on with at most so many observations, after it was put back.
+    pub(super) fn restored(mut self, most: usize) -> Self {
+        self.trim(most);
+        self.light();
+        self
+    }
+
+    /// True if it says something of a window that is at most so long.
+    pub(super) fn says(&self, most: usize) -> bool {
+        self.hits.len() >= LEAST.min(most)
+    }
+
+    /// The zone.
+    pub(super) fn zone(&self) -> Option<Zone> {
+        self.zone
     }
 
     fn trim(&mut self, most: usize) {
@@ -86,7 +97,8 @@ impl Backtest {
         self.zone = counted.zip(self.tail()).map(|(counted, tail)| traffic_light(counted, tail).zone);
     }
 
-    fn verdict(&mut self) -> Option<Verdict> {
+    /// What it says; none before it says anything.
+    pub(super) fn verdict(&mut self) -> Option<Verdict> {
         let (zone, tail) = (self.zone?, self.tail()?);
         let coverage = christoffersen(self.hits.make_contiguous(), tail).ok()?;
         let depth: Option<f64> = self.depths.iter().copied().sum();
@@ -96,91 +108,13 @@ impl Backtest {
     }
 }
 
-impl Portfolio {
-    /// What was forecast before this change is compared with it. To be called before the forecasts are made anew.
-    pub(super) fn backtest(&mut self, change: f64, parameters: &RiskParameters) {
-        let window = &parameters.window;
-        if window.backtest == 0 {
-            return;
-        }
-        if self.backtests.is_empty() {
-            self.backtests = fresh(parameters);
-        }
-        let mut backtests = std::mem::take(&mut self.backtests);
-        for backtest in &mut backtests {
-            let forecast = self.forecast(backtest.model, backtest.level, window);
-            // Of a window in which nothing moved nothing was forecast: the first loss after it says nothing of a model.
-            if let Some(forecast) = forecast.filter(|forecast| forecast.var != 0.0 || forecast.es != 0.0) {
-                backtest.observe(change, forecast, window.backtest);
-            }
-        }
-        self.backtests = backtests;
-    }
-
-    /// After the state was put back: the configuration may have other models, levels or lengths than the one it was
-    /// saved under.
-    pub(super) fn backtests_restored(&mut self, parameters: &RiskParameters) {
-        let mut saved = std::mem::take(&mut self.backtests);
-        if saved.is_empty() || parameters.window.backtest == 0 {
-            return;
-        }
-        self.backtests = fresh(parameters);
-        for backtest in &mut self.backtests {
-            if let Some(at) = saved.iter().position(|one| one.is_of(backtest.model, backtest.level)) {
-                *backtest = saved.swap_remove(at);
-                backtest.trim(parameters.window.backtest);
-                backtest.light();
-            }
-        }
-    }
-
-    /// What the backtest of a model at a level says.
-    ///
-    /// # Errors
-    /// That too few forecasts were followed by a change, or that there is no such backtest.
-    pub(super) fn verdict(
-        &mut self,
-        model: TailModel,
-        level: Confidence,
-        parameters: &WindowParameters,
-    ) -> Result<Verdict, Unknown> {
-        let at = self.tried(model, level, parameters)?;
-        self.backtests[at].verdict().ok_or(Unknown::WarmingUp)
-    }
-
-    /// The zone alone: 0 green, 1 yellow, 2 red.
-    ///
-    /// # Errors
-    /// Those of [`Portfolio::verdict`].
-    pub(super) fn light(
-        &self,
-        model: TailModel,
-        level: Confidence,
-        parameters: &WindowParameters,
-    ) -> Result<f64, Unknown> {
-        let at = self.tried(model, level, parameters)?;
-        self.backtests[at].zone.map(number).ok_or(Unknown::WarmingUp)
-    }
-
-    fn tried(
-        &self,
-        model: TailModel,
-        level: Confidence,
-        parameters: &WindowParameters,
-    ) -> Result<usize, Unknown> {
-        let enough = LEAST.min(parameters.backtest);
-        let tried = |one: &Backtest| one.is_of(model, level) && one.hits.len() >= enough;
-        self.backtests.iter().position(tried).ok_or(Unknown::WarmingUp)
-    }
-}
-
-fn fresh(parameters: &RiskParameters) -> Vec<Backtest> {
-    let window = &parameters.window;
+/// A backtest of each model that is tried, at each level.
+pub(super) fn fresh(window: &WindowParameters, interval: Duration) -> Vec<Backtest> {
     let levels = |model: &TailModel| {
         let model = *model;
         window.levels.iter().map(move |level| Backtest::new(model, *level))
     };
-    window.models.iter().filter(|model| parameters.backtests(**model)).flat_map(levels).collect()
+    window.models.iter().filter(|model| window.tries(**model, interval)).flat_map(levels).collect()
 }
 
 /// A zone as a measure.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
 
+use super::measure::Confidence;
+use super::parameters::WindowParameters;
 use crate::kernels::{Horizon, TailRisk};
 
 /// Per level, losses positive; or why they are unknown.
@@ -24,8 +26,15 @@ impl Default for Tails {
 }
 
 impl Tails {
-    /// By the places of a horizon and a level in the configuration.
-    pub(in crate::risk) fn at(&self, over: usize, level: usize) -> Result<TailRisk, Unknown> {
+    /// At a level of the configuration, over one of its horizons.
+    pub(in crate::risk) fn of(
+        &self,
+        level: Confidence,
+        over: Horizon,
+        window: &WindowParameters,
+    ) -> Result<TailRisk, Unknown> {
+        let level = window.levels.iter().position(|one| *one == level).ok_or(Unknown::WarmingUp)?;
+        let over = window.horizons.iter().position(|one| *one == over).ok_or(Unknown::WarmingUp)?;
         let all = std::iter::once(&self.one).chain(&self.further);
         match all.into_iter().nth(over) {
             Some(Ok(tails)) => tails.get(level).copied().ok_or(Unknown::WarmingUp),

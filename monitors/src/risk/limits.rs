@@ -96,12 +96,12 @@ impl Portfolio {
             | Bounded::SelfCrossings
             | Bounded::PriceAway => self.conduct(limit.measure, around),
             Bounded::ValueAtRisk(model, level, over) => {
-                self.tail(model, level, over, around.parameters).map(|t| t.var)
+                self.tail(model, level, over, &around.parameters.window).map(|t| t.var)
             }
             Bounded::Stress(_) | Bounded::StressWorst => self.stressed(limit.measure, around),
-            Bounded::Light(model, level) => self.light(model, level, &around.parameters.window),
+            Bounded::Light(model, level) => self.changes.light(model, level, &around.parameters.window),
             Bounded::ExpectedShortfall(model, level, over) => {
-                self.tail(model, level, over, around.parameters).map(|t| t.es)
+                self.tail(model, level, over, &around.parameters.window).map(|t| t.es)
             }
         };
         (value, None)

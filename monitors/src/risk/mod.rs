@@ -34,6 +34,7 @@ mod account;
 mod around;
 mod backtest;
 mod calendar;
+mod changes;
 mod conduct;
 mod contributing;
 mod correlation;

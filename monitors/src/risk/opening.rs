@@ -68,7 +68,7 @@ impl RiskMonitor {
             let portfolio = &mut self.portfolios[place as usize];
             portfolio.opened = false;
             // The change over the gap is no sample, and nobody knows what became of orders in it.
-            portfolio.sampled = None;
+            portfolio.changes.interrupt();
             let conduct = self.parameters.conduct.as_ref();
             portfolio.conduct = conduct.map(|parameters| Conduct::begun_at(self.clock, parameters));
             self.touched(place);

@@ -83,13 +83,6 @@ impl RiskParameters {
         if wanted { &self.window.horizons } else { &[] }
     }
 
-    /// True if the forecasts of a model are held against what came after them: a revaluation forecasts over the interval
-    /// of the history, so changes must be over the same.
-    pub(super) fn backtests(&self, model: TailModel) -> bool {
-        let same = self.window.sampling == Sampling::Every(self.history.interval);
-        self.window.backtest > 0 && (model.of_changes() || same)
-    }
-
     /// True if a limit is on the time that equity is under water.
     pub(super) fn bounds_water(&self) -> bool {
         self.limits.iter().any(LimitParameters::is_on_water)
@@ -133,6 +126,13 @@ pub struct WindowParameters {
 }
 
 impl WindowParameters {
+    /// True if the forecasts of a model are held against what came after them: a revaluation forecasts over the interval
+    /// of the history, so changes must be over the same.
+    pub(super) fn tries(&self, model: TailModel, interval: Duration) -> bool {
+        let same = self.sampling == Sampling::Every(interval);
+        self.backtest > 0 && (model.of_changes() || same)
+    }
+
     /// What is to be said of contributions, if anything is.
     pub(super) fn contributions(&self) -> Option<Wanted> {
         let revalued = self.models.contains(&TailModel::Revalued);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
 
-use super::backtest::Backtest;
+use super::changes::Changes;
 use super::conduct::Conduct;
 use super::correlation::Correlated;
 use super::day::Day;
@@ -19,7 +19,6 @@ use super::parameters::{Basis, RiskParameters};
 use super::rates::Rate;
 use super::revalued::Revalued;
 use super::terms::Limits;
-use crate::kernels::{SortedWindow, TailRisk};
 
 /// One symbol held.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,14 +122,11 @@ pub(super) struct Portfolio {
     /// meanwhile do not move it: a source whose clock is ahead would never be told of.
     pub(super) settles: Option<Time>,
     pub(super) drawdown: Depth,
-    pub(super) window: SortedWindow,
-    /// What the next sample is the change from.
-    pub(super) sampled: Option<Money>,
+    /// Of its profit and loss.
+    pub(super) changes: Changes,
     pub(super) revalued: Revalued,
     #[serde(skip)]
     pub(super) correlated: Correlated,
-    /// Per model and level; none before the first change.
-    pub(super) backtests: Vec<Backtest>,
     pub(super) day: Day,
     /// Its orders, where they are looked at.
     pub(super) conduct: Option<Conduct>,
@@ -145,10 +141,6 @@ pub(super) struct Portfolio {
     pub(super) book_due: bool,
     #[serde(skip)]
     pub(super) sums: Sums,
-    /// Value at risk and expected shortfall per model of the window and level, losses positive; none where the
-    /// window has no such figure.
-    #[serde(skip)]
-    pub(super) tails: Vec<Option<TailRisk>>,
 }
 
 /// What one record does to one position.
@@ -198,11 +190,9 @@ impl Portfolio {
             account: None,
             settles: None,
             drawdown: Depth::new(parameters.drawdown_window),
-            window: SortedWindow::new(parameters.window.samples),
-            sampled: None,
+            changes: Changes::new(&parameters.window),
             revalued: Revalued::default(),
             correlated: Correlated::default(),
-            backtests: Vec::new(),
             day: Day::default(),
             conduct: None,
             limits,
@@ -212,7 +202,6 @@ impl Portfolio {
             sample_due: false,
             book_due: false,
             sums: Sums::default(),
-            tails: Vec::new(),
         }
     }
 
@@ -392,7 +381,7 @@ impl Portfolio {
 
     /// What the book's profit is next has not come from what it was: the change is none. Equity goes by the account.
     pub(super) fn break_series(&mut self, basis: Basis) {
-        self.sampled = None;
+        self.changes.interrupt();
         if basis == Basis::Book {
             self.day = Day::begun(self.realised, self.realised_unknown);
         }

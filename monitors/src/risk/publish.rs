@@ -7,6 +7,7 @@ use tapewatch_schemas::{Event, RecordId, Scope};
 
 use super::around::Around;
 use super::backtest::{Verdict, number};
+use super::changes::Changes;
 use super::currencies;
 use super::measure::{Bounded, CONDUCT, Confidence, TailModel};
 use super::money::Money;
@@ -79,10 +80,10 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     for (model, level) in window.models.iter().flat_map(|model| window.levels.iter().map(|at| (*model, *at)))
     {
         list.extend(window.horizons.iter().flat_map(|over| {
-            tail_measures(model, level, *over, portfolio.tail(model, level, *over, around.parameters))
+            tail_measures(model, level, *over, portfolio.tail(model, level, *over, window))
         }));
-        if around.parameters.backtests(model) {
-            backtested(&mut list, portfolio, model, level, window);
+        if window.tries(model, around.parameters.history.interval) {
+            backtested(&mut list, &mut portfolio.changes, model, level, window);
         }
     }
     if portfolio.conduct.is_some() {
@@ -94,7 +95,7 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
         list.extend(currencies::measures(exposure, sums.gross, around.marks, portfolio.values()));
     }
     list.extend(around.stress.measures(exposure, &portfolio.stressable(around.rates)));
-    list.push(ratio("samples", Ok(portfolio.window.len() as f64)));
+    list.push(ratio("samples", Ok(portfolio.changes.len() as f64)));
     list.push(ratio("duplicate_executions", Ok(portfolio.duplicates as f64)));
     list.push(ratio("observed_for", Ok(around.observed_for(portfolio))));
     list
@@ -116,12 +117,12 @@ pub(super) fn tail_measures(
 /// What the backtest of a model at a level says.
 fn backtested(
     list: &mut Vec<Measure>,
-    portfolio: &mut Portfolio,
+    changes: &mut Changes,
     model: TailModel,
     level: Confidence,
     window: &WindowParameters,
 ) {
-    let said = portfolio.verdict(model, level, window);
+    let said = changes.verdict(model, level, window);
     let var = Bounded::ValueAtRisk(model, level, Horizon::ONE).to_string();
     let of = |name: &str, value: fn(&Verdict) -> f64| {
         ratio(&format!("{var}_{name}"), said.as_ref().map(value).map_err(|unknown| *unknown))

@@ -6,8 +6,10 @@ use tapewatch_schemas::events::Unknown;
 use super::RiskMonitor;
 use super::correlation::Correlated;
 use super::horizon::Tails;
-use super::measure::TailModel;
-use crate::kernels::{Swings, TailRisk};
+use super::measure::{Confidence, TailModel};
+use super::parameters::{Basis, WindowParameters};
+use super::portfolio::Portfolio;
+use crate::kernels::{Horizon, Swings, TailRisk};
 
 /// A portfolio's figures of [`TailModel::Revalued`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,14 +21,12 @@ pub(super) struct Revalued {
     pub(super) values: Vec<f64>,
     /// How it swings; of use to scenarios alone.
     pub(super) swings: Result<Swings, Unknown>,
-    /// Those of one step, per level, of the last sample: what the next one is held against. Empty if there was none.
-    pub(super) forecast: Vec<TailRisk>,
 }
 
 impl Default for Revalued {
     fn default() -> Self {
         let swings = Err(Unknown::WarmingUp);
-        Self { due: true, tails: Tails::default(), values: Vec::new(), swings, forecast: Vec::new() }
+        Self { due: true, tails: Tails::default(), values: Vec::new(), swings }
     }
 }
 
@@ -46,6 +46,29 @@ impl Revalued {
     pub(super) fn wanted_over_others(&mut self) {
         self.due = true;
         self.tails.further.clear();
+    }
+}
+
+impl Portfolio {
+    /// Value at risk and expected shortfall over so many steps at a level by a model, losses positive.
+    pub(super) fn tail(
+        &self,
+        model: TailModel,
+        level: Confidence,
+        over: Horizon,
+        window: &WindowParameters,
+    ) -> Result<TailRisk, Unknown> {
+        let reason = match window.basis {
+            Basis::Equity if model.of_changes() => self.equity_unknown(),
+            _ => self.exposure_unknown(),
+        };
+        if let Some(reason) = reason {
+            return Err(reason);
+        }
+        if model.of_changes() {
+            return self.changes.tail(model, level, over, window).ok_or(Unknown::WarmingUp);
+        }
+        self.revalued.tails.of(level, over, window)
     }
 }
 
@@ -95,9 +118,8 @@ impl RiskMonitor {
         self.portfolios[place as usize].revalued.due = true;
         self.revalue(place);
         let portfolio = &mut self.portfolios[place as usize];
-        let known = portfolio.sampled.is_some() && !portfolio.revalued.due;
-        let tails = portfolio.revalued.tails.one.as_ref().ok().filter(|_| known);
-        portfolio.revalued.forecast = tails.cloned().unwrap_or_default();
+        let known = !portfolio.revalued.due;
+        portfolio.changes.forecast(known.then_some(&portfolio.revalued.tails.one));
     }
 
     /// An instant of the history, if it is due; true if it was. All that rests on it is due to be looked at.

@@ -5,7 +5,7 @@ use tapewatch_schemas::events::Occasion;
 
 use super::RiskMonitor;
 use super::around::next_boundary;
-use super::parameters::Sampling;
+use super::parameters::{RiskParameters, Sampling};
 use super::publish;
 use super::terms::earlier;
 use crate::monitor::Output;
@@ -120,20 +120,11 @@ impl RiskMonitor {
     }
 
     /// Takes a sample of a portfolio's profit and loss.
-    ///
-    /// While it is unknown there is none, and the next known one only begins a new series: a change over
-    /// an unknown stretch is not a change over an interval.
     pub(super) fn sample(&mut self, place: u32) {
-        let window = &self.parameters.window;
+        let RiskParameters { window, history, .. } = &self.parameters;
         let portfolio = &mut self.portfolios[place as usize];
         let now = portfolio.profit_by(window.basis).ok();
-        if let (Some(now), Some(before)) = (now, portfolio.sampled) {
-            let change = (now - before).to_f64();
-            portfolio.backtest(change, &self.parameters);
-            portfolio.window.push(change);
-            portfolio.measure_tails(window);
-        }
-        portfolio.sampled = now;
+        portfolio.changes.sample(now, window, history.interval);
         self.forecast(place);
     }
 }

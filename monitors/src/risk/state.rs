@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::Time;
 
+use super::changes::Terms;
 use super::conduct::Conduct;
 use super::day::Day;
 use super::feeds::{Feeds, SavedFeeds};
@@ -14,18 +15,18 @@ use super::liquidity::{Liquid, Liquidity};
 use super::lots::Costing;
 use super::marks::{Entry, Marks};
 use super::measure::{Bounded, Confidence, TailModel};
-use super::parameters::{Basis, HistoryParameters, RiskParameters, Sampling, WindowParameters};
+use super::parameters::{HistoryParameters, RiskParameters};
 use super::portfolio::Portfolio;
 use super::rates::{Pair, Rates};
 use super::revalued::Revalued;
 use super::stress::SavedPassage;
 use super::terms::{BoundsOf, changed, earlier};
 use super::{RiskMonitor, TaskContext};
-use crate::kernels::{Horizon, ShortfallConvention, SortedWindow};
+use crate::kernels::{Horizon, ShortfallConvention};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 17;
+const FORMAT: u16 = 18;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -53,26 +54,6 @@ struct Saved<P, M, H, L> {
     sample_due: Option<Time>,
     book_due: Option<Time>,
     day_due: Option<Time>,
-}
-
-/// What changes of profit and loss are taken of, and what is made of them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Terms {
-    basis: Basis,
-    sampling: Sampling,
-    samples: usize,
-    minimum: usize,
-    shortfall: ShortfallConvention,
-    lambda: f64,
-    age_lambda: f64,
-}
-
-impl Terms {
-    fn of(window: &WindowParameters) -> Self {
-        let WindowParameters { basis, sampling, samples, minimum, shortfall, lambda, age_lambda, .. } =
-            *window;
-        Self { basis, sampling, samples, minimum, shortfall, lambda, age_lambda }
-    }
 }
 
 /// What revaluations are over, and what is made of them.
@@ -199,11 +180,8 @@ impl RiskMonitor {
             }
             self.marks.set_holder(holding.symbol, place, true);
         }
-        let window = &self.parameters.window;
-        // The configuration may have another size of window than the one the state was saved under.
-        portfolio.window = SortedWindow::from_values(window.samples, portfolio.window.arrived());
-        portfolio.measure_tails(window);
-        portfolio.backtests_restored(&self.parameters);
+        let RiskParameters { window, history, .. } = &self.parameters;
+        portfolio.changes.restored(window, history.interval);
         portfolio.conduct =
             self.parameters.conduct.as_ref().map(|parameters| match portfolio.conduct.take() {
                 Some(conduct) => conduct.restored(self.clock, parameters),
@@ -225,24 +203,16 @@ impl RiskMonitor {
 impl Portfolio {
     /// What was taken under other terms is not compared with what is taken under these.
     fn begin_anew(&mut self, saved: &Terms, now: &Terms) {
-        if saved == now {
-            return;
-        }
-        self.backtests.clear();
-        if saved.basis != now.basis {
+        self.changes.begin_anew(saved, now);
+        if saved.other_basis(now) {
             self.day = Day::begun(self.realised, self.realised_unknown);
-        }
-        if (saved.basis, saved.sampling) != (now.basis, now.sampling) {
-            // A change from equity to the book's profit is no change of either, and one of an hour none of a day.
-            self.sampled = None;
-            self.window = SortedWindow::new(now.samples);
         }
     }
 
     /// The same of revaluations.
     fn revalue_anew(&mut self) {
         self.revalued = Revalued::default();
-        self.backtests.retain(|backtest| !backtest.is_of_model(TailModel::Revalued));
+        self.changes.revalued_anew();
     }
 }
 

@@ -1,85 +1,34 @@
-//! Value at risk and expected shortfall of a portfolio's window, by the models that are wanted.
+//! Value at risk and expected shortfall of a window of changes, by the models that are wanted.
 
 use std::borrow::Cow;
 
-use tapewatch_schemas::events::Unknown;
-
-use super::measure::{Confidence, TailModel};
-use super::parameters::{Basis, RiskParameters, WindowParameters};
-use super::portfolio::Portfolio;
+use super::measure::TailModel;
+use super::parameters::WindowParameters;
 use crate::kernels::{
     Aged, EwmaSeed, Filtered, Horizon, Moments, Sample, SampleError, SortedWindow, Tail, TailRisk,
     cornish_fisher, ewma_volatilities, gaussian_tail, sorted_tail,
 };
 
-impl Portfolio {
-    /// Value at risk and expected shortfall over so many steps at a level by a model, losses positive.
-    pub(super) fn tail(
-        &self,
-        model: TailModel,
-        level: Confidence,
-        over: Horizon,
-        parameters: &RiskParameters,
-    ) -> Result<TailRisk, Unknown> {
-        let window = &parameters.window;
-        let reason = match window.basis {
-            Basis::Equity if model.of_changes() => self.equity_unknown(),
-            _ => self.exposure_unknown(),
-        };
-        if let Some(reason) = reason {
-            return Err(reason);
-        }
-        if model.of_changes() {
-            return self.tail_of_changes(model, level, over, window).ok_or(Unknown::WarmingUp);
-        }
-        let column = window.levels.iter().position(|l| *l == level).ok_or(Unknown::WarmingUp)?;
-        let over = window.horizons.iter().position(|h| *h == over).ok_or(Unknown::WarmingUp)?;
-        self.revalued.tails.at(over, column)
+/// Takes value at risk and expected shortfall of a window as it is, losses positive: by model, horizon and level; nothing
+/// while it is warming up.
+pub(super) fn take_tails(
+    tails: &mut Vec<Option<TailRisk>>,
+    window: &mut SortedWindow,
+    parameters: &WindowParameters,
+) {
+    tails.clear();
+    if window.len() < parameters.minimum.max(1) {
+        return;
     }
-
-    fn tail_of_changes(
-        &self,
-        model: TailModel,
-        level: Confidence,
-        over: Horizon,
-        window: &WindowParameters,
-    ) -> Option<TailRisk> {
-        let row = window.models.iter().filter(|m| m.of_changes()).position(|m| *m == model)?;
-        let over = window.horizons.iter().position(|h| *h == over)?;
-        let column = window.levels.iter().position(|l| *l == level)?;
-        *self.tails.get((row * window.horizons.len() + over) * window.levels.len() + column)?
-    }
-
-    /// What was forecast at the last sample for the next one.
-    pub(super) fn forecast(
-        &self,
-        model: TailModel,
-        level: Confidence,
-        window: &WindowParameters,
-    ) -> Option<TailRisk> {
-        if model.of_changes() {
-            return self.tail_of_changes(model, level, Horizon::ONE, window);
-        }
-        let column = window.levels.iter().position(|l| *l == level)?;
-        self.revalued.forecast.get(column).copied()
-    }
-
-    /// Takes the tails of the window as it is; there is none while it is warming up.
-    pub(super) fn measure_tails(&mut self, parameters: &WindowParameters) {
-        self.tails.clear();
-        if self.window.len() < parameters.minimum.max(1) {
-            return;
-        }
-        let models = parameters.models.iter().filter(|model| model.of_changes());
-        for (model, over) in models.flat_map(|model| parameters.horizons.iter().map(|over| (*model, *over))) {
-            let estimate = Estimate::of(model, over, &mut self.window, parameters);
-            self.tails.extend(parameters.levels.iter().map(|level| {
-                let tail = Tail::new(level.tail()).ok()?;
-                let risk = estimate.as_ref().ok()?.tail(over, tail, parameters).ok()?;
-                // Adding zero turns the negative zero of a loss of nothing into zero.
-                Some(TailRisk { var: 0.0 - risk.var, es: 0.0 - risk.es })
-            }));
-        }
+    let models = parameters.models.iter().filter(|model| model.of_changes());
+    for (model, over) in models.flat_map(|model| parameters.horizons.iter().map(|over| (*model, *over))) {
+        let estimate = Estimate::of(model, over, window, parameters);
+        tails.extend(parameters.levels.iter().map(|level| {
+            let tail = Tail::new(level.tail()).ok()?;
+            let risk = estimate.as_ref().ok()?.tail(over, tail, parameters).ok()?;
+            // Adding zero turns the negative zero of a loss of nothing into zero.
+            Some(TailRisk { var: 0.0 - risk.var, es: 0.0 - risk.es })
+        }));
     }
 }
 

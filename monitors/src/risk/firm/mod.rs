@@ -82,7 +82,7 @@ impl FirmMonitor {
     /// A monitor that has seen nothing.
     pub fn new(parameters: FirmParameters) -> Self {
         let clock = Time::MIN;
-        let history = History::new(&parameters.history, &parameters.horizons);
+        let history = History::new(&parameters.history, &parameters.window.horizons);
         let stress = Stress::new(&parameters.stress, &parameters.history);
         let sectors = Sectors::new(&parameters.sectors);
         let liquidity = Liquidity::new(parameters.liquidity);
@@ -206,7 +206,7 @@ impl FirmMonitor {
         }
         scope.revalue_due = false;
         scope.valued.clear();
-        if self.parameters.contributions().is_some() {
+        if self.parameters.window.contributions().is_some() {
             scope.valued.extend(scope.held.iter().map(|held| held.value.to_f64()));
         }
         let (tails, swings) = self.revalued(place);
@@ -220,9 +220,9 @@ impl FirmMonitor {
     /// The tails of what a scope holds, and how it swings, as far as that is of use.
     fn revalued(&mut self, place: usize) -> (Tails, Result<Swings, Unknown>) {
         let scope = &self.scopes[place];
-        let FirmParameters { levels, shortfall, currency, .. } = &self.parameters;
+        let FirmParameters { window, currency, .. } = &self.parameters;
         let held = stakes(&scope.held, currency, &self.marks, &self.rates);
-        let tails = self.history.tails(held.clone(), levels, *shortfall, &mut self.pnl);
+        let tails = self.history.tails(held.clone(), &window.levels, window.shortfall, &mut self.pnl);
         if !self.stress.needs_swings() {
             return (tails, scope.swings);
         }

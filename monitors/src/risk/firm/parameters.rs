@@ -6,10 +6,9 @@ use std::time::Duration;
 use smol_str::SmolStr;
 use tapewatch_schemas::{Currency, PortfolioId, Scope, Symbol};
 
-use crate::kernels::{Horizon, ShortfallConvention};
-use crate::risk::contributing::Wanted;
 use crate::risk::{
-    Confidence, DayParameters, HistoryParameters, LimitParameters, LiquidityParameters, Pair, Scenario,
+    DayParameters, HistoryParameters, LimitParameters, LiquidityParameters, Pair, Scenario, TailModel,
+    WindowParameters,
 };
 
 /// Everything that the firm monitor can be told.
@@ -25,14 +24,8 @@ pub struct FirmParameters {
     pub scopes: Vec<ScopeParameters>,
     /// The limits, checked on every scope they apply to, in this order.
     pub limits: Vec<ScopeLimit>,
-    /// The confidence levels of value at risk and expected shortfall.
-    pub levels: Vec<Confidence>,
-    /// Over how many instants of the history, each once; the first is one.
-    pub horizons: Vec<Horizon>,
-    /// Which expected shortfall is published.
-    pub shortfall: ShortfallConvention,
-    /// How many net positions are named at most with what they contribute to both; 0 for none.
-    pub contributions: usize,
+    /// Value at risk and expected shortfall, and what is counted as a change of a scope's profit and loss.
+    pub window: WindowParameters,
     /// The returns of symbols that both are of.
     pub history: HistoryParameters,
     /// When a day of profit and loss begins.
@@ -73,11 +66,6 @@ pub struct ScopeLimit {
 }
 
 impl FirmParameters {
-    /// What is to be said of contributions, if anything is.
-    pub(super) fn contributions(&self) -> Option<Wanted> {
-        Wanted::of(&self.levels, self.shortfall, self.contributions)
-    }
-
     /// The limits, without the scopes that they are on.
     pub(super) fn bounds(&self) -> impl Iterator<Item = &LimitParameters> {
         self.limits.iter().map(|one| &one.limit)
@@ -117,10 +105,7 @@ impl Default for FirmParameters {
             rates: Vec::new(),
             scopes: Vec::new(),
             limits: Vec::new(),
-            levels: vec![Confidence(9500), Confidence(9900)],
-            horizons: vec![Horizon::ONE],
-            shortfall: ShortfallConvention::AcerbiTasche,
-            contributions: 0,
+            window: WindowParameters { models: vec![TailModel::Revalued], ..WindowParameters::default() },
             history: HistoryParameters::default(),
             day: DayParameters::default(),
             drawdown_window: Duration::from_secs(30 * 24 * 3600),

@@ -61,9 +61,10 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
         money("daily_pnl", day.err(), day.unwrap_or_default()),
         equity(Bounded::DailyLossShare),
     ];
-    for level in &around.parameters.levels {
-        list.extend(around.parameters.horizons.iter().flat_map(|over| {
-            tail_measures(TailModel::Revalued, *level, *over, scope.tail(*level, *over, around.parameters))
+    let window = &around.parameters.window;
+    for level in &window.levels {
+        list.extend(window.horizons.iter().flat_map(|over| {
+            tail_measures(TailModel::Revalued, *level, *over, scope.tail(*level, *over, window))
         }));
     }
     list.extend(around.liquidity.measures(unknown, scope.sales()));

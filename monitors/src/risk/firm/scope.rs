@@ -10,7 +10,6 @@ use super::parameters::{FirmParameters, ScopeParameters};
 use super::trades::Trades;
 use crate::kernels::{Concentration, Horizon, Swings, TailRisk, concentration};
 use crate::monitor::Ages;
-use crate::risk::LimitParameters;
 use crate::risk::around::Earliest;
 use crate::risk::currencies;
 use crate::risk::feeds::Feeds;
@@ -26,6 +25,7 @@ use crate::risk::rates::Rates;
 use crate::risk::sectors::Sectors;
 use crate::risk::stress::{Stress, Stressable};
 use crate::risk::terms::Limits;
+use crate::risk::{LimitParameters, WindowParameters};
 
 /// One scope.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,10 +219,10 @@ impl ScopeState {
                 return (Ok(size.unwrap_or_default().to_f64()), symbol);
             }
             Bounded::ValueAtRisk(TailModel::Revalued, level, over) => {
-                return (self.tail(level, over, around.parameters).map(|tail| tail.var), None);
+                return (self.tail(level, over, &around.parameters.window).map(|tail| tail.var), None);
             }
             Bounded::ExpectedShortfall(TailModel::Revalued, level, over) => {
-                return (self.tail(level, over, around.parameters).map(|tail| tail.es), None);
+                return (self.tail(level, over, &around.parameters.window).map(|tail| tail.es), None);
             }
             Bounded::SectorGross | Bounded::SectorNet | Bounded::SectorShare => {
                 let (value, symbol) = around.sectors.bounded(limit.measure, self.sums.netted, self.values());
@@ -249,19 +249,17 @@ impl ScopeState {
         &self,
         level: Confidence,
         over: Horizon,
-        parameters: &FirmParameters,
+        window: &WindowParameters,
     ) -> Result<TailRisk, Unknown> {
         if let Some(reason) = self.unknown() {
             return Err(reason);
         }
-        let level = parameters.levels.iter().position(|one| *one == level).ok_or(Unknown::Missing)?;
-        let over = parameters.horizons.iter().position(|one| *one == over).ok_or(Unknown::Missing)?;
-        self.tails.at(over, level)
+        self.tails.of(level, over, window)
     }
 
     /// What each net position contributes to the figures in force, if that is wanted.
     pub(super) fn contributions(&self, around: &Surroundings<'_>) -> Vec<Measure> {
-        let Some(wanted) = around.parameters.contributions() else { return Vec::new() };
+        let Some(wanted) = around.parameters.window.contributions() else { return Vec::new() };
         let unknown = self.unknown().or(self.tails.one.as_ref().err().copied());
         let unknown = unknown.or(self.revalue_due.then_some(Unknown::WarmingUp));
         let valued = unknown.map_or(Ok(self.valued.as_slice()), Err);

@@ -59,21 +59,10 @@ struct Terms {
 
 impl Terms {
     fn of(parameters: &FirmParameters) -> Self {
-        let FirmParameters {
-            history,
-            levels,
-            horizons,
-            shortfall,
-            scopes,
-            currency,
-            rates,
-            marks,
-            books,
-            ..
-        } = parameters;
+        let FirmParameters { history, window, scopes, currency, rates, marks, books, .. } = parameters;
         Self {
-            revaluation: RevaluationTerms::of(history, levels, *shortfall),
-            horizons: horizons.clone(),
+            revaluation: RevaluationTerms::of(history, &window.levels, window.shortfall),
+            horizons: window.horizons.clone(),
             scopes: scopes.iter().map(|one| (one.scope.clone(), one.portfolios.clone())).collect(),
             currency: currency.clone(),
             rates: rates.clone(),
@@ -120,7 +109,7 @@ impl FirmMonitor {
         back.feeds = Feeds::restore(saved.feeds);
         back.marks = Marks::restore(saved.marks);
         back.rates = Rates::new(&back.parameters.rates, &mut back.marks);
-        back.history = saved.history.restored(&back.parameters.history, &back.parameters.horizons);
+        back.history = saved.history.restored(&back.parameters.history, &back.parameters.window.horizons);
         back.stress.restore(saved.stress);
         back.liquidity =
             Liquidity::restored(back.parameters.liquidity, &back.parameters.day, saved.liquidity);
