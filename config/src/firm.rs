@@ -52,7 +52,7 @@ impl Firm {
     /// What there is of risk decides what fits: the measures of value at risk and stress, the schedules, and whether books
     /// are published at each change.
     pub(crate) fn read(section: &mut Section<'_>, risk: &Risk) -> Self {
-        let named = risk.of_holdings();
+        let named = risk.of_scopes();
         let schedules: Vec<&str> = risk.schedules.iter().map(|one| one.name.as_str()).collect();
         let above_zero = |span: &Duration| !span.is_zero();
         let span = "a duration above 0, such as \"1m\"";
@@ -61,6 +61,7 @@ impl Firm {
         let known: Vec<&str> = scopes.iter().map(|one| one.scope.as_str()).collect();
         let limits = section.groups("limits", |limit| FirmLimit::read(limit, &known, &named, &schedules));
         refuse_doubles(section, "limits", "name", limits.iter().map(|one| one.limit.name.as_str()));
+        risk.refuse_unlooked(section, limits.iter().map(|one| &one.limit));
         if scopes.is_empty() && !limits.is_empty() {
             section.fail("limits", "there is nothing that they could be on", "[[firm.scopes]], or no limits");
         }

@@ -52,7 +52,7 @@ const MEASURES: [&str; 15] = [
 ];
 
 /// Those of what is above the portfolio.
-pub(crate) const SCOPE_MEASURES: [&str; 14] = [
+pub(crate) const SCOPE_MEASURES: [&str; 16] = [
     "gross_exposure",
     "netted_exposure",
     "net_exposure",
@@ -60,6 +60,8 @@ pub(crate) const SCOPE_MEASURES: [&str; 14] = [
     "largest_share",
     "top5_share",
     "herfindahl",
+    "max_correlation",
+    "max_correlation_ewma",
     "leverage",
     "drawdown",
     "max_drawdown",

@@ -272,41 +272,8 @@ impl Risk {
         let groups = [instruments::measures(&instruments), Rate::measures(&rates)].concat();
         let named = [var.measures(), Stress::measures(&stress), groups].concat();
         let limits = section.groups("limits", |limit| Limit::read(limit, &named, &known));
-        for (at, limit) in limits.iter().enumerate() {
-            if conduct.is_none() && conduct::MEASURES.contains(&limit.measure.as_str()) {
-                let problem = format!("{} is of orders, which are not looked at", limit.measure);
-                section.fail(
-                    &format!("limits[{at}].measure"),
-                    &problem,
-                    "risk.conduct.window, such as \"1m\", or no such limit",
-                );
-            } else if liquidity.is_none() && liquidity::MEASURES.contains(&limit.measure.as_str()) {
-                let problem = format!("{} is of liquidity, which is not looked at", limit.measure);
-                section.fail(
-                    &format!("limits[{at}].measure"),
-                    &problem,
-                    "risk.liquidity.participation, such as 0.1, or no such limit",
-                );
-            } else if var.backtest == 0 && is_light(&limit.measure) {
-                let problem = format!("{} is the light of a backtest, and there are none", limit.measure);
-                section.fail(
-                    &format!("limits[{at}].measure"),
-                    &problem,
-                    "risk.var.backtest of at least 20, or no such limit",
-                );
-            } else if var.sample != Sampling::Every(history.interval)
-                && is_light(&limit.measure)
-                && limit.measure.ends_with(&format!("_{}{LIGHT}", TailModel::Revalued))
-            {
-                let problem =
-                    format!("{} is of changes over another interval than its forecasts", limit.measure);
-                section.fail(
-                    &format!("limits[{at}].measure"),
-                    &problem,
-                    "risk.var.sample equal to risk.history.interval, or no such limit",
-                );
-            }
-        }
+        let looked_at = LookedAt { conduct: conduct.is_some(), liquidity: liquidity.is_some() };
+        looked_at.refuse_others(section, limits.iter(), &var, &history);
         refuse_doubles(section, "limits", "name", limits.iter().map(|limit| limit.name.as_str()));
         let overridable: Vec<_> = limits.iter().map(|limit| (limit, limit.portfolios.as_slice())).collect();
         let overrides = Override::read_all(section, "portfolios", &overridable);
@@ -351,20 +318,67 @@ impl Risk {
     }
 }
 
-impl Risk {
-    /// The names of the measures of what is held now: what is above the portfolio has them, too.
-    pub(crate) fn of_holdings(&self) -> Vec<String> {
-        let groups = [instruments::measures(&self.instruments), Rate::measures(&self.rates)].concat();
-        let mut names = [self.var.revalued(), Stress::measures(&self.stress), groups].concat();
-        if self.liquidity.is_some() {
-            names.extend(liquidity::MEASURES.map(String::from));
+/// What limits may be on, beside what is always looked at.
+struct LookedAt {
+    conduct: bool,
+    liquidity: bool,
+}
+
+impl LookedAt {
+    /// Refuses limits on what nobody looks at, and on backtests that there are not.
+    fn refuse_others<'l>(
+        &self,
+        section: &Section<'_>,
+        limits: impl Iterator<Item = &'l Limit>,
+        var: &ValueAtRisk,
+        history: &History,
+    ) {
+        for (at, limit) in limits.enumerate() {
+            let measure = limit.measure.as_str();
+            let revalued =
+                is_light(measure) && measure.ends_with(&format!("_{}{LIGHT}", TailModel::Revalued));
+            let (problem, expected) = if !self.conduct && conduct::MEASURES.contains(&measure) {
+                ("is of orders, which are not looked at", "risk.conduct.window, such as \"1m\"")
+            } else if !self.liquidity && liquidity::MEASURES.contains(&measure) {
+                ("is of liquidity, which is not looked at", "risk.liquidity.participation, such as 0.1")
+            } else if var.backtest == 0 && is_light(measure) {
+                ("is the light of a backtest, and there are none", "risk.var.backtest of at least 20")
+            } else if revalued && var.sample != Sampling::Every(history.interval) {
+                (
+                    "is of changes over another interval than its forecasts",
+                    "risk.var.sample equal to risk.history.interval",
+                )
+            } else {
+                continue;
+            };
+            let key = format!("limits[{at}].measure");
+            section.fail(&key, &format!("{measure} {problem}"), &format!("{expected}, or no such limit"));
         }
-        names
     }
 }
 
 impl Risk {
-    /// The same of what is above the portfolio, which is always revalued.
+    /// The names of the measures of what is above the portfolio, as far as settings name them: it is always revalued, too.
+    pub(crate) fn of_scopes(&self) -> Vec<String> {
+        let groups = [instruments::measures(&self.instruments), Rate::measures(&self.rates)].concat();
+        let revalued = ValueAtRisk { models: vec![TailModel::Revalued], ..self.var.clone() };
+        let tails = [self.var.measures(), revalued.measures()].concat();
+        let mut names = [tails, Stress::measures(&self.stress), groups].concat();
+        names.extend(liquidity::MEASURES.map(String::from));
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Refuses limits of scopes on what nobody looks at.
+    pub(crate) fn refuse_unlooked<'l>(&self, section: &Section<'_>, limits: impl Iterator<Item = &'l Limit>) {
+        let looked_at = LookedAt { conduct: false, liquidity: self.liquidity.is_some() };
+        looked_at.refuse_others(section, limits, &self.var, &self.history);
+    }
+}
+
+impl Risk {
+    /// Refuses horizons over which what is above the portfolio, which is always revalued, would be warming up for ever.
     pub(crate) fn refuse_long_horizons_of_scopes(&self, section: &Section<'_>) {
         if !self.var.models.contains(&TailModel::Revalued) {
             let History { window, minimum, .. } = self.history;
@@ -460,17 +474,6 @@ impl ValueAtRisk {
         };
         var.refuse_long_horizons(section, history);
         var
-    }
-
-    /// The names of its measures of what is held, revalued.
-    fn revalued(&self) -> Vec<String> {
-        let names = self.levels.iter().flat_map(|level| {
-            let of = |over| {
-                ["var", "es"].map(|kind| format!("{}_revalued{}", measure_at(kind, *level), ending(over)))
-            };
-            self.horizons.iter().flat_map(move |over| of(*over))
-        });
-        names.collect()
     }
 
     /// A horizon over which a window never holds enough overlapping stretches would be warming up for ever.

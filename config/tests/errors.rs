@@ -305,7 +305,7 @@ fn liquidity_is_looked_at_before_it_has_limits() {
     assert!(section("days = 3\nminimum = 4").contains("from 1 to risk.liquidity.days"));
     let scoped = "[[firm.scopes]]\nscope = \"firm:a\"\n[[firm.limits]]\nname = \"b\"\n\
                   measure = \"beyond_touch\"\nhard = 0.5\n";
-    assert!(one(scoped).contains("there is no measure \"beyond_touch\""), "{}", one(scoped));
+    assert!(one(scoped).contains("beyond_touch is of liquidity, which is not looked at"), "{}", one(scoped));
     assert_eq!(errors(&format!("[risk.liquidity]\nparticipation = 0.1\n{scoped}"), &[]), [] as [&str; 0]);
     let days = limit.replace("liquidation_cost", "days_to_liquidate");
     assert!(

@@ -62,6 +62,7 @@ fn book(filled: Option<i64>, lines: &[(&str, &str)]) -> Holdings {
         filled_at: filled.map(at),
         account: None,
         account_unknown: None,
+        profit: None,
         holdings: lines.iter().map(line).collect(),
     }
 }

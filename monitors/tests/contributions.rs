@@ -277,6 +277,7 @@ fn book(portfolio: &str, lines: &[(&str, &str)]) -> Event {
         filled_at: None,
         account: None,
         account_unknown: None,
+        profit: None,
         holdings: lines.iter().map(line).collect(),
     })
 }

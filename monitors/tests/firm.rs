@@ -60,6 +60,7 @@ fn book(portfolio: &str, lines: &[(&str, &str)]) -> Event {
         filled_at: None,
         account: None,
         account_unknown: None,
+        profit: None,
         holdings: lines.iter().map(|(symbol, quantity)| line(symbol, quantity, "1")).collect(),
     })
 }

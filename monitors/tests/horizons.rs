@@ -306,6 +306,7 @@ fn book(quantity: &str) -> Event {
         filled_at: None,
         account: None,
         account_unknown: None,
+        profit: None,
         holdings: vec![Holding {
             symbol: "A".into(),
             quantity: quantity.parse().unwrap(),

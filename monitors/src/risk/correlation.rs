@@ -1,12 +1,14 @@
 //! How what is held moves together, over the return history.
 
-use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::events::{Measure, Unknown};
 
 use super::around::Around;
 use super::history::History;
 use super::marks::SymbolId;
+use super::measure::Bounded;
 use super::pairs::{Pairs, is_still};
-use super::portfolio::Portfolio;
+use super::portfolio::{Holding, Portfolio};
+use super::publish::ratio;
 use super::rates::Rates;
 use crate::kernels::{Panel, Sample, SampleError, Swings, SymmetricMatrix};
 
@@ -32,7 +34,7 @@ impl Together {
 
 /// What a portfolio's symbols make of the history as it is; worked out when somebody asks, and forgotten when what is held
 /// or the history changes. It is never saved.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Correlated {
     /// Of the returns of each symbol held.
     deviations: Option<Result<Vec<f64>, Unknown>>,
@@ -42,35 +44,98 @@ pub(super) struct Correlated {
     bets: Option<Result<f64, Unknown>>,
 }
 
-impl Portfolio {
-    /// Why correlations are unknown, or how what is held moves together.
-    pub(super) fn together(&mut self, around: &Around<'_>) -> Result<Together, Unknown> {
-        self.exposure_unknown().map_or(Ok(()), Err)?;
-        if self.correlated.together.is_none() {
-            self.correlated.together = Some(around.history.together(|| self.symbols(), None));
-        }
-        self.correlated.together.unwrap_or(Err(Unknown::Missing))
+impl Correlated {
+    /// How these symbols move together.
+    pub(super) fn together<I>(
+        &mut self,
+        history: &History,
+        symbols: impl Fn() -> I,
+    ) -> Result<Together, Unknown>
+    where
+        I: ExactSizeIterator<Item = SymbolId>,
+    {
+        *self.together.get_or_insert_with(|| history.together(symbols, None))
     }
 
-    /// The same, the latest returns weighing most.
-    pub(super) fn weighted_together(&mut self, around: &Around<'_>) -> Result<Together, Unknown> {
-        self.exposure_unknown().map_or(Ok(()), Err)?;
-        if self.correlated.weighted.is_none() {
-            let lambda = around.parameters.window.lambda;
-            self.correlated.weighted = Some(around.history.together(|| self.symbols(), Some(lambda)));
-        }
-        self.correlated.weighted.unwrap_or(Err(Unknown::Missing))
+    /// The same, the latest returns weighing most: with this weight of the past.
+    pub(super) fn weighted<I>(
+        &mut self,
+        history: &History,
+        symbols: impl Fn() -> I,
+        lambda: f64,
+    ) -> Result<Together, Unknown>
+    where
+        I: ExactSizeIterator<Item = SymbolId>,
+    {
+        *self.weighted.get_or_insert_with(|| history.together(symbols, Some(lambda)))
     }
 
     /// How many independent bets the symbols held are, equal amounts of each: the shrunk matrix's.
-    pub(super) fn effective_bets(&mut self, around: &Around<'_>) -> Result<f64, Unknown> {
-        self.exposure_unknown().map_or(Ok(()), Err)?;
-        if let Some(known) = self.correlated.bets {
-            return known;
-        }
-        let bets = around.history.moves(self.symbols(), None).and_then(|moves| moves.effective_bets());
-        self.correlated.bets = Some(bets);
-        bets
+    pub(super) fn effective_bets(
+        &mut self,
+        history: &History,
+        symbols: impl ExactSizeIterator<Item = SymbolId>,
+    ) -> Result<f64, Unknown> {
+        let bets = || history.moves(symbols, None).and_then(|moves| moves.effective_bets());
+        *self.bets.get_or_insert_with(bets)
+    }
+
+    /// The value of a limit on one of them; none if it is on something else.
+    pub(super) fn bounded<I>(
+        &mut self,
+        measure: Bounded,
+        unknown: Option<Unknown>,
+        history: &History,
+        symbols: impl Fn() -> I,
+        lambda: f64,
+    ) -> Option<Result<f64, Unknown>>
+    where
+        I: ExactSizeIterator<Item = SymbolId>,
+    {
+        let found = match (measure, unknown) {
+            (Bounded::MaxCorrelation | Bounded::MaxCorrelationEwma, Some(reason)) => Err(reason),
+            (Bounded::MaxCorrelation, None) => self.together(history, symbols),
+            (Bounded::MaxCorrelationEwma, None) => self.weighted(history, symbols, lambda),
+            _ => return None,
+        };
+        Some(found.map(|together| together.largest))
+    }
+
+    /// What is published of them.
+    pub(super) fn measures<I>(
+        &mut self,
+        unknown: Option<Unknown>,
+        history: &History,
+        symbols: impl Fn() -> I,
+        lambda: f64,
+    ) -> [Measure; 5]
+    where
+        I: ExactSizeIterator<Item = SymbolId>,
+    {
+        let (together, weighted, bets) = match unknown {
+            Some(reason) => (Err(reason), Err(reason), Err(reason)),
+            None => (
+                self.together(history, &symbols),
+                self.weighted(history, &symbols, lambda),
+                self.effective_bets(history, symbols()),
+            ),
+        };
+        [
+            ratio("max_correlation", together.map(|t| t.largest)),
+            ratio("average_correlation", together.map(|t| t.average)),
+            ratio("max_correlation_ewma", weighted.map(|t| t.largest)),
+            ratio("average_correlation_ewma", weighted.map(|t| t.average)),
+            ratio("effective_bets", bets),
+        ]
+    }
+}
+
+impl Portfolio {
+    /// The value of a limit on how what is held moves together; none if it is on something else.
+    pub(super) fn together(&mut self, measure: Bounded, around: &Around<'_>) -> Option<Result<f64, Unknown>> {
+        let unknown = self.exposure_unknown();
+        let symbols = || symbols_of(&self.holdings);
+        self.correlated.bounded(measure, unknown, around.history, symbols, around.parameters.window.lambda)
     }
 
     /// How what is held swings, at its marks now, which are known. `pnl` is memory to work in.
@@ -94,10 +159,11 @@ impl Portfolio {
         };
         history.swings(self.held(rates), deviations, pnl)
     }
+}
 
-    fn symbols(&self) -> impl ExactSizeIterator<Item = SymbolId> {
-        self.holdings.iter().map(|holding| holding.symbol)
-    }
+/// The symbols held.
+pub(super) fn symbols_of(holdings: &[Holding]) -> impl ExactSizeIterator<Item = SymbolId> {
+    holdings.iter().map(|holding| holding.symbol)
 }
 
 impl Pairs {

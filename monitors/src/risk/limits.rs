@@ -31,9 +31,9 @@ impl Portfolio {
                 changed |= track.leave(around.clock);
                 continue;
             }
+            let together = self.together(limit.measure, around);
             let (mut value, symbol) = match limit.measure {
-                Bounded::MaxCorrelation => (self.together(around).map(|t| t.largest), None),
-                Bounded::MaxCorrelationEwma => (self.weighted_together(around).map(|t| t.largest), None),
+                _ if together.is_some() => (together.unwrap_or(Err(Unknown::Missing)), None),
                 of_groups if of_groups.is_of_a_sector() || of_groups.is_of_a_currency() => {
                     self.largest_group(of_groups, around)
                 }

@@ -133,6 +133,20 @@ impl WindowParameters {
         self.backtest > 0 && (model.of_changes() || same)
     }
 
+    /// What a measure is of, where its name does not say it.
+    pub(super) fn definition(&self, measure: Bounded) -> String {
+        match measure {
+            Bounded::MaxCorrelationEwma
+            | Bounded::ValueAtRisk(TailModel::Ewma | TailModel::Filtered, ..)
+            | Bounded::ExpectedShortfall(TailModel::Ewma | TailModel::Filtered, ..) => {
+                self.lambda.to_string()
+            }
+            Bounded::ValueAtRisk(TailModel::AgeWeighted, ..)
+            | Bounded::ExpectedShortfall(TailModel::AgeWeighted, ..) => self.age_lambda.to_string(),
+            _ => String::new(),
+        }
+    }
+
     /// What is to be said of contributions, if anything is.
     pub(super) fn contributions(&self) -> Option<Wanted> {
         let revalued = self.models.contains(&TailModel::Revalued);

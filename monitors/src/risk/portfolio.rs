@@ -259,6 +259,22 @@ impl Portfolio {
         worst(self.exposure_unknown(), worst(self.unknowns.account, self.paid_unknown()))
     }
 
+    /// Why it is not known what was realised, beside what makes the book unknown.
+    pub(super) fn unknown_realised(&self) -> Option<Unknown> {
+        (self.realised_unknown > 0).then_some(Unknown::NoOpening)
+    }
+
+    /// The same of what is open cost.
+    pub(super) fn unknown_cost(&self) -> Option<Unknown> {
+        let all_known = self.holdings.iter().all(|holding| holding.line.cost_known);
+        (!all_known).then_some(Unknown::NoOpening)
+    }
+
+    /// The same of fees.
+    pub(super) fn unknown_fees(&self) -> Option<Unknown> {
+        self.foreign_fee.map(|_| Unknown::NoRate)
+    }
+
     /// Why it is not known what was paid since the account record.
     fn paid_unknown(&self) -> Option<Unknown> {
         match (&self.account, self.foreign_fee.max(self.unrated)) {

@@ -1,13 +1,14 @@
 //! What the risk monitor publishes: figures and limit states, and whole books.
 
 use tapewatch_schemas::events::{
-    Holding, Holdings, Measure, Occasion, Provenance, RiskMetrics, Standing, Unknown,
+    Holding, Holdings, Measure, Occasion, Profit, Provenance, RiskMetrics, Standing, Unknown,
 };
 use tapewatch_schemas::{Event, RecordId, Scope};
 
 use super::around::Around;
 use super::backtest::{Verdict, number};
 use super::changes::Changes;
+use super::correlation::symbols_of;
 use super::currencies;
 use super::measure::{Bounded, CONDUCT, Confidence, TailModel};
 use super::money::Money;
@@ -43,15 +44,12 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     let exposure = portfolio.exposure_unknown();
     let equity = portfolio.equity_unknown();
     let book = portfolio.unknowns.book;
-    let cost_known = portfolio.holdings.iter().all(|h| h.line.cost_known);
-    let of_cost = |reason: Option<Unknown>, known: bool| reason.or((!known).then_some(Unknown::NoOpening));
-    let foreign_fee = portfolio.foreign_fee.map(|_| Unknown::NoRate);
     let sums = portfolio.sums;
     let window = &around.parameters.window;
     let realised_today = portfolio.day.realised(portfolio.realised, portfolio.realised_unknown);
     let concentration = portfolio.concentration();
-    let (together, bets) = (portfolio.together(around), portfolio.effective_bets(around));
-    let weighted = portfolio.weighted_together(around);
+    let symbols = || symbols_of(&portfolio.holdings);
+    let together = portfolio.correlated.measures(exposure, around.history, symbols, window.lambda);
     let mut list = vec![
         money("equity", equity, portfolio.equity()),
         money("cash", portfolio.cash_unknown(), portfolio.cash()),
@@ -61,22 +59,20 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
         ratio("largest_share", concentration.map(|c| c.largest)),
         ratio("top5_share", concentration.map(|c| c.top5)),
         ratio("herfindahl", concentration.map(|c| c.herfindahl)),
-        ratio("max_correlation", together.map(|t| t.largest)),
-        ratio("average_correlation", together.map(|t| t.average)),
-        ratio("max_correlation_ewma", weighted.map(|t| t.largest)),
-        ratio("average_correlation_ewma", weighted.map(|t| t.average)),
-        ratio("effective_bets", bets),
+    ];
+    list.extend(together);
+    list.extend([
         ratio("drawdown", equity.map_or(Ok(portfolio.drawdown.current()), Err)),
         ratio("max_drawdown", equity.map_or(Ok(portfolio.drawdown.largest()), Err)),
         ratio("trailing_drawdown", equity.map_or(Ok(portfolio.drawdown.trailing(around.clock)), Err)),
         ratio("under_water", equity.map_or(Ok(portfolio.drawdown.under_water(around.clock)), Err)),
-        money("realised_pnl", of_cost(book, portfolio.realised_unknown == 0), portfolio.realised),
-        money("unrealised_pnl", of_cost(exposure, cost_known), sums.net - sums.cost),
-        money("fees", book.or(foreign_fee), portfolio.fees),
+        money("realised_pnl", book.or(portfolio.unknown_realised()), portfolio.realised),
+        money("unrealised_pnl", exposure.or(portfolio.unknown_cost()), sums.net - sums.cost),
+        money("fees", book.or(portfolio.unknown_fees()), portfolio.fees),
         result("daily_pnl", portfolio.daily_profit(window.basis)),
         result("daily_realised_pnl", book.map_or_else(|| realised_today.ok_or(Unknown::NoOpening), Err)),
         ratio("daily_loss_share", portfolio.daily_loss_share(window.basis)),
-    ];
+    ]);
     for (model, level) in window.models.iter().flat_map(|model| window.levels.iter().map(|at| (*model, *at)))
     {
         list.extend(window.horizons.iter().flat_map(|over| {
@@ -115,7 +111,7 @@ pub(super) fn tail_measures(
 }
 
 /// What the backtest of a model at a level says.
-fn backtested(
+pub(super) fn backtested(
     list: &mut Vec<Measure>,
     changes: &mut Changes,
     model: TailModel,
@@ -190,7 +186,20 @@ pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output
             // A sum that does not fit an amount is none that could be relied on.
             account_unknown: said.account.or_else(|| account.is_none().then_some(Unknown::Missing)),
             account,
+            profit: profit(portfolio),
             holdings: lines,
         }),
     }
+}
+
+/// What the book gained and lost; none of what does not fit an amount.
+fn profit(portfolio: &Portfolio) -> Option<Profit> {
+    Some(Profit {
+        realised: portfolio.realised.amount()?,
+        realised_unknown: portfolio.unknown_realised(),
+        cost: portfolio.sums.cost.amount()?,
+        cost_unknown: portfolio.unknown_cost(),
+        fees: portfolio.fees.amount()?,
+        fees_unknown: portfolio.unknown_fees(),
+    })
 }

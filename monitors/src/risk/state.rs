@@ -14,7 +14,7 @@ use super::limits::limits_of;
 use super::liquidity::{Liquid, Liquidity};
 use super::lots::Costing;
 use super::marks::{Entry, Marks};
-use super::measure::{Bounded, Confidence, TailModel};
+use super::measure::{Bounded, Confidence};
 use super::parameters::{HistoryParameters, RiskParameters};
 use super::portfolio::Portfolio;
 use super::rates::{Pair, Rates};
@@ -227,12 +227,7 @@ fn definition(parameters: &RiskParameters, measure: Bounded) -> String {
         Bounded::Stress(_) | Bounded::StressWorst => format!("{stress:?}"),
         Bounded::TrailingDrawdown => format!("{drawdown_window:?}"),
         Bounded::DaysToLiquidate => format!("{liquidity:?} {day:?}"),
-        Bounded::MaxCorrelationEwma
-        | Bounded::ValueAtRisk(TailModel::Ewma | TailModel::Filtered, ..)
-        | Bounded::ExpectedShortfall(TailModel::Ewma | TailModel::Filtered, ..) => window.lambda.to_string(),
-        Bounded::ValueAtRisk(TailModel::AgeWeighted, ..)
-        | Bounded::ExpectedShortfall(TailModel::AgeWeighted, ..) => window.age_lambda.to_string(),
-        _ => String::new(),
+        _ => window.definition(measure),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Holdings {
     pub account: Option<Standing>,
     /// Why what rests on the account is unknown; none if it is known.
     pub account_unknown: Option<Unknown>,
+    /// What the book gained and lost since it was opened; none from a writer that did not say.
+    pub profit: Option<Profit>,
     /// Every symbol held, by symbol; flat ones are left out.
     pub holdings: Vec<Holding>,
 }
@@ -42,6 +44,24 @@ pub struct Standing {
     pub beside: Amount,
     /// Deposits less withdrawals so far.
     pub flows: Amount,
+}
+
+/// What a book gained and lost, in its currency. What is unknown of it stands here as it is counted from where it was known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profit {
+    /// What was closed less what that cost, by `risk.pnl_method`; fees are not in it.
+    pub realised: Amount,
+    /// Why it is not known what was realised; none if it is known.
+    pub realised_unknown: Option<Unknown>,
+    /// What the lines cost, shorts negative: their value less this is the unrealised profit.
+    pub cost: Amount,
+    /// Why it is not known what the lines cost; none if it is known.
+    pub cost_unknown: Option<Unknown>,
+    /// Fees paid so far.
+    pub fees: Amount,
+    /// Why it is not known what fees were; none if it is known.
+    pub fees_unknown: Option<Unknown>,
 }
 
 /// One symbol of a book.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
 
+use super::profits::Profit;
 use crate::risk::feeds::FeedId;
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::money::Money;
@@ -25,11 +26,19 @@ pub(super) struct Book {
     pub(super) standing: Option<Standing>,
     /// Why what rests on the account is unknown.
     pub(super) account_unknown: Option<Unknown>,
+    /// What it gained and lost; none if it did not say.
+    pub(super) profit: Option<Profit>,
     /// By symbol's place.
     pub(super) lines: Vec<BookLine>,
 }
 
 impl Book {
+    /// True if anything is held, had or gained otherwise than here.
+    pub(super) fn differs(&self, other: &Self) -> bool {
+        let Self { lines, standing, profit, .. } = self;
+        (lines, standing, profit) != (&other.lines, &other.standing, &other.profit)
+    }
+
     /// What the portfolio is worth at the marks, in a currency; none if its account, a mark or a rate is missing.
     pub(super) fn worth(&self, marks: &Marks, rates: &Rates, into: &Currency) -> Option<Money> {
         let value = |line: &BookLine| {

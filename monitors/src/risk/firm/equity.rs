@@ -15,6 +15,7 @@ use crate::risk::limits::leverage;
 use crate::risk::marks::Marks;
 use crate::risk::measure::Bounded;
 use crate::risk::money::Money;
+use crate::risk::parameters::Basis;
 use crate::risk::portfolio::worst;
 use crate::risk::rates::Rates;
 
@@ -72,9 +73,9 @@ impl Equity {
         self.beside.retain(|_, money| *money != Money::ZERO);
     }
 
-    /// True if any account is in another currency.
-    pub(super) fn is_abroad(&self, own: &Currency) -> bool {
-        self.beside.keys().any(|currency| currency != own)
+    /// Deposits less withdrawals, and the equity of portfolios that came and went.
+    pub(super) fn flows(&self) -> Money {
+        self.flows
     }
 
     /// The currencies of the portfolios' accounts.
@@ -135,6 +136,7 @@ impl ScopeState {
         &mut self,
         worth: impl Fn(&PortfolioId) -> Option<Money>,
         into_own: impl Fn(&Currency, Money) -> Option<Money>,
+        basis: Basis,
         clock: Time,
     ) -> bool {
         if self.equity_unknown().is_none() {
@@ -155,7 +157,9 @@ impl ScopeState {
                 self.equity.drawdown.flow((equity - flow).to_f64(), equity.to_f64());
             }
             self.equity.drawdown.push(equity.to_f64(), clock);
-            self.equity.day.follow(equity - self.equity.flows);
+        }
+        if let Ok(profit) = self.profit_by(basis) {
+            self.equity.day.follow(profit);
         }
         self.day_moved()
     }
@@ -166,24 +170,32 @@ impl ScopeState {
     }
 
     /// Profit and loss of the day so far.
-    pub(super) fn daily_profit(&self) -> Result<Money, Unknown> {
-        match self.equity_unknown() {
-            Some(reason) => Err(reason),
-            None => self.equity.day.profit(self.equity() - self.equity.flows).ok_or(Unknown::Missing),
-        }
+    pub(super) fn daily_profit(&self, basis: Basis) -> Result<Money, Unknown> {
+        self.equity.day.profit(self.profit_by(basis)?).ok_or(Unknown::Missing)
     }
 
-    /// A measure that rests on equity; none if it is no such measure.
-    pub(super) fn of_equity(&self, measure: Bounded, clock: Time) -> Option<Result<f64, Unknown>> {
-        let known = |value: f64| self.equity_unknown().map_or(Ok(value), Err);
+    /// A measure that rests on equity, or on what is counted as profit by the day; none if it is no such measure.
+    pub(super) fn of_equity(
+        &self,
+        measure: Bounded,
+        basis: Basis,
+        clock: Time,
+    ) -> Option<Result<f64, Unknown>> {
+        fn unless<T>(unknown: Option<Unknown>, value: T) -> Result<T, Unknown> {
+            unknown.map_or(Ok(value), Err)
+        }
+        let known = |value: f64| unless(self.equity_unknown(), value);
         Some(match measure {
             Bounded::Leverage => known(leverage(self.sums.gross, self.equity())),
             Bounded::Drawdown => known(self.equity.drawdown.current()),
             Bounded::MaxDrawdown => known(self.equity.drawdown.largest()),
             Bounded::TrailingDrawdown => known(self.equity.drawdown.trailing(clock)),
             Bounded::UnderWater => known(self.equity.drawdown.under_water(clock)),
-            Bounded::DailyLoss => self.daily_profit().map(|profit| (-profit).max(Money::ZERO).to_f64()),
-            Bounded::DailyLossShare => self.daily_profit().map(|profit| loss_share(profit, self.equity())),
+            Bounded::DailyLoss => self.daily_profit(basis).map(|profit| (-profit).max(Money::ZERO).to_f64()),
+            Bounded::DailyLossShare => {
+                let equity = unless(self.equity_unknown(), self.equity());
+                equity.and_then(|equity| Ok(loss_share(self.daily_profit(basis)?, equity)))
+            }
             _ => return None,
         })
     }

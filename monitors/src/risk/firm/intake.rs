@@ -6,13 +6,14 @@ use tapewatch_schemas::{Amount, PortfolioId, Symbol, worker_source};
 
 use super::FirmMonitor;
 use super::books::{Book, BookLine, Held, Standing};
+use super::profits::Profit;
 use super::trades::grew;
 use crate::monitor::{Output, Refusal, Seen};
 use crate::risk::liquidity::Came;
 use crate::risk::marks::{Mark, SymbolId, price_of};
 use crate::risk::money::Money;
 use crate::risk::rates::Quoted;
-use crate::risk::{full, overflow};
+use crate::risk::{Sampling, full, overflow};
 
 impl FirmMonitor {
     pub(super) fn on_market_data(
@@ -61,19 +62,22 @@ impl FirmMonitor {
         }
         let most = self.parameters.bounds.symbols;
         if self.history.follow(&self.parameters.history, self.clock, &mut self.marks, most) {
-            self.scopes.iter_mut().for_each(|scope| scope.revalue_due = true);
+            self.history_changed();
         }
         for place in 0..self.scopes.len() {
             let of_scope = held.iter().filter(|(at, _)| *at == place);
-            let abroad = || self.scopes[place].equity.is_abroad(&self.parameters.currency);
+            let abroad = || self.scopes[place].is_abroad(&self.parameters.currency);
             let accounted = converts && price.is_some() && abroad();
             let sellable =
                 sold.is_some_and(|symbol| self.marks.entry(symbol).holders.contains(&(place as u32)));
-            let touched = of_scope.fold(accounted || sellable, |_, (_, held)| {
+            let marked = of_scope.fold(accounted, |_, (_, held)| {
                 self.scopes[place].put(*held);
                 true
             });
-            if touched {
+            if marked {
+                self.sample_is_due(place);
+            }
+            if marked || sellable {
                 self.level_is_due(place);
                 self.settle(place, other || converts, out);
             }
@@ -127,15 +131,21 @@ impl FirmMonitor {
             for symbol in new {
                 self.marks.add(symbol);
             }
-            let Holdings { event_time, unknown, .. } = *holdings;
+            let Holdings { event_time, unknown, filled_at, .. } = *holdings;
+            let profit = Profit::of(holdings);
+            let sampled = filled_at.is_some() && self.parameters.window.sampling == Sampling::EachFill;
             let (standing, account_unknown) = self.standing(holdings);
             let own = &self.parameters.currency;
             let had = self.books.get(&holdings.portfolio);
             let had = had.and_then(|book| book.worth(&self.marks, &self.rates, own));
             let step = provenance.step;
             let now = standing.clone();
-            let book = Book { feed, event_time, step, unknown, standing, account_unknown, lines };
-            let before = self.books.insert(holdings.portfolio.clone(), book).and_then(|book| book.standing);
+            let gained = profit.clone();
+            let book = Book { feed, event_time, step, unknown, standing, account_unknown, profit, lines };
+            // A book that only says once more what is held is no observation of anything.
+            let moved = self.books.get(&holdings.portfolio).is_none_or(|before| before.differs(&book));
+            let before = self.books.insert(holdings.portfolio.clone(), book);
+            let (before, lost) = before.map_or((None, None), |book| (book.standing, book.profit));
             for (place, held) in held {
                 let symbol = held.symbol;
                 let holds = self.scopes[place].put(held);
@@ -146,10 +156,18 @@ impl FirmMonitor {
                     let scope = &mut self.scopes[place];
                     let own = &self.parameters.currency;
                     scope.take_standing(&holdings.portfolio, (before.as_ref(), now.as_ref()), had, own);
-                    scope.equity.value(own, &self.rates, &self.marks);
-                    self.scopes[place].revalue_due = true;
+                    scope.take_profit((lost.as_ref(), gained.as_ref()), self.parameters.window.basis);
+                    scope.value_abroad(own, &self.rates, &self.marks);
+                    scope.revalue_due = true;
                     self.level_is_due(place);
-                    self.settle(place, true, out);
+                    if moved {
+                        self.sample_is_due(place);
+                    }
+                    self.reassess(place);
+                    if sampled {
+                        self.sample(place);
+                    }
+                    self.settle(place, false, out);
                 }
             }
         }
@@ -278,7 +296,7 @@ impl FirmMonitor {
     /// Values what accounts add, at the rates now.
     pub(super) fn value_accounts(&mut self) {
         for scope in &mut self.scopes {
-            scope.equity.value(&self.parameters.currency, &self.rates, &self.marks);
+            scope.value_abroad(&self.parameters.currency, &self.rates, &self.marks);
         }
     }
 

@@ -9,6 +9,9 @@
 //!   *Position* and *concentration* are of net positions.
 //! - *Value at risk and expected shortfall*: of the net positions, at their marks now, revalued over the return history of
 //!   the symbols, when a book changes and at each instant of the history.
+//! - *Profits*: what books say that they realised, cost and paid in fees, each at the rate now.
+//! - *Changes* of profit and loss are taken of the scope's own, as a portfolio's are, and the models and backtests of the
+//!   risk monitor are of them.
 //! - *Equity*: what accounts add to what is held, which each book says, and what is held at the marks. What a portfolio
 //!   has when it comes is no profit.
 //! - *Liquidity*: of the net positions, as of a portfolio.
@@ -24,6 +27,7 @@ mod books;
 mod equity;
 mod intake;
 mod parameters;
+mod profits;
 mod publish;
 mod schedule;
 mod scope;
@@ -67,8 +71,9 @@ pub struct FirmMonitor {
     sectors: Sectors,
     liquidity: Liquidity,
     scopes: Vec<ScopeState>,
-    /// When levels and a new day are due; none while nothing has changed.
+    /// When levels, samples and a new day are due; none while nothing has changed.
     level_due: Option<Time>,
+    sample_due: Option<Time>,
     day_due: Option<Time>,
     /// When a schedule or an override of a limit begins or ends next.
     terms_due: Option<Time>,
@@ -104,6 +109,7 @@ impl FirmMonitor {
             liquidity,
             scopes,
             level_due: None,
+            sample_due: None,
             day_due: None,
             terms_due: None,
             checks: BTreeSet::new(),
@@ -166,21 +172,41 @@ impl FirmMonitor {
             self.reassess(place);
         }
         self.revalue(place);
-        let (books, marks, rates, own) = (&self.books, &self.marks, &self.rates, &self.parameters.currency);
-        let worth = |portfolio: &PortfolioId| books.get(portfolio)?.worth(marks, rates, own);
-        let into_own = |from: &Currency, money| rates.money(money, from, own, marks);
-        let fell = self.scopes[place].equity.drawdown.fell();
-        if self.scopes[place].follow_equity(worth, into_own, self.clock) && self.day_due.is_none() {
-            self.day_due = Some(self.parameters.day.next(self.clock));
-        }
-        if self.scopes[place].equity.drawdown.fell() != fell && self.parameters.bounds_water() {
-            self.reassess(place);
-        }
+        self.follow(place);
         let (scope, around) = self.with(place);
         if scope.evaluate(&around) {
             out.push(publish::risk_metrics(scope, &around, Occasion::Transition));
             self.level_is_due(place);
         }
+    }
+
+    /// Follows a scope's equity and profit.
+    fn follow(&mut self, place: usize) {
+        let (books, marks, rates, own) = (&self.books, &self.marks, &self.rates, &self.parameters.currency);
+        let worth = |portfolio: &PortfolioId| books.get(portfolio)?.worth(marks, rates, own);
+        let into_own = |from: &Currency, money| rates.money(money, from, own, marks);
+        let (fell, basis) = (self.scopes[place].equity.drawdown.fell(), self.parameters.window.basis);
+        if self.scopes[place].follow_equity(worth, into_own, basis, self.clock) && self.day_due.is_none() {
+            self.day_due = Some(self.parameters.day.next(self.clock));
+        }
+        if self.scopes[place].equity.drawdown.fell() != fell && self.parameters.bounds_water() {
+            self.reassess(place);
+        }
+    }
+
+    /// Takes a sample of a scope's profit and loss.
+    fn sample(&mut self, place: usize) {
+        // What was paid in meanwhile is no profit.
+        self.follow(place);
+        let FirmParameters { window, history, .. } = &self.parameters;
+        let scope = &mut self.scopes[place];
+        let now = scope.profit_by(window.basis).ok();
+        scope.changes.sample(now, window, history.interval);
+        scope.revalue_due = true;
+        self.revalue(place);
+        let scope = &mut self.scopes[place];
+        let known = !scope.revalue_due;
+        scope.changes.forecast(known.then_some(&scope.tails.one));
     }
 
     fn reassess(&mut self, place: usize) {
@@ -237,7 +263,7 @@ impl FirmMonitor {
     /// Settles every scope about which something is unknown.
     fn settle_unknown(&mut self, out: &mut Vec<Output>) {
         for place in 0..self.scopes.len() {
-            if self.scopes[place].equity_unknown().is_some() {
+            if self.scopes[place].is_unwell() {
                 self.settle(place, true, out);
             }
         }
@@ -325,7 +351,7 @@ impl Monitor for FirmMonitor {
 
     fn next_deadline(&self) -> Option<Time> {
         let check = self.checks.first().map(|(at, _)| *at);
-        let due = [check, self.level_due, self.day_due, self.terms_due, self.history.due()];
+        let due = [check, self.level_due, self.sample_due, self.day_due, self.terms_due, self.history.due()];
         due.into_iter().flatten().min()
     }
 

@@ -3,11 +3,11 @@
 use tapewatch_schemas::events::{Measure, Occasion, Provenance, RiskMetrics};
 use tapewatch_schemas::{Event, RecordId};
 
-use super::scope::{ScopeState, Surroundings};
+use super::scope::{ScopeState, Surroundings, symbols_of};
 use crate::monitor::Output;
 use crate::risk::currencies;
-use crate::risk::measure::{Bounded, TailModel};
-use crate::risk::publish::{money, ratio, tail_measures};
+use crate::risk::measure::Bounded;
+use crate::risk::publish::{backtested, money, ratio, tail_measures};
 
 /// The scope's figures and limit states.
 pub(super) fn risk_metrics(scope: &mut ScopeState, around: &Surroundings<'_>, occasion: Occasion) -> Output {
@@ -34,17 +34,18 @@ pub(super) fn risk_metrics(scope: &mut ScopeState, around: &Surroundings<'_>, oc
     }
 }
 
-fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
+fn measures(scope: &mut ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
+    let window = &around.parameters.window;
     let unknown = scope.unknown();
     let known = |value: f64| unknown.map_or(Ok(value), Err);
     let concentration = scope.concentration();
     let with_book = around.books.keys().filter(|portfolio| around.members.has(portfolio)).count();
     let observed = scope.first_record.map_or(0, |first| around.clock.since(first));
     let equity = |measure: Bounded| {
-        let value = scope.of_equity(measure, around.clock).expect("it rests on equity");
+        let value = scope.of_equity(measure, window.basis, around.clock).expect("it rests on equity");
         ratio(&measure.to_string(), value)
     };
-    let day = scope.daily_profit();
+    let day = scope.daily_profit(window.basis);
     let mut list = vec![
         money("equity", scope.equity_unknown(), scope.equity()),
         money("gross_exposure", unknown, scope.sums.gross),
@@ -61,11 +62,20 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
         money("daily_pnl", day.err(), day.unwrap_or_default()),
         equity(Bounded::DailyLossShare),
     ];
-    let window = &around.parameters.window;
-    for level in &window.levels {
-        list.extend(window.horizons.iter().flat_map(|over| {
-            tail_measures(TailModel::Revalued, *level, *over, scope.tail(*level, *over, window))
-        }));
+    list.extend(scope.profit_measures());
+    let symbols = || symbols_of(&scope.held);
+    list.extend(scope.correlated.measures(unknown, around.history, symbols, window.lambda));
+    for (model, level) in window.models.iter().flat_map(|model| window.levels.iter().map(|at| (*model, *at)))
+    {
+        list.extend(
+            window
+                .horizons
+                .iter()
+                .flat_map(|over| tail_measures(model, level, *over, scope.tail(model, level, *over, window))),
+        );
+        if window.tries(model, around.parameters.history.interval) {
+            backtested(&mut list, &mut scope.changes, model, level, window);
+        }
     }
     list.extend(around.liquidity.measures(unknown, scope.sales()));
     list.extend(around.sectors.measures(unknown, scope.sums.netted, scope.values()));
@@ -74,6 +84,7 @@ fn measures(scope: &ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
     }
     list.extend(around.stress.measures(unknown, &scope.stressable(around)));
     list.extend(scope.trades.measures(scope.books_unknown));
+    list.push(ratio("samples", Ok(scope.changes.len() as f64)));
     list.push(ratio("portfolios", Ok(with_book as f64)));
     list.push(ratio("observed_for", Ok(observed as f64 / 1e6)));
     list

@@ -4,7 +4,9 @@ use tapewatch_schemas::events::Occasion;
 
 use super::{FirmMonitor, publish};
 use crate::monitor::Output;
+use crate::risk::Sampling;
 use crate::risk::around::next_boundary;
+use crate::risk::correlation::Correlated;
 use crate::risk::history::fresh_prices;
 use crate::risk::money::Money;
 use crate::risk::terms::earlier;
@@ -17,20 +19,38 @@ impl FirmMonitor {
         self.level_due.get_or_insert_with(|| next_boundary(self.clock, interval));
     }
 
+    /// A scope has a mark or another book since its last sample.
+    pub(super) fn sample_is_due(&mut self, place: usize) {
+        if let Sampling::Every(interval) = self.parameters.window.sampling {
+            self.scopes[place].sample_due = true;
+            self.sample_due.get_or_insert_with(|| next_boundary(self.clock, interval));
+        }
+    }
+
     /// Does all that is due at the clock. Afterwards every deadline is later.
     pub(super) fn run_due(&mut self, out: &mut Vec<Output>) {
         while let Some((at, place)) = self.checks.first().copied().filter(|(at, _)| *at <= self.clock) {
             self.settle(place as usize, true, out);
             debug_assert!(self.checks.first() != Some(&(at, place)), "a check moves the next one out");
         }
+        // Before the samples, so that what is forecast at an instant knows the returns up to it.
+        let mut extended = false;
         if let Some(instant) = self.history.due().filter(|_| self.history.take_due(self.clock)) {
             let bound = self.parameters.marks;
             self.history.push(fresh_prices(&self.marks, &self.feeds, self.clock, bound));
             if self.stress.pass(instant, &self.history) {
                 (0..self.scopes.len()).for_each(|place| self.level_is_due(place));
             }
-            for place in 0..self.scopes.len() {
-                self.scopes[place].revalue_due = true;
+            self.history_changed();
+            extended = true;
+        }
+        let sampling = self.sample_due.take_if(|at| *at <= self.clock).is_some();
+        for place in 0..self.scopes.len() {
+            let sampled = sampling && std::mem::take(&mut self.scopes[place].sample_due);
+            if sampled {
+                self.sample(place);
+            }
+            if sampled || extended {
                 self.settle(place, false, out);
             }
         }
@@ -54,6 +74,14 @@ impl FirmMonitor {
             }
         }
         self.renew_terms(out);
+    }
+
+    /// What was made of the history is to be made anew.
+    pub(super) fn history_changed(&mut self) {
+        for scope in &mut self.scopes {
+            scope.revalue_due = true;
+            scope.correlated = Correlated::default();
+        }
     }
 
     /// Schedules and overrides of limits begin and end. After all else: what is due at the same instant is of the time

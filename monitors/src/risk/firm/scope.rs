@@ -7,10 +7,13 @@ use tapewatch_schemas::{Currency, PortfolioId, Scope, Time};
 use super::books::{Book, Books, Held};
 use super::equity::Equity;
 use super::parameters::{FirmParameters, ScopeParameters};
+use super::profits::{Profits, Reasons};
 use super::trades::Trades;
 use crate::kernels::{Concentration, Horizon, Swings, TailRisk, concentration};
 use crate::monitor::Ages;
 use crate::risk::around::Earliest;
+use crate::risk::changes::Changes;
+use crate::risk::correlation::Correlated;
 use crate::risk::currencies;
 use crate::risk::feeds::Feeds;
 use crate::risk::history::{History, Stake};
@@ -40,6 +43,10 @@ pub(super) struct ScopeState {
     pub(super) trades: Trades,
     /// What it is worth.
     pub(super) equity: Equity,
+    /// What its books gained and lost.
+    pub(super) profits: Profits,
+    /// Of its profit and loss.
+    pub(super) changes: Changes,
     /// Value at risk and expected shortfall of what is held, revalued.
     pub(super) tails: Tails,
     /// The values that the tails are of, in the order of what is held; empty if nobody asks what they contribute.
@@ -50,8 +57,11 @@ pub(super) struct ScopeState {
     pub(super) revalue_due: bool,
     /// Nothing that is current now is stale before this.
     pub(super) check_at: Option<Time>,
-    /// Something has changed since the last level.
+    /// Something has changed since the last level, the last sample.
     pub(super) level_due: bool,
+    pub(super) sample_due: bool,
+    #[serde(skip)]
+    pub(super) correlated: Correlated,
     /// By symbol's place.
     #[serde(skip)]
     pub(super) held: Vec<Held>,
@@ -103,12 +113,16 @@ impl ScopeState {
             marks_unknown: None,
             trades: Trades::default(),
             equity: Equity::new(parameters.drawdown_window),
+            profits: Profits::default(),
+            changes: Changes::new(&parameters.window),
             tails: Tails::default(),
             valued: Vec::new(),
             swings: Err(Unknown::WarmingUp),
             revalue_due: true,
             check_at: None,
             level_due: false,
+            sample_due: false,
+            correlated: Correlated::default(),
             held: Vec::new(),
             sums: Sums::default(),
         }
@@ -136,9 +150,13 @@ impl ScopeState {
         match at {
             Ok(at) if holds => self.held[at] = held,
             Ok(at) => {
+                self.correlated = Correlated::default();
                 self.held.remove(at);
             }
-            Err(at) if holds => self.held.insert(at, held),
+            Err(at) if holds => {
+                self.correlated = Correlated::default();
+                self.held.insert(at, held);
+            }
             Err(_) => {}
         }
         holds
@@ -149,24 +167,37 @@ impl ScopeState {
         worst(self.books_unknown, self.marks_unknown)
     }
 
+    /// True if anything it rests on is unknown.
+    pub(super) fn is_unwell(&self) -> bool {
+        self.reasons() != ([None; 4], Reasons::default())
+    }
+
     /// True if a mark may end what is unknown about it.
     pub(super) fn doubtful(&self) -> bool {
-        self.marks_unknown.is_some() || self.equity.unknown.is_some()
+        self.marks_unknown.is_some() || self.equity.unknown.is_some() || self.profits.rates_unknown.is_some()
     }
 
     /// Finds out what is unknown, and until when what is current stays so; true if that is not what it was.
     pub(super) fn assess(&mut self, around: &Surroundings<'_>) -> bool {
         let mut earliest = Earliest { clock: around.clock, at: None };
-        let before = (self.books_unknown, self.marks_unknown, self.equity.unknown);
-        (self.books_unknown, self.equity.unknown) = around.books(&mut earliest);
+        let before = self.reasons();
+        (self.books_unknown, self.equity.unknown, self.profits.unknown) = around.books(&mut earliest);
         let accounts = self.equity.currencies();
         let rates = accounts.fold(None, |reason, of| worst(reason, around.rate(of, &mut earliest)));
         self.equity.unknown = worst(self.equity.unknown, rates);
+        let books = self.profits.currencies();
+        self.profits.rates_unknown =
+            books.fold(None, |reason, of| worst(reason, around.rate(of, &mut earliest)));
         self.marks_unknown =
             self.held.iter().fold(None, |reason, held| worst(reason, around.mark(held, &mut earliest)));
         self.equity.drawdown.await_water(around.parameters.bounds(), &mut earliest);
         self.check_at = earliest.at;
-        before != (self.books_unknown, self.marks_unknown, self.equity.unknown)
+        before != self.reasons()
+    }
+
+    fn reasons(&self) -> ([Option<Unknown>; 4], Reasons) {
+        let Self { books_unknown, marks_unknown, equity, profits, .. } = self;
+        ([*books_unknown, *marks_unknown, equity.unknown, profits.rates_unknown], profits.unknown)
     }
 
     /// Evaluates every limit; true if any changed its status, the reason it is unknown, or its terms.
@@ -179,7 +210,12 @@ impl ScopeState {
                 changed |= track.leave(around.clock);
                 continue;
             }
-            let (mut value, symbol) = self.bounded(limit, around);
+            let (unknown, lambda) = (self.unknown(), around.parameters.window.lambda);
+            let symbols = || symbols_of(&self.held);
+            let correlated = &mut self.correlated;
+            let together = correlated.bounded(limit.measure, unknown, around.history, symbols, lambda);
+            let (mut value, symbol) =
+                together.map_or_else(|| self.bounded(limit, around), |value| (value, None));
             if limit.of_equity {
                 value = of_equity(value, self.equity_unknown(), self.equity());
             }
@@ -195,8 +231,20 @@ impl ScopeState {
         limit: &LimitParameters,
         around: &Surroundings<'_>,
     ) -> (Result<f64, Unknown>, Option<SymbolId>) {
-        if let Some(value) = self.of_equity(limit.measure, around.clock) {
+        let window = &around.parameters.window;
+        if let Some(value) = self.of_equity(limit.measure, window.basis, around.clock) {
             return (value, None);
+        }
+        match limit.measure {
+            Bounded::ValueAtRisk(model, level, over) => {
+                return (self.tail(model, level, over, window).map(|tail| tail.var), None);
+            }
+            Bounded::ExpectedShortfall(model, level, over) => {
+                return (self.tail(model, level, over, window).map(|tail| tail.es), None);
+            }
+            // It says what was, so that no stale input makes it unknown.
+            Bounded::Light(model, level) => return (self.changes.light(model, level, window), None),
+            _ => {}
         }
         if let Some(reason) = self.unknown() {
             return (Err(reason), None);
@@ -218,12 +266,6 @@ impl ScopeState {
                 let (size, symbol) = largest.unzip();
                 return (Ok(size.unwrap_or_default().to_f64()), symbol);
             }
-            Bounded::ValueAtRisk(TailModel::Revalued, level, over) => {
-                return (self.tail(level, over, &around.parameters.window).map(|tail| tail.var), None);
-            }
-            Bounded::ExpectedShortfall(TailModel::Revalued, level, over) => {
-                return (self.tail(level, over, &around.parameters.window).map(|tail| tail.es), None);
-            }
             Bounded::SectorGross | Bounded::SectorNet | Bounded::SectorShare => {
                 let (value, symbol) = around.sectors.bounded(limit.measure, self.sums.netted, self.values());
                 return (Ok(value), symbol);
@@ -244,16 +286,19 @@ impl ScopeState {
         (Ok(value), None)
     }
 
-    /// Value at risk and expected shortfall at a level, losses positive.
+    /// Value at risk and expected shortfall over so many steps at a level by a model, losses positive.
     pub(super) fn tail(
         &self,
+        model: TailModel,
         level: Confidence,
         over: Horizon,
         window: &WindowParameters,
     ) -> Result<TailRisk, Unknown> {
-        if let Some(reason) = self.unknown() {
-            return Err(reason);
+        if model.of_changes() {
+            self.profit_by(window.basis)?;
+            return self.changes.tail(model, level, over, window).ok_or(Unknown::WarmingUp);
         }
+        self.unknown().map_or(Ok(()), Err)?;
         self.tails.of(level, over, window)
     }
 
@@ -297,6 +342,11 @@ impl ScopeState {
     }
 }
 
+/// The symbols that any of the portfolios holds.
+pub(super) fn symbols_of(held: &[Held]) -> impl ExactSizeIterator<Item = SymbolId> {
+    held.iter().map(|held| held.symbol)
+}
+
 /// What is held net, and how it is converted.
 pub(super) fn stakes<'a>(
     held: &'a [Held],
@@ -318,15 +368,19 @@ pub(super) fn limits_of(scope: &Scope, parameters: &FirmParameters, clock: Time)
 }
 
 impl Surroundings<'_> {
-    /// Why what rests on the books of the scope's portfolios is unknown, and why what rests on their accounts is.
-    fn books(&self, earliest: &mut Earliest) -> (Option<Unknown>, Option<Unknown>) {
-        let mut reasons = (None, None);
+    /// Why what rests on the books of the scope's portfolios is unknown, why what rests on their accounts is, and why what
+    /// they gained and lost is.
+    fn books(&self, earliest: &mut Earliest) -> (Option<Unknown>, Option<Unknown>, Reasons) {
+        let mut reasons = (None, None, Reasons::default());
         let mut look_at = |book: Option<&Book>| {
-            let (book, account) = match book {
-                Some(book) => (self.book(book, earliest), book.account_unknown),
-                None => (Some(Unknown::Missing), Some(Unknown::Missing)),
+            let (book, account, profit) = match book {
+                Some(book) => {
+                    let profit = book.profit.as_ref().map_or(Reasons::MISSING, |profit| profit.unknown);
+                    (self.book(book, earliest), book.account_unknown, profit)
+                }
+                None => (Some(Unknown::Missing), Some(Unknown::Missing), Reasons::MISSING),
             };
-            reasons = (worst(reasons.0, book), worst(reasons.1, account));
+            reasons = (worst(reasons.0, book), worst(reasons.1, account), reasons.2.worst(profit));
         };
         if self.books.is_empty() {
             look_at(None);
@@ -371,6 +425,7 @@ impl Surroundings<'_> {
     pub(super) fn ages(&self, state: &ScopeState) -> Ages {
         let marks = state.held.iter().filter_map(|held| self.marks.mark(held.symbol));
         let priced = marks.clone().map(|mark| &mark.currency).chain(state.equity.currencies());
+        let priced = priced.chain(state.profits.currencies());
         let abroad = priced.filter(|currency| **currency != self.parameters.currency);
         let legs = abroad.filter_map(|from| self.rates.route(from, &self.parameters.currency)).flatten();
         let rates = legs.filter_map(|leg| self.marks.mark(leg.symbol));

@@ -11,6 +11,8 @@ use super::scope::{ScopeState, limits_of};
 use super::{FirmMonitor, FirmParameters};
 use crate::kernels::Horizon;
 use crate::monitor::StateError;
+use crate::risk::changes::{self, Changes};
+use crate::risk::day::Day;
 use crate::risk::feeds::{Feeds, SavedFeeds};
 use crate::risk::history::History;
 use crate::risk::horizon::Tails;
@@ -23,7 +25,7 @@ use crate::risk::stress::SavedPassage;
 use crate::risk::terms::{BoundsOf, changed, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 10;
+const FORMAT: u16 = 11;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
@@ -32,6 +34,7 @@ struct Saved<B, M, H, L, S> {
     format: u16,
     clock: Time,
     terms: Terms,
+    changes: changes::Terms,
     bounds: Vec<BoundsOf>,
     scenarios: String,
     feeds: SavedFeeds,
@@ -42,6 +45,7 @@ struct Saved<B, M, H, L, S> {
     liquidity: L,
     scopes: S,
     level_due: Option<Time>,
+    sample_due: Option<Time>,
     day_due: Option<Time>,
 }
 
@@ -78,6 +82,7 @@ impl FirmMonitor {
             format: FORMAT,
             clock: self.clock,
             terms: Terms::of(&self.parameters),
+            changes: changes::Terms::of(&self.parameters.window),
             bounds: self
                 .parameters
                 .bounds()
@@ -92,6 +97,7 @@ impl FirmMonitor {
             liquidity: self.liquidity.save(),
             scopes: &self.scopes,
             level_due: self.level_due,
+            sample_due: self.sample_due,
             day_due: self.day_due,
         };
         postcard::to_allocvec(&saved).expect("the state holds nothing that postcard cannot write")
@@ -113,11 +119,13 @@ impl FirmMonitor {
         back.stress.restore(saved.stress);
         back.liquidity =
             Liquidity::restored(back.parameters.liquidity, &back.parameters.day, saved.liquidity);
-        back.level_due = saved.level_due;
+        (back.level_due, back.sample_due) = (saved.level_due, saved.sample_due);
         // The configuration may have another day than the one the state was saved under.
         back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
         let now = Terms::of(&self.parameters);
         let same = saved.terms == now;
+        let window = &self.parameters.window;
+        let changes = changes::Terms::of(window);
         let rebound = changed(self.parameters.bounds(), &saved.bounds, |of| self.definition(of));
         // The configuration may have other scopes than the one the state was saved under.
         for (place, parameters) in self.parameters.scopes.iter().enumerate() {
@@ -137,7 +145,19 @@ impl FirmMonitor {
             let members = |terms: &Terms| terms.scopes.iter().find(|one| one.0 == scope.scope).cloned();
             if members(&saved.terms) != members(&now) || saved.terms.currency != now.currency {
                 scope.equity.begin_anew(self.parameters.drawdown_window);
+                scope.changes = Changes::new(window);
             }
+            scope.changes.begin_anew(&saved.changes, &changes);
+            if saved.changes.other_basis(&changes) {
+                scope.equity.day = Day::default();
+            }
+            if saved.terms.revaluation != now.revaluation {
+                scope.changes.revalued_anew();
+            }
+            if saved.terms.rates != now.rates {
+                scope.changes.interrupt();
+            }
+            scope.changes.restored(window, self.parameters.history.interval);
             scope.equity.drawdown.restored(self.parameters.drawdown_window);
             let limit = |at: usize| &self.parameters.limits[at].limit;
             let fresh = limits_of(&scope.scope, &self.parameters, saved.clock);
@@ -160,12 +180,12 @@ impl FirmMonitor {
 
     /// What a measure is of, where its name does not say it.
     fn definition(&self, measure: Bounded) -> String {
-        let FirmParameters { drawdown_window, liquidity, day, .. } = &self.parameters;
+        let FirmParameters { drawdown_window, liquidity, day, window, .. } = &self.parameters;
         match measure {
             Bounded::Stress(_) | Bounded::StressWorst => self.scenarios(),
             Bounded::TrailingDrawdown => format!("{drawdown_window:?}"),
             Bounded::DaysToLiquidate => format!("{liquidity:?} {day:?}"),
-            _ => String::new(),
+            _ => window.definition(measure),
         }
     }
 
@@ -182,6 +202,7 @@ impl FirmMonitor {
             for place in (0..self.scopes.len()).filter(|place| self.parameters.scopes[*place].has(&portfolio))
             {
                 self.scopes[place].equity.replace(None, book.standing.as_ref());
+                self.scopes[place].profits.replace(None, book.profit.as_ref());
             }
             self.books.insert(portfolio, book);
         }
