@@ -88,6 +88,11 @@ fn a_drawdown_halts_until_a_person_with_the_role_resumes() {
         ["halt", "raise", "desk:rates", "--who", "bob", "--why", "fat finger", "--level", "reduce-only"];
     let done = folder.run(&arguments);
     assert!(done.code == 0 && done.out.starts_with("desk:rates: may only reduce since "), "{}", done.err);
+    assert!(
+        done.err.contains("warning: desk:rates is not among firm.scopes (there are none)"),
+        "{}",
+        done.err
+    );
     let wrong = folder.run(&["halt", "raise", "floor:7", "--who", "bob", "--why", "x"]);
     assert!(wrong.code == 5 && wrong.err.contains("strategy:ID, desk:ID, firm:ID"), "{}", wrong.err);
     // Several at once: each is met.

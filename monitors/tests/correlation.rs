@@ -177,6 +177,22 @@ fn the_latest_returns_weigh_most() {
     assert_eq!(level.limit("pairs").status, LimitStatus::Ok);
 }
 
+/// The example of docs/risk.md.
+#[test]
+fn weights_turn_what_equal_weights_say() {
+    let of = |lambda: f64| {
+        let mut d = driver_over(WINDOW, lambda);
+        trade(&mut d, -30, "A", 100);
+        trade(&mut d, -30, "B", -50);
+        play(&mut d, &[[100, 50, 1], [102, 49, 1], [101, 51, 1], [99, 50, 1], [101, 52, 1]]);
+        let level = d.level("p");
+        let names = ["average_correlation", "average_correlation_ewma", "max_correlation_ewma"];
+        names.map(|name| (level.value(name).unwrap() * 1e4).round() / 1e4)
+    };
+    assert_eq!(of(0.5), [0.1338, 0.6187, 0.6187]);
+    assert_eq!(of(0.94), [0.1338, -0.6227, 0.6227]);
+}
+
 #[test]
 fn nothing_held_is_no_pair() {
     let mut d = driver();

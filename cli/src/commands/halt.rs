@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
+use tapewatch_config::Settings;
 use tapewatch_schemas::RecordId;
 use tapewatch_schemas::events::{Control, RequestKind, TradingLevel};
 
@@ -143,6 +144,18 @@ pub fn run(command: Command, context: &Context) -> Result<ExitCode, CliError> {
     }
 }
 
+/// A halt is never refused for its name, since trading systems may know more scopes than the settings do; but whoever
+/// mistypes one should know.
+fn warn_of_stranger(scope: &str, settings: &Settings) {
+    let known: Vec<&str> = settings.firm.scopes.iter().map(|one| one.scope.as_str()).collect();
+    if scope.contains(':') && !known.contains(&scope) {
+        let all = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
+        eprintln!(
+            "warning: {scope} is not among firm.scopes ({all}): trading systems are told, and nobody looks whether they obey"
+        );
+    }
+}
+
 fn list(all: bool, json: bool, context: &Context) -> Result<ExitCode, CliError> {
     let settings = context.settings()?;
     let log = context.open(&settings, Access::Existing)?;
@@ -175,6 +188,9 @@ fn ask(
     words("who", &who)?;
     words("why", &why)?;
     let settings = context.settings()?;
+    if matches!(request, RequestKind::Halt | RequestKind::ReduceOnly) {
+        warn_of_stranger(&scope, &settings);
+    }
     let log = context.open(&settings, Access::Existing)?;
     let halt = match request {
         // What is to be ended is what is there now: not a halt that comes while this is on its way.

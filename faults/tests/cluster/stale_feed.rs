@@ -78,7 +78,8 @@ impl Silence {
             .filter(|record| record.target.topic.as_str() == MARKET_DATA)
             .map(|record| record.target.partition)
             .collect();
-        for slice in (50..tape.len() - SILENT - 20).step_by(5) {
+        // Late enough for all limits to be known, those on value at risk, too.
+        for slice in (150..tape.len() - SILENT - 20).step_by(5) {
             for partition in &partitions {
                 let (before, after) = (marks(slice - 1, *partition), marks(slice + SILENT, *partition));
                 let last = before.iter().map(|(at, _)| *at).max().unwrap();
@@ -106,15 +107,34 @@ impl Silence {
         taken
     }
 
-    /// That what rests on the marks was known until the bound, unknown from then on, and known again with them.
-    fn judge(&self, levels: &[RiskMetrics]) {
+    /// The limits of a portfolio that rest on marks, as far as they were known before the marks stopped: all but those on
+    /// lights, which say what was.
+    fn limits(&self, holder: &str, levels: &[RiskMetrics]) -> Vec<String> {
+        let of = |level: &&RiskMetrics| level.scope.as_str() == holder && level.event_time <= self.last;
+        let before = levels.iter().rev().find(of).expect("a level before the marks stopped");
+        let known = before.limits.iter().filter(|one| one.status != LimitStatus::Unknown);
+        known.filter(|one| !one.measure.ends_with("_light")).map(|one| one.limit.clone()).collect()
+    }
+
+    /// That all that rests on the marks was known until the bound, unknown from then on, and known again with them; how many
+    /// limits that were.
+    fn judge(&self, levels: &[RiskMetrics]) -> usize {
+        let mut judged = 0;
         for holder in &self.holders {
-            for limit in ["position", "leverage"] {
+            let limits = self.limits(holder, levels);
+            judged += limits.len();
+            for limit in ["position", "leverage", "drawdown", "correlation", "var_95", "var_99"] {
+                assert!(
+                    limits.iter().any(|one| one == limit),
+                    "{limit} of {holder} was unknown before: {self:?}"
+                );
+            }
+            for limit in &limits {
                 let turns: Vec<(i64, LimitStatus, Option<Unknown>)> = levels
                     .iter()
                     .filter(|level| level.scope.as_str() == holder)
                     .flat_map(|level| level.limits.iter().map(move |one| (level.event_time, one)))
-                    .filter(|(_, one)| one.limit == limit && one.previous.is_some())
+                    .filter(|(_, one)| one.limit == *limit && one.previous.is_some())
                     .filter(|(at, _)| *at > self.last && at.since(self.next) <= BAR)
                     .map(|(at, one)| (at.since(self.last), one.status, one.unknown))
                     .collect();
@@ -137,6 +157,7 @@ impl Silence {
                 assert!(back.0 >= self.next.since(self.last), "{holder} {limit} was never fine: {turns:?}");
             }
         }
+        judged
     }
 }
 
@@ -157,9 +178,9 @@ fn what_rests_on_marks_that_stopped_is_unknown_in_time_and_back() {
         worker = stage.risk("one");
     }
     stage.finish(feeder, &mut journals, worker, &expected);
-    silence.judge(&levels(&outputs(&stage.log)));
+    let limits = silence.judge(&levels(&outputs(&stage.log)));
     injected(&format!(
-        "{taken} marks of a partition never come, which {} portfolios miss, {kills} kills meanwhile",
+        "{taken} marks of a partition never come, which {} portfolios miss, and {limits} limits, {kills} kills meanwhile",
         silence.holders.len()
     ));
 }
