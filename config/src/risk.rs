@@ -364,7 +364,7 @@ impl Risk {
         let revalued = ValueAtRisk { models: vec![TailModel::Revalued], ..self.var.clone() };
         let tails = [self.var.measures(), revalued.measures()].concat();
         let mut names = [tails, Stress::measures(&self.stress), groups].concat();
-        names.extend(liquidity::MEASURES.map(String::from));
+        names.extend(liquidity::MEASURES.into_iter().chain(conduct::MEASURES).map(String::from));
         names.sort();
         names.dedup();
         names
@@ -372,7 +372,7 @@ impl Risk {
 
     /// Refuses limits of scopes on what nobody looks at.
     pub(crate) fn refuse_unlooked<'l>(&self, section: &Section<'_>, limits: impl Iterator<Item = &'l Limit>) {
-        let looked_at = LookedAt { conduct: false, liquidity: self.liquidity.is_some() };
+        let looked_at = LookedAt { conduct: self.conduct.is_some(), liquidity: self.liquidity.is_some() };
         looked_at.refuse_others(section, limits, &self.var, &self.history);
     }
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use drive::{Driver, Level, at, fill, mark};
 use proptest::prelude::*;
+use tapewatch_monitors::risk::firm::{FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
 use tapewatch_monitors::risk::{Bounded, ConductParameters, LimitParameters};
 use tapewatch_monitors::{RiskParameters, TaskContext};
 use tapewatch_schemas::Event;
-use tapewatch_schemas::events::{ExecType, LimitStatus, OrderStatus, OrderType, Side, Unknown};
+use tapewatch_schemas::catalogue::EXEC_REPORTS;
+use tapewatch_schemas::events::{Conduct, ExecType, LimitStatus, OrderStatus, OrderType, Side, Unknown};
 
 const CONDUCT: ConductParameters = ConductParameters {
     window: Duration::from_secs(60),
@@ -294,5 +296,128 @@ proptest! {
         prop_assert_eq!(said.value("message_rate"), Some(messages / 60.0));
         prop_assert_eq!(said.value("order_to_trade"), Some((messages / of(&[3]).max(1.0) - 1.0).max(0.0)));
         prop_assert_eq!(said.value("rejected_share"), Some(if orders == 0.0 { 0.0 } else { of(&[1]) / orders }));
+    }
+}
+
+/// The risk worker, and the firm's behind it.
+struct House {
+    risk: Driver,
+    firm: Driver,
+    /// How many of risk's outputs the firm knows of.
+    passed: usize,
+}
+
+impl House {
+    fn new() -> Self {
+        let limit = LimitParameters::new("rate", Bounded::MessageRate, None, Some(0.15));
+        let firm = FirmParameters {
+            scopes: vec![ScopeParameters { scope: FIRM.into(), portfolios: Vec::new() }],
+            limits: vec![ScopeLimit { scopes: Vec::new(), limit }],
+            conduct: Some(CONDUCT.window),
+            books: Duration::from_secs(3_600),
+            ..FirmParameters::default()
+        };
+        let firm = Driver::new(move || Box::new(FirmMonitor::new(firm.clone())));
+        Self { risk: driver(CONDUCT), firm, passed: 0 }
+    }
+
+    fn run_to(&mut self, second: i64) {
+        self.risk.run_to(second);
+        self.pass(second);
+    }
+
+    /// The firm is told what risk has published meanwhile.
+    fn pass(&mut self, second: i64) {
+        for output in self.risk.outputs.split_off(self.passed) {
+            if let Event::Holdings(mut book) = output.event.clone() {
+                book.provenance.worker = "risk".into();
+                self.firm.see_at(second, Event::Holdings(book));
+            }
+            self.risk.outputs.push(output);
+        }
+        self.passed = self.risk.outputs.len();
+    }
+}
+
+const FIRM: &str = "firm:all";
+
+fn of(portfolio: &str, event: Event) -> Event {
+    let Event::ExecReport(mut report) = event else { unreachable!("it is an execution report") };
+    report.portfolio = portfolio.into();
+    Event::ExecReport(report)
+}
+
+/// The example, and beside it a portfolio with three messages in one second, one of them a rejection, and two fills.
+fn two() -> House {
+    let mut house = House::new();
+    example(&mut house.risk);
+    house.risk.see(7, of("q", sent("o1", Side::Buy, "1", "102")));
+    house.risk.see(7, of("q", sent("o2", Side::Buy, "1", "70")));
+    house.risk.see(7, of("q", order(ExecType::Rejected, "o3", Side::Sell, "2", Some("120"))));
+    house.risk.see(8, of("q", order(ExecType::Fill, "o1", Side::Buy, "1", Some("102"))));
+    house.risk.see(9, of("q", order(ExecType::Fill, "o2", Side::Buy, "1", Some("70"))));
+    house
+}
+
+/// Sums, and of the distance from the market the largest.
+#[test]
+fn a_scope_has_what_its_portfolios_sent() {
+    let mut house = two();
+    house.run_to(60);
+    house.firm.restart();
+    let expected = [9.0 / 60.0, 2.0 + 3.0, 9.0 / 3.0 - 1.0, 2.0 / 8.0, 1.0, 2.0, 0.5];
+    let level = house.firm.level(FIRM);
+    for (name, (found, expected)) in NAMES.iter().zip(figures(&level).into_iter().zip(expected)) {
+        assert_eq!(found, Some(expected), "{name}");
+    }
+    assert_eq!(level.limit("rate").status, LimitStatus::Ok, "at its bound");
+    // One more is over it, and told at the next level.
+    house.risk.see(61, of("q", sent("o4", Side::Buy, "1", "99")));
+    house.risk.see(61, of("q", sent("o5", Side::Buy, "2", "99")));
+    house.run_to(119);
+    assert_eq!(house.firm.level(FIRM).limit("rate").status, LimitStatus::Ok);
+    house.run_to(120);
+    assert_eq!(house.firm.level(FIRM).value("message_rate"), Some(2.0 / 60.0));
+    house.run_to(180);
+    assert_eq!(figures(&house.firm.level(FIRM)), [0.0; 7].map(Some), "nothing is sent any more");
+    assert_eq!(house.risk.level("p").value("message_rate"), Some(0.0));
+}
+
+#[test]
+fn a_scope_over_its_bound_is_told() {
+    let mut house = two();
+    house.risk.see(10, of("r", sent("o1", Side::Buy, "1", "99")));
+    house.run_to(60);
+    let level = house.firm.level(FIRM);
+    assert_eq!(
+        (level.limit("rate").status, level.limit("rate").value),
+        (LimitStatus::Breached, Some(10.0 / 60.0))
+    );
+}
+
+#[test]
+fn what_one_portfolio_does_not_know_is_unknown_above_it() {
+    let mut house = two();
+    house.run_to(60);
+    house.risk.source(EXEC_REPORTS, true);
+    house.pass(61);
+    let level = house.firm.level(FIRM);
+    assert!(NAMES.iter().all(|name| level.unknown(name) == Some(Unknown::SourceDown)), "{level:?}");
+    assert_eq!(level.limit("rate").status, LimitStatus::Unknown);
+    house.risk.source(EXEC_REPORTS, false);
+    house.pass(62);
+    assert_eq!(house.firm.level(FIRM).value("self_crossings"), Some(2.0));
+    // A book of a writer that does not look at orders, or over another window.
+    for conduct in [None, Some(90_000_000)] {
+        let out = house.risk.see(63, of("q", order(ExecType::Fill, "o9", Side::Buy, "1", Some("70"))));
+        for output in out {
+            if let Event::Holdings(mut book) = output.event {
+                book.provenance.worker = "risk".into();
+                book.conduct =
+                    book.conduct.and_then(|said| Some(Box::new(Conduct { window: conduct?, ..*said })));
+                house.firm.see_at(63, Event::Holdings(book));
+            }
+        }
+        assert_eq!(house.firm.level(FIRM).unknown("message_rate"), Some(Unknown::Missing), "{conduct:?}");
     }
 }

@@ -63,6 +63,7 @@ fn book(filled: Option<i64>, lines: &[(&str, &str)]) -> Holdings {
         account: None,
         account_unknown: None,
         profit: None,
+        conduct: None,
         holdings: lines.iter().map(line).collect(),
     }
 }

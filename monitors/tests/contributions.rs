@@ -278,6 +278,7 @@ fn book(portfolio: &str, lines: &[(&str, &str)]) -> Event {
         account: None,
         account_unknown: None,
         profit: None,
+        conduct: None,
         holdings: lines.iter().map(line).collect(),
     })
 }

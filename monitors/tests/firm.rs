@@ -61,6 +61,7 @@ fn book(portfolio: &str, lines: &[(&str, &str)]) -> Event {
         account: None,
         account_unknown: None,
         profit: None,
+        conduct: None,
         holdings: lines.iter().map(|(symbol, quantity)| line(symbol, quantity, "1")).collect(),
     })
 }

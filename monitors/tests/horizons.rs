@@ -307,6 +307,7 @@ fn book(quantity: &str) -> Event {
         account: None,
         account_unknown: None,
         profit: None,
+        conduct: None,
         holdings: vec![Holding {
             symbol: "A".into(),
             quantity: quantity.parse().unwrap(),

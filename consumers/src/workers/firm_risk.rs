@@ -43,6 +43,7 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
         history: risk::history(settings),
         day: risk::day(settings),
         drawdown_window: settings.risk.drawdown.window,
+        conduct: risk.conduct.as_ref().map(|conduct| conduct.window),
         liquidity: risk::liquidity(settings),
         stress: risk::stress(settings),
         sectors: risk::sectors(settings),

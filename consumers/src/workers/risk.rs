@@ -312,13 +312,25 @@ mod tests {
                 .iter()
                 .map(|name| format!("[[risk.limits]]\nname = \"{name}\"\nmeasure = \"{name}\"\nhard = 1\n")),
         );
+        // Those of a scope can be on all of them, and on how orders are sent.
+        text.push_str("[risk.conduct]\nwindow = \"1m\"\n[[firm.scopes]]\nscope = \"firm:all\"\n");
+        let of_scopes: Vec<String> = names.iter().cloned().chain(["message_rate".into()]).collect();
+        text.extend(
+            of_scopes
+                .iter()
+                .map(|name| format!("[[firm.limits]]\nname = \"{name}\"\nmeasure = \"{name}\"\nhard = 1\n")),
+        );
         std::fs::write(file.path(), text).unwrap();
         let settings = Settings::load(Some(file.path()), None, std::iter::empty()).unwrap();
+        let firm = super::super::firm_risk::parameters(&settings);
         let parameters = parameters(&settings);
         let bounded: Vec<String> = parameters.limits.iter().map(|limit| limit.measure.to_string()).collect();
         assert_eq!(bounded, names);
+        let bounded: Vec<String> = firm.limits.iter().map(|one| one.limit.measure.to_string()).collect();
+        assert_eq!(bounded, of_scopes);
+        assert_eq!(firm.conduct, parameters.conduct.map(|conduct| conduct.window));
         assert_eq!(parameters.window.contributions, 7);
-        assert_eq!(super::super::firm_risk::parameters(&settings).window.contributions, 7);
+        assert_eq!(firm.window, parameters.window);
         assert_eq!(parameters.window.horizons, [Horizon::ONE, Horizon::new(10).unwrap()]);
         assert_eq!((parameters.window.models, parameters.window.lambda), (TailModel::ALL.to_vec(), 0.97));
 

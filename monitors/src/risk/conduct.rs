@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tapewatch_schemas::events::{ExecReport, ExecType, OrderStatus, OrderType, Side, Unknown};
+use tapewatch_schemas::events::{
+    Conduct as Said, ExecReport, ExecType, OrderStatus, OrderType, Side, Unknown,
+};
 use tapewatch_schemas::time::micros_of;
 use tapewatch_schemas::{Amount, OrderId, Symbol, Time};
 
@@ -43,6 +45,8 @@ pub(super) struct Conduct {
     open: BTreeMap<(Symbol, OrderId), Terms>,
     /// Those sent in the window, in the order they came.
     sent: VecDeque<Sent>,
+    /// What whoever adds portfolios up was told last.
+    told: Option<Said>,
     #[serde(skip)]
     counts: Counts,
     /// The most messages in one part.
@@ -160,6 +164,7 @@ impl Conduct {
             parts: VecDeque::new(),
             open: BTreeMap::new(),
             sent: VecDeque::new(),
+            told: None,
             counts: Counts::default(),
             peak: 0,
         }
@@ -340,33 +345,72 @@ impl Conduct {
         self.peak = self.parts.iter().map(|part| part.counts.messages).max().unwrap_or(0);
     }
 
-    /// The value of one of its measures.
-    fn measure(&self, measure: Bounded, clock: Time) -> Result<f64, Unknown> {
-        if clock < self.known_from {
-            return Err(Unknown::WarmingUp);
-        }
+    /// What it says; `unknown` by the portfolio's execution reports.
+    fn says(&self, unknown: Option<Unknown>, clock: Time) -> Said {
+        let unseen = (clock < self.known_from).then_some(Unknown::WarmingUp);
         let Counts { messages, orders, rejected, fills, duplicates, crossings, .. } = self.counts;
-        let unless = |lacking: u64, value: f64| if lacking == 0 { Ok(value) } else { Err(Unknown::Missing) };
-        let seconds = self.window as f64 / 1e6;
-        match measure {
-            Bounded::MessageRate => Ok(messages as f64 / seconds),
-            Bounded::PeakMessageRate => Ok(self.peak as f64 / (seconds / PARTS as f64)),
-            // Commission Delegated Regulation (EU) 2017/566, article 3: orders over transactions, less one.
-            Bounded::OrderToTrade => Ok((messages as f64 / fills.max(1) as f64 - 1.0).max(0.0)),
-            Bounded::RejectedShare => Ok(if orders == 0 { 0.0 } else { rejected as f64 / orders as f64 }),
-            Bounded::DuplicateOrders => unless(self.counts.forgotten, duplicates as f64),
-            Bounded::SelfCrossings => unless(self.counts.unfollowed, crossings as f64),
-            Bounded::PriceAway => unless(self.counts.unpriced, self.counts.furthest),
-            _ => Err(Unknown::Missing),
+        let if_any = |lacking: u64| (lacking > 0).then_some(Unknown::Missing);
+        Said {
+            window: self.window,
+            unknown: unknown.or(unseen),
+            messages: messages as i64,
+            peak_messages: self.peak as i64,
+            orders: orders as i64,
+            rejected: rejected as i64,
+            fills: fills as i64,
+            duplicates: duplicates as i64,
+            duplicates_unknown: if_any(self.counts.forgotten),
+            crossings: crossings as i64,
+            crossings_unknown: if_any(self.counts.unfollowed),
+            price_away: self.counts.furthest,
+            price_away_unknown: if_any(self.counts.unpriced),
         }
+    }
+}
+
+/// The value of one of the measures of what was said of orders.
+pub(super) fn measure_of(said: &Said, measure: Bounded) -> Result<f64, Unknown> {
+    said.unknown.map_or(Ok(()), Err)?;
+    let unless = |unknown: Option<Unknown>, value: f64| unknown.map_or(Ok(value), Err);
+    let seconds = said.window as f64 / 1e6;
+    let messages = said.messages as f64;
+    match measure {
+        Bounded::MessageRate => Ok(messages / seconds),
+        Bounded::PeakMessageRate => Ok(said.peak_messages as f64 / (seconds / PARTS as f64)),
+        // Commission Delegated Regulation (EU) 2017/566, article 3: orders over transactions, less one.
+        Bounded::OrderToTrade => Ok((messages / said.fills.max(1) as f64 - 1.0).max(0.0)),
+        Bounded::RejectedShare if said.orders == 0 => Ok(0.0),
+        Bounded::RejectedShare => Ok(said.rejected as f64 / said.orders as f64),
+        Bounded::DuplicateOrders => unless(said.duplicates_unknown, said.duplicates as f64),
+        Bounded::SelfCrossings => unless(said.crossings_unknown, said.crossings as f64),
+        Bounded::PriceAway => unless(said.price_away_unknown, said.price_away),
+        _ => Err(Unknown::Missing),
     }
 }
 
 impl Portfolio {
     /// The value of a measure of its orders; `missing` if they are not looked at.
     pub(super) fn conduct(&self, measure: Bounded, around: &Around<'_>) -> Result<f64, Unknown> {
-        let conduct = self.conduct.as_ref().ok_or(Unknown::Missing)?;
-        around.executions_unknown(self).map_or_else(|| conduct.measure(measure, around.clock), Err)
+        self.says_of_orders(around).map_or(Err(Unknown::Missing), |said| measure_of(&said, measure))
+    }
+
+    /// What is known of its orders; none if they are not looked at.
+    fn says_of_orders(&self, around: &Around<'_>) -> Option<Said> {
+        let conduct = self.conduct.as_ref()?;
+        Some(conduct.says(around.executions_unknown(self), around.clock))
+    }
+
+    /// The same, to be told to whoever adds portfolios up.
+    pub(super) fn tell_of_orders(&mut self, around: &Around<'_>) -> Option<Said> {
+        let said = self.says_of_orders(around)?;
+        self.conduct.as_mut()?.told = Some(said);
+        Some(said)
+    }
+
+    /// True if something else is known of its orders than was told last.
+    pub(super) fn has_news_of_orders(&self, around: &Around<'_>) -> bool {
+        let told = self.conduct.as_ref().and_then(|conduct| conduct.told);
+        self.says_of_orders(around) != told
     }
 }
 

@@ -156,6 +156,7 @@ pub(super) fn ratio(name: &str, value: Result<f64, Unknown>) -> Measure {
 pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output {
     let said = portfolio.says(around.unknowns(portfolio), around.is_settling(portfolio));
     portfolio.said = Some(said);
+    let conduct = portfolio.tell_of_orders(around);
     let currency = portfolio.currency.as_ref().unwrap_or(&around.parameters.default_currency);
     let account = said
         .standing
@@ -186,7 +187,8 @@ pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output
             // A sum that does not fit an amount is none that could be relied on.
             account_unknown: said.account.or_else(|| account.is_none().then_some(Unknown::Missing)),
             account,
-            profit: profit(portfolio),
+            profit: profit(portfolio).map(Box::new),
+            conduct: conduct.map(Box::new),
             holdings: lines,
         }),
     }

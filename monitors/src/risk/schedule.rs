@@ -70,6 +70,9 @@ impl RiskMonitor {
                 let (portfolio, around) = self.with(place);
                 if std::mem::take(&mut portfolio.level_due) {
                     out.push(publish::risk_metrics(portfolio, &around, Occasion::Interval));
+                    if around.parameters.holdings_at_change && portfolio.has_news_of_orders(&around) {
+                        out.push(publish::holdings(portfolio, &around));
+                    }
                     self.conduct_goes_on(place);
                 }
             }

@@ -31,7 +31,9 @@ pub struct Holdings {
     /// Why what rests on the account is unknown; none if it is known.
     pub account_unknown: Option<Unknown>,
     /// What the book gained and lost since it was opened; none from a writer that did not say.
-    pub profit: Option<Profit>,
+    pub profit: Option<Box<Profit>>,
+    /// How orders were sent in the window of `risk.conduct` up to the event time; none where that is not looked at.
+    pub conduct: Option<Box<Conduct>>,
     /// Every symbol held, by symbol; flat ones are left out.
     pub holdings: Vec<Holding>,
 }
@@ -62,6 +64,38 @@ pub struct Profit {
     pub fees: Amount,
     /// Why it is not known what fees were; none if it is known.
     pub fees_unknown: Option<Unknown>,
+}
+
+/// What a portfolio's execution reports say of its orders. Counts of what is unknown are of what was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conduct {
+    /// How long the window is, microseconds.
+    pub window: i64,
+    /// Why it is not known what orders were sent; none if it is known.
+    pub unknown: Option<Unknown>,
+    /// Orders accepted, rejected, replaced and cancelled.
+    pub messages: i64,
+    /// The most of them in a sixtieth of the window.
+    pub peak_messages: i64,
+    /// Orders accepted and rejected.
+    pub orders: i64,
+    /// Orders rejected.
+    pub rejected: i64,
+    /// Fills.
+    pub fills: i64,
+    /// Orders with the terms of another that was sent just before or after.
+    pub duplicates: i64,
+    /// Why it is not known how many; none if it is known.
+    pub duplicates_unknown: Option<Unknown>,
+    /// Orders that could be filled against another of the portfolio.
+    pub crossings: i64,
+    /// Why it is not known how many; none if it is known.
+    pub crossings_unknown: Option<Unknown>,
+    /// How far a limit price was from the mark, as a share of it; the furthest.
+    pub price_away: f64,
+    /// Why it is not known how far; none if it is known.
+    pub price_away_unknown: Option<Unknown>,
 }
 
 /// One symbol of a book.

@@ -19,7 +19,7 @@ pub use alert::{Alert, AlertState, Severity};
 pub use control::{Control, ControlAction, ControlRequest, RequestKind, TradingLevel};
 pub use exec_report::{ExecReport, ExecType, Liquidity, OrderStatus, OrderType, Side};
 pub use heartbeat::{Heartbeat, Progress};
-pub use holdings::{Holding, Holdings, Profit, Standing};
+pub use holdings::{Conduct, Holding, Holdings, Profit, Standing};
 pub use kind::EventKind;
 pub use market_data::MarketData;
 pub use position::{Position, PositionLine};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::events::{Conduct, Unknown};
 use tapewatch_schemas::{Amount, Currency, PortfolioId, Time};
 
 use super::profits::Profit;
@@ -28,6 +28,8 @@ pub(super) struct Book {
     pub(super) account_unknown: Option<Unknown>,
     /// What it gained and lost; none if it did not say.
     pub(super) profit: Option<Profit>,
+    /// How orders were sent; none if it does not say.
+    pub(super) conduct: Option<Conduct>,
     /// By symbol's place.
     pub(super) lines: Vec<BookLine>,
 }

@@ -132,6 +132,7 @@ impl FirmMonitor {
                 self.marks.add(symbol);
             }
             let Holdings { event_time, unknown, filled_at, .. } = *holdings;
+            let conduct = holdings.conduct.as_deref().copied();
             let profit = Profit::of(holdings);
             let sampled = filled_at.is_some() && self.parameters.window.sampling == Sampling::EachFill;
             let (standing, account_unknown) = self.standing(holdings);
@@ -141,7 +142,8 @@ impl FirmMonitor {
             let step = provenance.step;
             let now = standing.clone();
             let gained = profit.clone();
-            let book = Book { feed, event_time, step, unknown, standing, account_unknown, profit, lines };
+            let book =
+                Book { feed, event_time, step, unknown, standing, account_unknown, profit, conduct, lines };
             // A book that only says once more what is held is no observation of anything.
             let moved = self.books.get(&holdings.portfolio).is_none_or(|before| before.differs(&book));
             let before = self.books.insert(holdings.portfolio.clone(), book);

@@ -26,6 +26,7 @@
 mod books;
 mod equity;
 mod intake;
+mod orders;
 mod parameters;
 mod profits;
 mod publish;

@@ -34,6 +34,8 @@ pub struct FirmParameters {
     pub drawdown_window: Duration,
     /// What would be lost if prices moved at once; in the order in which it is published.
     pub stress: Vec<Scenario>,
+    /// The window over which risk looks at orders; none if it does not.
+    pub conduct: Option<Duration>,
     /// How liquidity is looked at; none if it is not.
     pub liquidity: Option<LiquidityParameters>,
     /// The sectors of symbols. If there are any, the others are in the sector `none`.
@@ -110,6 +112,7 @@ impl Default for FirmParameters {
             day: DayParameters::default(),
             drawdown_window: Duration::from_secs(30 * 24 * 3600),
             stress: Vec::new(),
+            conduct: None,
             liquidity: None,
             sectors: BTreeMap::new(),
             marks: Duration::from_secs(20 * 60),

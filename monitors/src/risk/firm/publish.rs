@@ -77,6 +77,7 @@ fn measures(scope: &mut ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
             backtested(&mut list, &mut scope.changes, model, level, window);
         }
     }
+    list.extend(scope.orders.measures());
     list.extend(around.liquidity.measures(unknown, scope.sales()));
     list.extend(around.sectors.measures(unknown, scope.sums.netted, scope.values()));
     if !around.parameters.rates.is_empty() {

@@ -6,6 +6,7 @@ use tapewatch_schemas::{Currency, PortfolioId, Scope, Time};
 
 use super::books::{Book, Books, Held};
 use super::equity::Equity;
+use super::orders::Orders;
 use super::parameters::{FirmParameters, ScopeParameters};
 use super::profits::{Profits, Reasons};
 use super::trades::Trades;
@@ -21,7 +22,7 @@ use crate::risk::horizon::Tails;
 use crate::risk::limits::of_equity;
 use crate::risk::liquidity::{Liquidity, Sale};
 use crate::risk::marks::{Marks, SymbolId};
-use crate::risk::measure::{Bounded, Confidence, TailModel};
+use crate::risk::measure::{Bounded, CONDUCT, Confidence, TailModel};
 use crate::risk::money::Money;
 use crate::risk::portfolio::worst;
 use crate::risk::rates::Rates;
@@ -47,6 +48,8 @@ pub(super) struct ScopeState {
     pub(super) profits: Profits,
     /// Of its profit and loss.
     pub(super) changes: Changes,
+    /// How its portfolios send orders.
+    pub(super) orders: Orders,
     /// Value at risk and expected shortfall of what is held, revalued.
     pub(super) tails: Tails,
     /// The values that the tails are of, in the order of what is held; empty if nobody asks what they contribute.
@@ -115,6 +118,7 @@ impl ScopeState {
             equity: Equity::new(parameters.drawdown_window),
             profits: Profits::default(),
             changes: Changes::new(&parameters.window),
+            orders: Orders::none(parameters),
             tails: Tails::default(),
             valued: Vec::new(),
             swings: Err(Unknown::WarmingUp),
@@ -181,7 +185,10 @@ impl ScopeState {
     pub(super) fn assess(&mut self, around: &Surroundings<'_>) -> bool {
         let mut earliest = Earliest { clock: around.clock, at: None };
         let before = self.reasons();
-        (self.books_unknown, self.equity.unknown, self.profits.unknown) = around.books(&mut earliest);
+        let (books, accounts, profits, orders) = around.books(&mut earliest);
+        let news = orders != self.orders;
+        (self.books_unknown, self.equity.unknown, self.profits.unknown) = (books, accounts, profits);
+        self.orders = orders;
         let accounts = self.equity.currencies();
         let rates = accounts.fold(None, |reason, of| worst(reason, around.rate(of, &mut earliest)));
         self.equity.unknown = worst(self.equity.unknown, rates);
@@ -192,7 +199,7 @@ impl ScopeState {
             self.held.iter().fold(None, |reason, held| worst(reason, around.mark(held, &mut earliest)));
         self.equity.drawdown.await_water(around.parameters.bounds(), &mut earliest);
         self.check_at = earliest.at;
-        before != self.reasons()
+        news || before != self.reasons()
     }
 
     fn reasons(&self) -> ([Option<Unknown>; 4], Reasons) {
@@ -244,6 +251,8 @@ impl ScopeState {
             }
             // It says what was, so that no stale input makes it unknown.
             Bounded::Light(model, level) => return (self.changes.light(model, level, window), None),
+            // What is held has no say in it.
+            of_orders if CONDUCT.contains(&of_orders) => return (self.orders.measure(of_orders), None),
             _ => {}
         }
         if let Some(reason) = self.unknown() {
@@ -369,18 +378,24 @@ pub(super) fn limits_of(scope: &Scope, parameters: &FirmParameters, clock: Time)
 
 impl Surroundings<'_> {
     /// Why what rests on the books of the scope's portfolios is unknown, why what rests on their accounts is, and why what
-    /// they gained and lost is.
-    fn books(&self, earliest: &mut Earliest) -> (Option<Unknown>, Option<Unknown>, Reasons) {
-        let mut reasons = (None, None, Reasons::default());
+    /// they gained and lost is; and how they sent orders.
+    fn books(&self, earliest: &mut Earliest) -> (Option<Unknown>, Option<Unknown>, Reasons, Orders) {
+        let mut reasons = (None, None, Reasons::default(), Orders::none(self.parameters));
         let mut look_at = |book: Option<&Book>| {
-            let (book, account, profit) = match book {
-                Some(book) => {
-                    let profit = book.profit.as_ref().map_or(Reasons::MISSING, |profit| profit.unknown);
-                    (self.book(book, earliest), book.account_unknown, profit)
-                }
-                None => (Some(Unknown::Missing), Some(Unknown::Missing), Reasons::MISSING),
+            let Some(book) = book else {
+                let missing = Some(Unknown::Missing);
+                reasons.0 = worst(reasons.0, missing);
+                reasons.1 = worst(reasons.1, missing);
+                reasons.2 = reasons.2.worst(Reasons::MISSING);
+                reasons.3.add(None, missing);
+                return;
             };
-            reasons = (worst(reasons.0, book), worst(reasons.1, account), reasons.2.worst(profit));
+            let late = self.not_current(book, earliest);
+            let profit = book.profit.as_ref().map_or(Reasons::MISSING, |profit| profit.unknown);
+            reasons.0 = worst(reasons.0, worst(book.unknown, late));
+            reasons.1 = worst(reasons.1, book.account_unknown);
+            reasons.2 = reasons.2.worst(profit);
+            reasons.3.add(book.conduct.as_ref(), late);
         };
         if self.books.is_empty() {
             look_at(None);
@@ -392,14 +407,11 @@ impl Surroundings<'_> {
         reasons
     }
 
-    fn book(&self, book: &Book, earliest: &mut Earliest) -> Option<Unknown> {
+    /// Why a book may not be the latest.
+    fn not_current(&self, book: &Book, earliest: &mut Earliest) -> Option<Unknown> {
         let current = self.feeds.current_at(book.feed, book.event_time);
         let stale = earliest.stale(current, self.parameters.books);
-        if self.feeds.feed_is_down(book.feed) {
-            Some(Unknown::SourceDown)
-        } else {
-            worst(book.unknown, stale)
-        }
+        if self.feeds.feed_is_down(book.feed) { Some(Unknown::SourceDown) } else { stale }
     }
 
     fn mark(&self, held: &Held, earliest: &mut Earliest) -> Option<Unknown> {

@@ -25,7 +25,7 @@ use crate::risk::stress::SavedPassage;
 use crate::risk::terms::{BoundsOf, changed, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 11;
+const FORMAT: u16 = 12;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
@@ -59,11 +59,13 @@ struct Terms {
     rates: Vec<Pair>,
     marks: Duration,
     books: Duration,
+    conduct: Option<Duration>,
 }
 
 impl Terms {
     fn of(parameters: &FirmParameters) -> Self {
-        let FirmParameters { history, window, scopes, currency, rates, marks, books, .. } = parameters;
+        let FirmParameters { history, window, scopes, currency, rates, marks, books, conduct, .. } =
+            parameters;
         Self {
             revaluation: RevaluationTerms::of(history, &window.levels, window.shortfall),
             horizons: window.horizons.clone(),
@@ -72,6 +74,7 @@ impl Terms {
             rates: rates.clone(),
             marks: *marks,
             books: *books,
+            conduct: *conduct,
         }
     }
 }
