@@ -114,7 +114,7 @@ impl House {
         for between in self.now + 1..=second {
             let out = self.risk.run_to(between);
             for book in books(out) {
-                self.firm.see_first(between, book);
+                self.firm.see_derived(book);
             }
         }
         self.now = second;
@@ -370,4 +370,121 @@ fn limits_can_be_on_all_of_it() {
         );
     }
     assert_eq!(level.value("average_correlation"), level.value("max_correlation"));
+}
+
+/// What is opened anew is counted from there: no change, and no loss of the day.
+#[test]
+fn a_book_that_is_opened_anew_is_no_loss() {
+    for basis in [Basis::Book, Basis::Equity] {
+        let mut house = House::new(window(basis, Sampling::Every(Duration::from_secs(60))));
+        house.see(0, mark("A", "100", "100"));
+        house.see(0, account_with("p", "10000", "10000", "0", "0"));
+        house.see(1, fill("p", "A", Side::Buy, "10", "100", "0"));
+        house.see(30, mark("A", "200", "200"));
+        house.see(61, mark("A", "200", "200"));
+        house.see(62, mark("A", "210", "210"));
+        for book in books(house.risk.skip("exec.reports.v1", Some(62))) {
+            house.firm.see_at(62, book);
+        }
+        house.see(70, complete("p", &[("A", "10", Some("210"))]));
+        house.see(125, mark("A", "210", "210"));
+        house.see(185, mark("A", "211", "211"));
+        house.see(241, mark("A", "211", "211"));
+        let (p, desk) = (house.risk.level("p"), house.firm.level(DESK));
+        assert_eq!((p.value("samples"), desk.value("samples")), (Some(3.0), Some(3.0)), "{basis:?}");
+        if basis == Basis::Book {
+            // A portfolio's day begins with what opened it, a scope's goes on: 1,100 until then.
+            assert_eq!((p.value("daily_pnl"), desk.value("daily_pnl")), (Some(10.0), Some(1110.0)));
+        }
+    }
+}
+
+/// With profit of the books a portfolio that comes brings what it gained, and the day's loss stays.
+#[test]
+fn a_portfolio_that_comes_ends_no_loss_of_the_day() {
+    let mut house = House::new(window(Basis::Book, Sampling::Every(Duration::from_secs(60))));
+    house.see(0, mark("A", "100", "100"));
+    house.see(0, in_currency(mark("SAP", "100", "100"), "EUR"));
+    house.see(0, mark("EURUSD", "1.25", "1.25"));
+    house.see(1, fill("p", "A", Side::Buy, "10", "100", "0"));
+    house.see(2, mark("A", "50", "50"));
+    let day = |house: &mut House| house.firm.level(FIRM).value("daily_pnl");
+    assert_eq!(day(&mut house), Some(-500.0));
+    // At a price far from the mark: what it gained by that is what it brings.
+    house.see(3, fill("q", "A", Side::Buy, "1", "20", "0"));
+    assert_eq!(day(&mut house), Some(-500.0));
+    house.see(4, in_currency(fill("r", "SAP", Side::Buy, "1", "90", "0"), "EUR"));
+    house.restart();
+    assert_eq!(day(&mut house), Some(-500.0));
+    house.see(5, mark("A", "51", "51"));
+    assert_eq!(day(&mut house), Some(-489.0));
+    // One without a mark: nobody knows, and then all is as it was.
+    house.see(6, fill("s", "B", Side::Buy, "2", "10", "0"));
+    assert_eq!(house.firm.level(FIRM).unknown("daily_pnl"), Some(Unknown::Missing));
+    house.see(7, mark("B", "15", "15"));
+    assert_eq!(day(&mut house), Some(-489.0));
+    house.see(8, mark("B", "16", "16"));
+    assert_eq!(day(&mut house), Some(-487.0));
+    assert_eq!(house.firm.level(FIRM).value("unrealised_pnl"), Some(-490.0 + 31.0 + 12.5 + 12.0));
+}
+
+/// One that says nothing is not hidden by one that does not know.
+#[test]
+fn who_says_nothing_is_seen_beside_who_does_not_know() {
+    let mut house = House::of_task(window(Basis::Book, Sampling::EachFill), false);
+    house.see(0, mark("A", "100", "100"));
+    house.see(1, complete("p", &[("A", "5", None)]));
+    house.see(2, complete("q", &[]));
+    house.see(3, fill("p", "A", Side::Sell, "5", "100", "0"));
+    assert!(house.firm.level(FIRM).value("daily_pnl").is_some());
+    for mut book in books(house.risk.see(4, fill("q", "A", Side::Buy, "10", "100", "0"))) {
+        if let Event::Holdings(book) = &mut book {
+            book.profit = None;
+        }
+        house.firm.see_at(4, book);
+    }
+    let level = house.firm.level(FIRM);
+    assert_eq!(level.unknown("realised_pnl"), Some(Unknown::NoOpening));
+    for name in ["daily_pnl", "var_90"] {
+        assert_eq!(level.unknown(name), Some(Unknown::Missing), "{name}");
+    }
+}
+
+/// A purchase whose price had no rate then, and a bust of it later, are neither profit nor loss.
+#[test]
+fn what_was_paid_without_a_rate_is_no_profit() {
+    let mut house = House::new(window(Basis::Book, Sampling::Every(Duration::from_secs(60))));
+    house.see(0, mark("A", "100", "100"));
+    house.see(0, account_with("p", "10000", "10000", "0", "0"));
+    house.see(1, fill("p", "A", Side::Buy, "1", "100", "0"));
+    house.see(2, in_currency(mark("SAP", "100", "100"), "EUR"));
+    let bought = drive::execution(in_currency(fill("p", "SAP", Side::Buy, "10", "100", "0"), "EUR"), 7);
+    house.see(3, bought.clone());
+    house.see(4, mark("EURUSD", "1.25", "1.25"));
+    let day = |house: &mut House| house.firm.level(DESK).value("daily_pnl");
+    assert_eq!(day(&mut house), Some(0.0));
+    house.see(5, in_currency(mark("SAP", "101", "101"), "EUR"));
+    assert_eq!(day(&mut house), Some(12.5));
+    house.see(6, drive::bust(&bought));
+    assert_eq!(day(&mut house), Some(12.5), "what the position gained meanwhile stays of the day");
+}
+
+/// Under another window limits are looked at before anything else.
+#[test]
+fn other_settings_are_seen_at_once() {
+    let sampling = Sampling::Every(Duration::from_secs(60));
+    let mut house = House::new(window(Basis::Book, sampling));
+    house.see(0, mark("A", "100", "100"));
+    house.see(1, fill("p", "A", Side::Buy, "10", "100", "0"));
+    for minute in 1..12_i64 {
+        let price = if minute % 2 == 0 { "100" } else { "101" };
+        house.see(60 * minute + 5, mark("A", price, price));
+    }
+    assert_eq!(house.firm.level(DESK).limit("var").status, LimitStatus::Breached);
+    let mut other = House::new(WindowParameters { minimum: 25, ..window(Basis::Book, sampling) });
+    other.firm.restore(&house.firm.save());
+    // At the instant that it was saved at, not with the next mark.
+    other.firm.run_to(60 * 11 + 5);
+    let limit = other.firm.level(DESK).limit("var").clone();
+    assert_eq!((limit.status, limit.unknown), (LimitStatus::Unknown, Some(Unknown::WarmingUp)));
 }

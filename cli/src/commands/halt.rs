@@ -188,9 +188,6 @@ fn ask(
     words("who", &who)?;
     words("why", &why)?;
     let settings = context.settings()?;
-    if matches!(request, RequestKind::Halt | RequestKind::ReduceOnly) {
-        warn_of_stranger(&scope, &settings);
-    }
     let log = context.open(&settings, Access::Existing)?;
     let halt = match request {
         // What is to be ended is what is there now: not a halt that comes while this is on its way.
@@ -201,6 +198,9 @@ fn ask(
     };
     let asked = Asked { scope, request, halt, who, reason: why, despite_breach };
     let control = Counter::open(&log, &settings)?.ask(asked, Duration::from_secs(wait))?;
+    if matches!(request, RequestKind::Halt | RequestKind::ReduceOnly) && control.problem.is_none() {
+        warn_of_stranger(control.scope.as_str(), &settings);
+    }
     let mut out = io::stdout().lock();
     if json {
         writeln!(out, "{}", json!(control))?;

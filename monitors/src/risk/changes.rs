@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tapewatch_schemas::Time;
 use tapewatch_schemas::events::Unknown;
 
+use super::around::next_boundary;
 use super::backtest::{Backtest, Verdict, fresh, number};
 use super::horizon::AtLevels;
 use super::measure::{Confidence, TailModel};
@@ -50,6 +52,15 @@ impl Terms {
         Self { basis, sampling, samples, minimum, shortfall, lambda, age_lambda }
     }
 
+    /// When the next sample is due, that was due at `due` under other terms.
+    pub(super) fn sample_due(&self, before: &Self, due: Option<Time>, clock: Time) -> Option<Time> {
+        match self.sampling {
+            _ if self.sampling == before.sampling => due,
+            Sampling::Every(interval) => due.map(|_| next_boundary(clock, interval)),
+            Sampling::EachFill => None,
+        }
+    }
+
     /// True if changes are taken of something else.
     pub(super) fn other_basis(&self, other: &Self) -> bool {
         self.basis != other.basis
@@ -91,6 +102,11 @@ impl Changes {
     pub(super) fn forecast(&mut self, revalued: Option<&AtLevels>) {
         let known = revalued.filter(|_| self.sampled.is_some()).and_then(|tails| tails.as_ref().ok());
         self.revalued = known.cloned().unwrap_or_default();
+    }
+
+    /// What came from elsewhere, or went, is no change.
+    pub(super) fn shift(&mut self, by: Money) {
+        self.sampled = self.sampled.map(|sampled| sampled + by);
     }
 
     /// The next sample is no change from what was.

@@ -72,6 +72,11 @@ impl Day {
         self.last = Some(profit);
     }
 
+    /// What came from elsewhere, or went, is neither gained nor lost.
+    pub(super) fn shift(&mut self, by: Money) {
+        (self.began, self.last) = (self.began.map(|began| began + by), self.last.map(|last| last + by));
+    }
+
     /// True if a new day would say something else.
     pub(super) fn moved(&self, realised: Money, unknown: u64) -> bool {
         self.last != self.began || self.realised != realised || self.unknown != unknown

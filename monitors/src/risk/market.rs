@@ -38,7 +38,7 @@ impl RiskMonitor {
                 && self.liquidity.take(symbol, data, (feed, came), clock, day)
             {
                 for place in self.marks.entry(symbol).holders.clone() {
-                    self.touched(place);
+                    self.level_is_due(place);
                     self.settle(place, false, out);
                 }
             }

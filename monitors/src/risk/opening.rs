@@ -68,7 +68,7 @@ impl RiskMonitor {
             let portfolio = &mut self.portfolios[place as usize];
             portfolio.opened = false;
             // The change over the gap is no sample, and nobody knows what became of orders in it.
-            portfolio.changes.interrupt();
+            portfolio.interrupt_series();
             let conduct = self.parameters.conduct.as_ref();
             portfolio.conduct = conduct.map(|parameters| Conduct::begun_at(self.clock, parameters));
             self.touched(place);
@@ -246,6 +246,7 @@ impl Portfolio {
         self.revalued.due = true;
         self.correlated = Correlated::default();
         self.day = Day::begun(Money::ZERO, 0);
+        self.series += 1;
         self.sum_anew();
         let profit = self.profit();
         for holding in &mut self.holdings {

@@ -135,14 +135,22 @@ impl WindowParameters {
 
     /// What a measure is of, where its name does not say it.
     pub(super) fn definition(&self, measure: Bounded) -> String {
+        let Self { basis, sampling, samples, minimum, shortfall, lambda, age_lambda, .. } = self;
         match measure {
-            Bounded::MaxCorrelationEwma
-            | Bounded::ValueAtRisk(TailModel::Ewma | TailModel::Filtered, ..)
-            | Bounded::ExpectedShortfall(TailModel::Ewma | TailModel::Filtered, ..) => {
-                self.lambda.to_string()
+            Bounded::MaxCorrelationEwma => lambda.to_string(),
+            Bounded::DailyLoss | Bounded::DailyLossShare => format!("{basis:?}"),
+            Bounded::ValueAtRisk(model, ..)
+            | Bounded::ExpectedShortfall(model, ..)
+            | Bounded::Light(model, _)
+                if model.of_changes() =>
+            {
+                let weight = match model {
+                    TailModel::Ewma | TailModel::Filtered => *lambda,
+                    TailModel::AgeWeighted => *age_lambda,
+                    _ => 1.0,
+                };
+                format!("{basis:?} {sampling:?} {samples} {minimum} {shortfall:?} {weight}")
             }
-            Bounded::ValueAtRisk(TailModel::AgeWeighted, ..)
-            | Bounded::ExpectedShortfall(TailModel::AgeWeighted, ..) => self.age_lambda.to_string(),
             _ => String::new(),
         }
     }

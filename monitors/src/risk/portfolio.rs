@@ -101,6 +101,8 @@ pub(super) struct Portfolio {
     /// By symbol's place.
     pub(super) holdings: Vec<Holding>,
     pub(super) realised: Money,
+    /// How often what is gained began to be counted anew.
+    pub(super) series: i64,
     /// How many fills since the opening closed something of unknown cost.
     pub(super) realised_unknown: u64,
     pub(super) fees: Money,
@@ -178,6 +180,7 @@ impl Portfolio {
             opened_at: None,
             holdings: Vec::new(),
             realised: Money::ZERO,
+            series: 0,
             realised_unknown: 0,
             fees: Money::ZERO,
             foreign_fee: None,
@@ -395,9 +398,15 @@ impl Portfolio {
         event_time.max(Time(account.0.saturating_add(1)))
     }
 
+    /// The change from before to what is next known is none, for itself and for whoever adds portfolios up.
+    pub(super) fn interrupt_series(&mut self) {
+        self.series += 1;
+        self.changes.interrupt();
+    }
+
     /// What the book's profit is next has not come from what it was: the change is none. Equity goes by the account.
     pub(super) fn break_series(&mut self, basis: Basis) {
-        self.changes.interrupt();
+        self.interrupt_series();
         if basis == Basis::Book {
             self.day = Day::begun(self.realised, self.realised_unknown);
         }

@@ -197,6 +197,7 @@ pub(super) fn holdings(portfolio: &mut Portfolio, around: &Around<'_>) -> Output
 /// What the book gained and lost; none of what does not fit an amount.
 fn profit(portfolio: &Portfolio) -> Option<Profit> {
     Some(Profit {
+        series: portfolio.series,
         realised: portfolio.realised.amount()?,
         realised_unknown: portfolio.unknown_realised(),
         cost: portfolio.sums.cost.amount()?,

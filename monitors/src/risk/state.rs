@@ -14,7 +14,7 @@ use super::limits::limits_of;
 use super::liquidity::{Liquid, Liquidity};
 use super::lots::Costing;
 use super::marks::{Entry, Marks};
-use super::measure::{Bounded, Confidence};
+use super::measure::{Bounded, Confidence, TailModel};
 use super::parameters::{HistoryParameters, RiskParameters};
 use super::portfolio::Portfolio;
 use super::rates::{Pair, Rates};
@@ -129,11 +129,11 @@ impl RiskMonitor {
         back.stress.restore(saved.stress);
         back.liquidity =
             Liquidity::restored(back.parameters.liquidity, &back.parameters.day, saved.liquidity);
-        (back.level_due, back.sample_due, back.book_due) =
-            (saved.level_due, saved.sample_due, saved.book_due);
+        (back.level_due, back.book_due) = (saved.level_due, saved.book_due);
         // The configuration may have another day than the one the state was saved under.
         back.day_due = saved.day_due.map(|due| back.parameters.day.still(due, back.clock));
         let terms = Terms::of(&back.parameters.window);
+        back.sample_due = terms.sample_due(&saved.terms, saved.sample_due, back.clock);
         let revaluation = revaluation_terms(&back.parameters);
         let definition = |measure| definition(&back.parameters, measure);
         let rebound = changed(back.parameters.limits.iter(), &saved.bounds, definition);
@@ -147,8 +147,12 @@ impl RiskMonitor {
             } else if saved.wanted != (tails, swings) {
                 portfolio.revalued.wanted(tails, swings);
             }
-            if saved.horizons != back.parameters.window.horizons && back.clock != Time::MIN {
+            let other_horizons = saved.horizons != back.parameters.window.horizons;
+            if other_horizons {
                 portfolio.revalued.wanted_over_others();
+            }
+            let others = other_horizons || (&saved.terms, &saved.revaluation) != (&terms, &revaluation);
+            if others && back.clock != Time::MIN {
                 // Looked at before anything else happens.
                 portfolio.check_at = Some(back.clock);
             }
@@ -227,6 +231,9 @@ fn definition(parameters: &RiskParameters, measure: Bounded) -> String {
         Bounded::Stress(_) | Bounded::StressWorst => format!("{stress:?}"),
         Bounded::TrailingDrawdown => format!("{drawdown_window:?}"),
         Bounded::DaysToLiquidate => format!("{liquidity:?} {day:?}"),
+        Bounded::ValueAtRisk(TailModel::Revalued, ..)
+        | Bounded::ExpectedShortfall(TailModel::Revalued, ..)
+        | Bounded::Light(TailModel::Revalued, _) => format!("{:?}", revaluation_terms(parameters)),
         _ => window.definition(measure),
     }
 }

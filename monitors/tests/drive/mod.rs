@@ -85,13 +85,24 @@ impl Driver {
         self.take(second, stamped(event, at(second)), out).unwrap()
     }
 
+    /// Shows a derived record at the instant that it is of, before the ticks that are due then.
+    pub(crate) fn see_derived(&mut self, event: Event) -> Vec<Output> {
+        let made = event.event_time();
+        let out = self.run_before(made);
+        self.take_at(made, event, out).unwrap()
+    }
+
     pub(crate) fn try_see(&mut self, second: i64, event: Event) -> Result<Vec<Output>, Refusal> {
         let out = self.run_to(second);
         self.take(second, event, out)
     }
 
-    fn take(&mut self, second: i64, event: Event, mut out: Vec<Output>) -> Result<Vec<Output>, Refusal> {
-        let clock = self.clock.max(at(second));
+    fn take(&mut self, second: i64, event: Event, out: Vec<Output>) -> Result<Vec<Output>, Refusal> {
+        self.take_at(at(second), event, out)
+    }
+
+    fn take_at(&mut self, now: Time, event: Event, mut out: Vec<Output>) -> Result<Vec<Output>, Refusal> {
+        let clock = self.clock.max(now);
         let event = numbered(event, self.offset);
         let topic = TopicName::from(event.topic());
         let cause = match event.record_id() {

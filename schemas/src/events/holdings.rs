@@ -52,6 +52,8 @@ pub struct Standing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profit {
+    /// How often what is counted here began anew: amounts of two series are not to be compared.
+    pub series: i64,
     /// What was closed less what that cost, by `risk.pnl_method`; fees are not in it.
     pub realised: Amount,
     /// Why it is not known what was realised; none if it is known.

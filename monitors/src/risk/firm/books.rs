@@ -41,16 +41,40 @@ impl Book {
         (lines, standing, profit) != (&other.lines, &other.standing, &other.profit)
     }
 
+    /// True if as much is known of it.
+    pub(super) fn is_as_known_as(&self, other: &Self) -> bool {
+        (self.feed, self.unknown, self.account_unknown) == (other.feed, other.unknown, other.account_unknown)
+    }
+
+    /// True if that book, which comes after it, goes on counting what it gained, to something else: after a fill that was
+    /// busted or corrected as well.
+    pub(super) fn gains_on(&self, next: &Self) -> bool {
+        let both = self.profit.as_ref().zip(next.profit.as_ref());
+        both.is_some_and(|(before, now)| now.follows(before) && now.amounts != before.amounts)
+    }
+
     /// What the portfolio is worth at the marks, in a currency; none if its account, a mark or a rate is missing.
     pub(super) fn worth(&self, marks: &Marks, rates: &Rates, into: &Currency) -> Option<Money> {
+        let standing = self.standing.as_ref()?;
+        Some(rates.money(standing.beside, &standing.currency, into, marks)? + self.held(marks, rates, into)?)
+    }
+
+    /// What the portfolio gained so far, at the marks, in a currency; none if the book does not say, or a mark or a rate
+    /// is missing.
+    pub(super) fn gained(&self, marks: &Marks, rates: &Rates, into: &Currency) -> Option<Money> {
+        let profit = self.profit.as_ref()?;
+        let beside = rates.money(profit.amounts.beside(), &profit.currency, into, marks)?;
+        Some(beside + self.held(marks, rates, into)?)
+    }
+
+    /// What the lines are worth.
+    fn held(&self, marks: &Marks, rates: &Rates, into: &Currency) -> Option<Money> {
         let value = |line: &BookLine| {
             let mark = marks.mark(line.symbol)?;
             let rate = Some(rates.rate(&mark.currency, into, marks)).filter(|rate| rate.is_known())?;
             Quoted { price: mark.price, rate }.value(line.units.amount()?, Amount::ONE).ok()
         };
-        let held: Option<Money> = self.lines.iter().map(value).sum();
-        let standing = self.standing.as_ref()?;
-        Some(rates.money(standing.beside, &standing.currency, into, marks)? + held?)
+        self.lines.iter().map(value).sum()
     }
 }
 

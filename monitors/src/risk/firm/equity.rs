@@ -131,14 +131,13 @@ impl ScopeState {
         }
     }
 
-    /// Follows the equity, if it is known; true if a new day would say something else. `worth` is what a portfolio is.
+    /// Follows the equity, if it is known. `worth` is what a portfolio is.
     pub(super) fn follow_equity(
         &mut self,
         worth: impl Fn(&PortfolioId) -> Option<Money>,
         into_own: impl Fn(&Currency, Money) -> Option<Money>,
-        basis: Basis,
         clock: Time,
-    ) -> bool {
+    ) {
         if self.equity_unknown().is_none() {
             let equity = self.equity();
             let joined: Money = std::mem::take(&mut self.equity.joining).iter().filter_map(worth).sum();
@@ -158,10 +157,6 @@ impl ScopeState {
             }
             self.equity.drawdown.push(equity.to_f64(), clock);
         }
-        if let Ok(profit) = self.profit_by(basis) {
-            self.equity.day.follow(profit);
-        }
-        self.day_moved()
     }
 
     /// True if a new day would say something else.

@@ -66,8 +66,9 @@ impl FirmMonitor {
         }
         for place in 0..self.scopes.len() {
             let of_scope = held.iter().filter(|(at, _)| *at == place);
-            let abroad = || self.scopes[place].is_abroad(&self.parameters.currency);
-            let accounted = converts && price.is_some() && abroad();
+            let own = &self.parameters.currency;
+            let goes_over = |symbol| self.scopes[place].is_converted_over(symbol, own, &self.rates);
+            let accounted = converts && price.is_some() && symbol.is_some_and(goes_over);
             let sellable =
                 sold.is_some_and(|symbol| self.marks.entry(symbol).holders.contains(&(place as u32)));
             let marked = of_scope.fold(accounted, |_, (_, held)| {
@@ -134,18 +135,22 @@ impl FirmMonitor {
             let Holdings { event_time, unknown, filled_at, .. } = *holdings;
             let conduct = holdings.conduct.as_deref().copied();
             let profit = Profit::of(holdings);
-            let sampled = filled_at.is_some() && self.parameters.window.sampling == Sampling::EachFill;
             let (standing, account_unknown) = self.standing(holdings);
             let own = &self.parameters.currency;
-            let had = self.books.get(&holdings.portfolio);
-            let had = had.and_then(|book| book.worth(&self.marks, &self.rates, own));
+            let known = self.books.get(&holdings.portfolio);
+            let had = known.and_then(|book| book.worth(&self.marks, &self.rates, own));
+            let had_gained = known.and_then(|book| book.gained(&self.marks, &self.rates, own));
             let step = provenance.step;
             let now = standing.clone();
             let gained = profit.clone();
             let book =
                 Book { feed, event_time, step, unknown, standing, account_unknown, profit, conduct, lines };
             // A book that only says once more what is held is no observation of anything.
-            let moved = self.books.get(&holdings.portfolio).is_none_or(|before| before.differs(&book));
+            let known = self.books.get(&holdings.portfolio);
+            let moved = known.is_none_or(|before| before.differs(&book));
+            let only_orders = !moved && known.is_some_and(|before| before.is_as_known_as(&book));
+            let sampled = self.parameters.window.sampling == Sampling::EachFill
+                && (filled_at.is_some() || known.is_some_and(|before| before.gains_on(&book)));
             let before = self.books.insert(holdings.portfolio.clone(), book);
             let (before, lost) = before.map_or((None, None), |book| (book.standing, book.profit));
             for (place, held) in held {
@@ -155,10 +160,15 @@ impl FirmMonitor {
             }
             for place in 0..self.scopes.len() {
                 if self.parameters.scopes[place].has(&holdings.portfolio) {
+                    if only_orders {
+                        self.look_soon(place);
+                        continue;
+                    }
                     let scope = &mut self.scopes[place];
                     let own = &self.parameters.currency;
                     scope.take_standing(&holdings.portfolio, (before.as_ref(), now.as_ref()), had, own);
-                    scope.take_profit((lost.as_ref(), gained.as_ref()), self.parameters.window.basis);
+                    let (profits, basis) = ((lost.as_ref(), gained.as_ref()), self.parameters.window.basis);
+                    scope.take_profit(&holdings.portfolio, profits, had_gained, basis);
                     scope.value_abroad(own, &self.rates, &self.marks);
                     scope.revalue_due = true;
                     self.level_is_due(place);

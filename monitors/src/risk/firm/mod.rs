@@ -186,8 +186,12 @@ impl FirmMonitor {
         let (books, marks, rates, own) = (&self.books, &self.marks, &self.rates, &self.parameters.currency);
         let worth = |portfolio: &PortfolioId| books.get(portfolio)?.worth(marks, rates, own);
         let into_own = |from: &Currency, money| rates.money(money, from, own, marks);
-        let (fell, basis) = (self.scopes[place].equity.drawdown.fell(), self.parameters.window.basis);
-        if self.scopes[place].follow_equity(worth, into_own, basis, self.clock) && self.day_due.is_none() {
+        let gained = |portfolio: &PortfolioId| books.get(portfolio)?.gained(marks, rates, own);
+        let scope = &mut self.scopes[place];
+        let fell = scope.equity.drawdown.fell();
+        scope.follow_equity(worth, into_own, self.clock);
+        scope.follow_profit(gained, self.parameters.window.basis);
+        if scope.day_moved() && self.day_due.is_none() {
             self.day_due = Some(self.parameters.day.next(self.clock));
         }
         if self.scopes[place].equity.drawdown.fell() != fell && self.parameters.bounds_water() {
@@ -204,10 +208,21 @@ impl FirmMonitor {
         let now = scope.profit_by(window.basis).ok();
         scope.changes.sample(now, window, history.interval);
         scope.revalue_due = true;
+        self.level_is_due(place);
         self.revalue(place);
         let scope = &mut self.scopes[place];
         let known = !scope.revalue_due;
         scope.changes.forecast(known.then_some(&scope.tails.one));
+    }
+
+    /// A scope is looked at once all that comes at this instant has come: as many books may as there are portfolios.
+    fn look_soon(&mut self, place: usize) {
+        let at = Time(self.clock.0.saturating_add(1));
+        let scope = &mut self.scopes[place];
+        if scope.check_at.is_none_or(|check| check > at) {
+            scope.check_at.replace(at).map(|before| self.checks.remove(&(before, place as u32)));
+            self.checks.insert((at, place as u32));
+        }
     }
 
     fn reassess(&mut self, place: usize) {

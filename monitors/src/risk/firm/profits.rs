@@ -1,15 +1,14 @@
 //! What the books of a scope's portfolios gained and lost: realised and unrealised profit, and fees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{AddAssign, SubAssign};
 
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::{Holdings, Measure, Unknown};
-use tapewatch_schemas::{Amount, Currency};
+use tapewatch_schemas::{Amount, Currency, PortfolioId};
 
 use super::scope::ScopeState;
-use crate::risk::day::Day;
-use crate::risk::marks::Marks;
+use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::money::Money;
 use crate::risk::parameters::Basis;
 use crate::risk::portfolio::worst;
@@ -21,6 +20,8 @@ use crate::risk::rates::Rates;
 pub(super) struct Profit {
     /// Of the amounts.
     pub(super) currency: Currency,
+    /// Amounts of another are not to be compared with these.
+    series: i64,
     pub(super) amounts: Amounts,
     pub(super) unknown: Reasons,
 }
@@ -32,13 +33,20 @@ impl Profit {
         let of = |amount: Amount| Money::of(amount);
         Some(Self {
             currency: holdings.currency.clone(),
+            series: profit.series,
             amounts: Amounts { realised: of(profit.realised), cost: of(profit.cost), fees: of(profit.fees) },
             unknown: Reasons {
                 realised: profit.realised_unknown,
                 cost: profit.cost_unknown,
                 fees: profit.fees_unknown,
+                silent: None,
             },
         })
+    }
+
+    /// True if it goes on from there.
+    pub(super) fn follows(&self, before: &Self) -> bool {
+        (&self.currency, self.series) == (&before.currency, before.series)
     }
 }
 
@@ -48,6 +56,13 @@ pub(super) struct Amounts {
     realised: Money,
     cost: Money,
     fees: Money,
+}
+
+impl Amounts {
+    /// What was gained beside what is held.
+    pub(super) fn beside(self) -> Money {
+        self.realised - self.cost - self.fees
+    }
 }
 
 impl AddAssign for Amounts {
@@ -72,12 +87,16 @@ pub(super) struct Reasons {
     realised: Option<Unknown>,
     cost: Option<Unknown>,
     fees: Option<Unknown>,
+    /// Of what a book says nothing at all.
+    silent: Option<Unknown>,
 }
 
 impl Reasons {
     /// Those of a portfolio that said nothing of it.
-    pub(super) const MISSING: Self =
-        Self { realised: Some(Unknown::Missing), cost: Some(Unknown::Missing), fees: Some(Unknown::Missing) };
+    pub(super) const MISSING: Self = {
+        let missing = Some(Unknown::Missing);
+        Self { realised: missing, cost: missing, fees: missing, silent: missing }
+    };
 
     /// The weightier of each.
     pub(super) fn worst(self, other: Self) -> Self {
@@ -85,6 +104,7 @@ impl Reasons {
             realised: worst(self.realised, other.realised),
             cost: worst(self.cost, other.cost),
             fees: worst(self.fees, other.fees),
+            silent: worst(self.silent, other.silent),
         }
     }
 }
@@ -96,6 +116,10 @@ pub(super) struct Profits {
     pub(super) unknown: Reasons,
     /// By the rates of the currencies that the books are in.
     pub(super) rates_unknown: Option<Unknown>,
+    /// What portfolios took with them since profit was last known, less than nothing,
+    gone: Money,
+    /// and those that came since, or began to count anew.
+    joining: BTreeSet<PortfolioId>,
     /// By currency.
     #[serde(skip)]
     amounts: BTreeMap<Currency, Amounts>,
@@ -114,6 +138,11 @@ impl Profits {
             *self.amounts.entry(now.currency.clone()).or_default() += now.amounts;
         }
         self.amounts.retain(|_, amounts| *amounts != Amounts::default());
+    }
+
+    /// Nothing of how it moved before is of what it is from here on.
+    pub(super) fn begin_anew(&mut self) {
+        (self.gone, self.joining) = (Money::ZERO, BTreeSet::new());
     }
 
     /// The currencies of the portfolios' books.
@@ -135,20 +164,52 @@ impl Profits {
 }
 
 impl ScopeState {
-    /// A portfolio's book says something else of what it gained and lost than before.
-    pub(super) fn take_profit(&mut self, (before, now): (Option<&Profit>, Option<&Profit>), basis: Basis) {
-        let same = before.map(|before| &before.currency) == now.map(|now| &now.currency);
-        if basis == Basis::Book && !same {
-            // What it gained before it came is no change, nor is what goes with it.
-            self.changes.interrupt();
-            self.equity.day = Day::default();
-        }
+    /// A portfolio's book says something else of what it gained and lost than before; `had` is what it had gained, none if
+    /// that is not known.
+    ///
+    /// What one gained before it came is no profit of the scope, and what one takes with it no loss; both are seen to when
+    /// profit is next known. What began to be counted anew is no change from what was before.
+    pub(super) fn take_profit(
+        &mut self,
+        portfolio: &PortfolioId,
+        (before, now): (Option<&Profit>, Option<&Profit>),
+        had: Option<Money>,
+        basis: Basis,
+    ) {
         self.profits.replace(before, now);
+        let follows = before.zip(now).is_some_and(|(before, now)| now.follows(before));
+        if follows {
+            return;
+        }
+        if before.is_some() && now.is_some() {
+            self.changes.interrupt();
+        }
+        if basis == Basis::Book {
+            if before.is_some() && !self.profits.joining.remove(portfolio) {
+                self.profits.gone -= had.unwrap_or_default();
+            }
+            if now.is_some() {
+                self.profits.joining.insert(portfolio.clone());
+            }
+        }
     }
 
-    /// True if any account or book is in another currency.
-    pub(super) fn is_abroad(&self, own: &Currency) -> bool {
-        self.equity.currencies().chain(self.profits.currencies()).any(|currency| currency != own)
+    /// Follows profit and loss as it is counted by the day; `gained` is what a portfolio gained so far.
+    pub(super) fn follow_profit(&mut self, gained: impl Fn(&PortfolioId) -> Option<Money>, basis: Basis) {
+        let Ok(profit) = self.profit_by(basis) else { return };
+        let joined: Money = std::mem::take(&mut self.profits.joining).iter().filter_map(gained).sum();
+        let brought = std::mem::take(&mut self.profits.gone) + joined;
+        if brought != Money::ZERO {
+            self.changes.shift(brought);
+            self.equity.day.shift(brought);
+        }
+        self.equity.day.follow(profit);
+    }
+
+    /// True if an account or a book is in a currency that is converted over this symbol.
+    pub(super) fn is_converted_over(&self, symbol: SymbolId, own: &Currency, rates: &Rates) -> bool {
+        let mut currencies = self.equity.currencies().chain(self.profits.currencies());
+        currencies.any(|currency| rates.goes_over(currency, own, symbol))
     }
 
     /// Values what accounts add, and what books gained and lost, at the rates.
@@ -178,11 +239,9 @@ impl ScopeState {
                 self.equity_unknown().map_or_else(|| Ok(self.equity() - self.equity.flows()), Err)
             }
             Basis::Book => {
-                let said = |reason: Option<Unknown>| reason.filter(|reason| *reason == Unknown::Missing);
-                let reason = worst(self.unknown(), self.profits.rates_unknown);
-                let reason = worst(reason, said(self.profits.unknown.realised));
-                let Amounts { realised, cost, fees } = self.profits.in_all;
-                reason.map_or_else(|| Ok(self.sums.net - cost + realised - fees), Err)
+                let Profits { unknown, rates_unknown, in_all, .. } = &self.profits;
+                let reason = worst(self.unknown(), worst(*rates_unknown, unknown.silent));
+                reason.map_or_else(|| Ok(self.sums.net + in_all.beside()), Err)
             }
         }
     }

@@ -173,7 +173,8 @@ impl ScopeState {
 
     /// True if anything it rests on is unknown.
     pub(super) fn is_unwell(&self) -> bool {
-        self.reasons() != ([None; 4], Reasons::default())
+        // What books say of profits only other books can end.
+        self.reasons().0 != [None; 4]
     }
 
     /// True if a mark may end what is unknown about it.

@@ -18,7 +18,8 @@ use crate::risk::history::History;
 use crate::risk::horizon::Tails;
 use crate::risk::liquidity::{Liquid, Liquidity};
 use crate::risk::marks::{Entry, Marks};
-use crate::risk::measure::Bounded;
+use crate::risk::measure::{Bounded, TailModel};
+use crate::risk::parameters::Basis;
 use crate::risk::rates::{Pair, Rates};
 use crate::risk::state::RevaluationTerms;
 use crate::risk::stress::SavedPassage;
@@ -122,13 +123,14 @@ impl FirmMonitor {
         back.stress.restore(saved.stress);
         back.liquidity =
             Liquidity::restored(back.parameters.liquidity, &back.parameters.day, saved.liquidity);
-        (back.level_due, back.sample_due) = (saved.level_due, saved.sample_due);
+        back.level_due = saved.level_due;
         // The configuration may have another day than the one the state was saved under.
         back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
         let now = Terms::of(&self.parameters);
         let same = saved.terms == now;
         let window = &self.parameters.window;
         let changes = changes::Terms::of(window);
+        back.sample_due = changes.sample_due(&saved.changes, saved.sample_due, saved.clock);
         let rebound = changed(self.parameters.bounds(), &saved.bounds, |of| self.definition(of));
         // The configuration may have other scopes than the one the state was saved under.
         for (place, parameters) in self.parameters.scopes.iter().enumerate() {
@@ -149,16 +151,24 @@ impl FirmMonitor {
             if members(&saved.terms) != members(&now) || saved.terms.currency != now.currency {
                 scope.equity.begin_anew(self.parameters.drawdown_window);
                 scope.changes = Changes::new(window);
+                scope.profits.begin_anew();
             }
             scope.changes.begin_anew(&saved.changes, &changes);
+            if saved.changes != changes && saved.clock != Time::MIN {
+                scope.check_at = Some(saved.clock);
+            }
             if saved.changes.other_basis(&changes) {
                 scope.equity.day = Day::default();
+                scope.profits.begin_anew();
             }
             if saved.terms.revaluation != now.revaluation {
                 scope.changes.revalued_anew();
             }
             if saved.terms.rates != now.rates {
                 scope.changes.interrupt();
+                if window.basis == Basis::Book {
+                    scope.equity.day = Day::default();
+                }
             }
             scope.changes.restored(window, self.parameters.history.interval);
             scope.equity.drawdown.restored(self.parameters.drawdown_window);
@@ -183,11 +193,16 @@ impl FirmMonitor {
 
     /// What a measure is of, where its name does not say it.
     fn definition(&self, measure: Bounded) -> String {
-        let FirmParameters { drawdown_window, liquidity, day, window, .. } = &self.parameters;
+        let FirmParameters { drawdown_window, liquidity, day, window, history, .. } = &self.parameters;
         match measure {
             Bounded::Stress(_) | Bounded::StressWorst => self.scenarios(),
             Bounded::TrailingDrawdown => format!("{drawdown_window:?}"),
             Bounded::DaysToLiquidate => format!("{liquidity:?} {day:?}"),
+            Bounded::ValueAtRisk(TailModel::Revalued, ..)
+            | Bounded::ExpectedShortfall(TailModel::Revalued, ..)
+            | Bounded::Light(TailModel::Revalued, _) => {
+                format!("{:?}", RevaluationTerms::of(history, &window.levels, window.shortfall))
+            }
             _ => window.definition(measure),
         }
     }
