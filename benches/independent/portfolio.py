@@ -1,5 +1,6 @@
 """One portfolio over the whole tape: its ledger, its profit and loss and equity at each of its events, its samples."""
 
+from bisect import bisect_right
 from decimal import Decimal
 
 import numpy as np
@@ -8,17 +9,14 @@ import pandas as pd
 from ledger import Position
 from backtests import tests
 from correlation import correlations
-from history import History, NotWarm
-from liquidity import Traded, liquidity
+from equity import daily, drawdowns
+from history import NotWarm
+from liquidity import liquidity
 from stress import losses
 from tails import contributions, levels, measures, names, revalued
 from tape import Beyond
 
 ZERO = Decimal(0)
-# Of the equity here, which is a sum of doubles: below this it is at its peak.
-AFLOAT = 1e-12
-# That a trailing window of drawdowns has.
-SPANS = 30
 
 
 class Portfolio:
@@ -74,6 +72,7 @@ class Portfolio:
                 {
                     "place": place,
                     "time": time,
+                    "filled_at": max([time, *(row["filled_at"] for row in self.fills[-1:])]),
                     "symbol": symbol,
                     "spent": quantity * price + fee,
                     "held": held,
@@ -155,7 +154,7 @@ class Portfolio:
         }
         figures |= self._of_the_account(place, gross, instant)
         figures |= self._of_the_day(place, began, figures)
-        figures |= _shares([float(abs(value) / gross) for value in values.values()] if gross else [])
+        figures |= shares([float(abs(value) / gross) for value in values.values()] if gross else [])
         figures |= self._of_the_window(place, instant)
         figures |= self._of_the_history(*self._evaluated(place, instant), self.risk["var"])
         if said["occasion"] == "interval":
@@ -168,42 +167,37 @@ class Portfolio:
         positions = {symbol: (quantity, of_it / quantity) for symbol, (quantity, of_it) in held.items()}
         return positions, figures
 
+    def book(self, place):
+        """What is held once the record at `place` was taken, what the account adds to its value, and what came of it."""
+        fill = _last(self.fills, place) or {"held": {}, "realised": ZERO, "fees": ZERO}
+        values, _ = self._valued(place, None)
+        seen = int(np.searchsorted(self.places, place, side="right"))
+        equity = self.equity[seen - 1] if seen else np.nan
+        held = {symbol: quantity for symbol, (quantity, _) in fill["held"].items()}
+        cost = sum((cost for _, cost in fill["held"].values()), ZERO)
+        beside = equity - sum(values.values())
+        return {"filled_at": None, **fill, "held": held, "cost": cost, "beside": beside}
+
     def _of_the_account(self, place, gross, instant):
         account = _last(self.accounts, place)
         booked = [row for row in self.fills if row["place"] <= place and row["time"] > account["time"]]
         seen = np.searchsorted(self.places, place, side="right")
-        since = self.order.arrivals[self.places[:seen]][~np.isnan(self.equity[:seen])]
-        known = self.equity[:seen][~np.isnan(self.equity[:seen])]
-        drawdowns = _drawdowns(known)
-        afloat = np.flatnonzero(drawdowns <= AFLOAT)
-        fell = since[afloat[-1] + 1] if afloat[-1] + 1 < len(known) else instant
-        # The window reaches back to the beginning of one of its thirtieths, and begins with the value in force then.
-        span = pd.Timedelta(self.risk["drawdown"]["window"]).value // 1000 // SPANS
-        begins = np.searchsorted(since, (instant // span - SPANS) * span, side="left")
-        trailing = _drawdowns(known[max(begins - 1, 0) :])
+        arrivals, equity = self.order.arrivals[self.places[:seen]], self.equity[:seen]
+        now = equity[~np.isnan(equity)][-1]
         return {
-            "equity": Decimal(known[-1]),
+            "equity": Decimal(now),
             "cash": account["cash"] - sum((row["spent"] for row in booked), ZERO),
-            "leverage": float(gross) / known[-1],
-            "drawdown": drawdowns[-1],
-            "max_drawdown": drawdowns.max(),
-            "trailing_drawdown": trailing.max(),
-            "under_water": (instant - fell) / 1e6,
+            "leverage": float(gross) / now,
+            **drawdowns(arrivals, equity, instant, self.risk["drawdown"]["window"]),
         }
 
     def _of_the_day(self, place, began, figures):
-        """Since the day began with what was last known before it, or first known in it."""
         arrivals = self.order.arrivals
         seen = self.basis[: np.searchsorted(self.places, place, side="right")]
-        before = seen[: np.searchsorted(arrivals[self.places], began, side="left")]
-        known = [values[~np.isnan(values)] for values in (before, seen[len(before) :])]
-        first = known[0][-1] if len(known[0]) else known[1][0]
-        profit = np.concatenate(known)[-1] - first
         fill = _last(self.fills, np.searchsorted(arrivals, began, side="left") - 1)
         return {
-            "daily_pnl": Decimal(profit),
             "daily_realised_pnl": figures["realised_pnl"] - (fill["realised"] if fill else ZERO),
-            "daily_loss_share": max(-profit, 0.0) / (float(figures["equity"]) - profit),
+            **daily(arrivals[self.places[: len(seen)]], seen, began, figures["equity"]),
         }
 
     def _of_the_window(self, place, instant):
@@ -295,29 +289,24 @@ class Portfolio:
         return self._forecasts[nth]
 
 
-def _drawdowns(values):
-    peaks = np.maximum.accumulate(values)
-    return (peaks - values) / peaks
-
-
 def _last(rows, place):
-    at = np.searchsorted([row["place"] for row in rows], place, side="right")
+    at = bisect_right(rows, place, key=lambda row: row["place"])
     return rows[at - 1] if at else None
 
 
-def _shares(shares):
-    shares = sorted(shares, reverse=True)
+def shares(of_gross):
+    """How concentrated what is held is, from each position's share of it."""
+    of_gross = sorted(of_gross, reverse=True)
     return {
-        "largest_share": shares[0] if shares else 0.0,
-        "top5_share": sum(shares[:5]),
-        "herfindahl": sum(share**2 for share in shares),
+        "largest_share": of_gross[0] if of_gross else 0.0,
+        "top5_share": sum(of_gross[:5]),
+        "herfindahl": sum(share**2 for share in of_gross),
     }
 
 
-def portfolios(order, marks, risk):
+def portfolios(order, marks, history, traded, risk):
     """Every portfolio of which there is an account."""
     if "instruments" in risk:
         raise Beyond("multipliers, which no symbol of the tape has")
     names = {value["portfolio"] for value in order.of("accounts.v1")["value"]}
-    history, traded = History(order, marks, risk), Traded(order, risk)
     return {name: Portfolio(name, order, marks, history, traded, risk) for name in sorted(names)}

@@ -3,14 +3,17 @@
 import json
 import subprocess
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
 INPUTS = ["accounts.v1", "exec.reports.v1", "market.data.v1"]
-OUTPUTS = ["holdings.v1", "risk.metrics.v1"]
+# Of the worker of what is above the portfolio.
+ABOVE = ["holdings.v1", "market.data.v1"]
+# What happens at an instant, before the records of that instant.
+DUE = ("tick", "source_down", "source_up")
 
 
 class Beyond(Exception):
@@ -24,6 +27,7 @@ class Log:
     tapewatch: str
     log: str
     options: list[str]
+    read: dict = field(default_factory=dict)
 
     def _run(self, *arguments):
         command = [self.tapewatch, *arguments, "--log", self.log, *self.options]
@@ -38,9 +42,11 @@ class Log:
 
     def records(self, topic):
         """All records of a topic that can be decoded; the others are dead letters to the worker, too."""
-        lines = self._run("tail", topic, "--json", "--from", "0").splitlines()
-        records = (json.loads(line) for line in lines)
-        return [record for record in records if isinstance(record.get("value"), dict)]
+        if topic not in self.read:
+            lines = self._run("tail", topic, "--json", "--from", "0").splitlines()
+            records = (json.loads(line) for line in lines)
+            self.read[topic] = [record for record in records if isinstance(record.get("value"), dict)]
+        return self.read[topic]
 
 
 def micros(times):
@@ -50,15 +56,15 @@ def micros(times):
 
 
 class Order:
-    """The inputs in the one order in which every task takes those of them that are its own.
+    """The inputs in the one order in which every task of a worker takes those of them that are its own.
 
     A record's arrival is its event time, or the latest before it in its partition if that is later: a
     partition is never reordered. The least (arrival, topic, partition) goes first.
     """
 
-    def __init__(self, log):
+    def __init__(self, log, topics):
         rows = []
-        for topic in INPUTS:
+        for topic in topics:
             rows.extend((topic, r["partition"], r["offset"], r["value"]) for r in log.records(topic))
         table = pd.DataFrame(rows, columns=["topic", "partition", "offset", "value"])
         table["time"] = micros([value["event_time"] for value in table["value"]])
@@ -69,6 +75,8 @@ class Order:
         self.arrivals = self.table["arrival"].to_numpy()
         keys = zip(self.table["topic"], self.table["partition"], self.table["offset"])
         self._places = {key: place for place, key in enumerate(keys)}
+        # What a worker published goes by its own name.
+        self._named = {value["id"]: place for place, value in enumerate(self.table["value"]) if "id" in value}
 
     def of(self, topic):
         """The records of one topic, in order; the index is their place."""
@@ -77,11 +85,13 @@ class Order:
     def last_seen(self, cause):
         """The place of the last record that something with this cause has seen.
 
-        A tick at an instant stands before all records that arrive at it.
+        What is due at an instant stands before all records that arrive at it.
         """
         kind, _, instant = cause.partition("@")
-        if kind == "tick" and instant:
+        if kind in DUE and instant:
             return int(np.searchsorted(self.arrivals, int(instant), side="left")) - 1
+        if cause in self._named:
+            return self._named[cause]
         try:
             topic, partition, offset = cause.rsplit("/", 2)
             return self._places.get((topic, int(partition), int(offset)))

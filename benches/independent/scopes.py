@@ -1,0 +1,138 @@
+"""What is above the portfolio: strategies, desks and the firm, from the books of portfolios and the market, by docs/risk.md."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+
+from correlation import correlations
+from equity import daily, drawdowns
+from liquidity import liquidity
+from portfolio import shares
+from stress import losses
+from tails import contributions, revalued
+from tape import Beyond
+
+ZERO = Decimal(0)
+# What no figure is made of: a scope's worker is asked when it began.
+UNCHECKED = {"observed_for"}
+# Not every worker publishes these of a scope.
+OPTIONAL = {"realised_pnl", "unrealised_pnl", "fees", "effective_bets"} | {
+    f"{kind}_correlation{ending}" for kind in ("max", "average") for ending in ("", "_ewma")
+}
+
+
+class Scope:
+    """Some portfolios together, under the settings `[risk]`. Every place is one in the order of what is above them."""
+
+    def __init__(self, books, order, marks, history, traded, risk):
+        self.books, self.order, self.marks, self.history, self.traded = books, order, marks, history, traded
+        # Of a scope there are the figures of full revaluation, whatever models portfolios have.
+        self.risk = {**risk, "var": {**risk["var"], "models": ["revalued"]}}
+        self.symbols = sorted({symbol for one in books.values() for book in one.books for symbol in book["held"]})
+        self._follow()
+
+    def _follow(self):
+        """Equity at each record that could move it; none before every account is known."""
+        self.changed = np.unique(np.concatenate([one.places for one in self.books.values()]))
+        self.places = np.unique(np.concatenate([self.changed, *(self.marks[s].places for s in self.symbols)]))
+        self.equity = np.zeros(len(self.places))
+        for one in self.books.values():
+            self.equity += one.series(self.places, lambda book: book["beside"])
+            for symbol in {symbol for book in one.books for symbol in book["held"]}:
+                held = one.series(self.places, lambda book: book["held"].get(symbol, ZERO))
+                in_force = self.marks[symbol].at(self.places)
+                price = np.where(in_force >= 0, self.marks[symbol].prices[in_force], np.nan)
+                self.equity += np.where(held == 0, 0.0, held * price)
+        known = np.flatnonzero(~np.isnan(self.equity))
+        if not len(known) or np.isnan(self.equity[known[0] :]).any():
+            raise Beyond("a scope in which a portfolio came late, which this computation of drawdown does not cover")
+
+    def at(self, place, instant, began, said):
+        """No book, which is a portfolio's; and every figure of the moment when the record at `place` was the last seen, and
+        the clock at `instant`, of the day that began at `began`."""
+        books = {name: one.books[at] for name, one in self.books.items() if (at := one.at(place)) >= 0}
+        net, gross = self._values(books.values(), place)
+        values = {symbol: value for symbol, (_, value) in net.items()}
+        netted = sum((abs(value) for value in values.values()), ZERO)
+        seen = np.searchsorted(self.places, place, side="right")
+        arrivals, equity = self.order.arrivals[self.places[:seen]], self.equity[:seen]
+        evaluated = self._evaluated(place, instant)
+        var = self.risk["var"]
+        figures = {
+            "gross_exposure": gross,
+            "netted_exposure": netted,
+            "net_exposure": sum(values.values(), ZERO),
+            "equity": Decimal(equity[-1]),
+            "leverage": float(gross) / equity[-1],
+            "portfolios": float(len(books)),
+            **shares([float(abs(value) / netted) for value in values.values()] if netted else []),
+            **drawdowns(arrivals, equity, instant, self.risk["drawdown"]["window"]),
+            **daily(arrivals, equity, began, equity[-1]),
+            **revalued(lambda steps: self.history.profits(evaluated[0], evaluated[1], steps), var),
+            **liquidity(self.traded, self.marks, net, place),
+            **losses(self.risk.get("stress", []), values, self.history, instant, evaluated),
+            **self._trades(place),
+        }
+        if said["occasion"] == "interval":
+            rows = self.history.rows(list(evaluated[0]), evaluated[1]) if evaluated[0] else None
+            figures |= contributions(evaluated[0], rows, values, var)
+        published = {measure["name"] for measure in said["measures"]}
+        optional = self._profit(books.values(), figures["net_exposure"])
+        optional |= correlations(self.history, sorted(values), instant, var["lambda"])
+        return None, figures | {name: value for name, value in optional.items() if name in published}
+
+    def _values(self, books, place):
+        """The net quantity of each symbol that any of the portfolios holds, and its value; and the size of all positions."""
+        net, gross = {}, ZERO
+        for book in books:
+            for symbol, quantity in book["held"].items():
+                value = quantity * self.marks[symbol].exact[int(self.marks[symbol].at(place))]
+                of_symbol = net.get(symbol, (ZERO, ZERO))
+                net[symbol] = (of_symbol[0] + quantity, of_symbol[1] + value)
+                gross += abs(value)
+        return net, gross
+
+    def _evaluated(self, place, instant):
+        """Values when a book changed last or at the last instant of the history, and when that was."""
+        changed = int(self.changed[np.searchsorted(self.changed, place, side="right") - 1])
+        at, latest = int(self.order.arrivals[changed]), self.history.latest(instant)
+        if latest is not None and at < latest:
+            changed, at = int(np.searchsorted(self.order.arrivals, latest, side="left")) - 1, latest
+        books = (one.books[nth] for one in self.books.values() if (nth := one.at(changed)) >= 0)
+        net, _ = self._values(books, changed)
+        return {symbol: float(value) for symbol, (_, value) in net.items()}, at
+
+    def _profit(self, books, net):
+        """What came of what was traded, as the books say, and of what is open at the marks now."""
+        books = list(books)
+        return {
+            "realised_pnl": sum((book["realised"] for book in books), ZERO),
+            "unrealised_pnl": net - sum((book["cost"] for book in books), ZERO),
+            "fees": sum((book["fees"] for book in books), ZERO),
+        }
+
+    def _trades(self, place):
+        """The latest fill, and the latest that made a position larger or turned it; of equal ones the first that was
+        seen. Exact: seconds since 1970."""
+        found = {}
+        books = [(at, name, book) for name, one in self.books.items() for at, book in zip(one.places, one.books)]
+        for at, name, book in sorted(books, key=lambda row: row[0]):
+            if at > place or book["filled_at"] is None:
+                continue
+            for kind in ("fill", "growth") if book["grew"] else ("fill",):
+                if kind not in found or found[kind][0] < book["filled_at"]:
+                    found[kind] = (book["filled_at"], name)
+        return {f"last_{kind}:{name}": Fraction(int(time), 1_000_000) for kind, (time, name) in found.items()}
+
+
+def scopes(firm, books, order, marks, history, traded, risk):
+    """Every scope that the settings `[firm]` name, of the portfolios that have books."""
+    found = {}
+    for one in firm.get("scopes", []):
+        members = one.get("portfolios") or sorted(books)
+        if missing := set(members) - books.keys():
+            raise Beyond(f"{one['scope']}: no book of {', '.join(sorted(missing))}")
+        of_scope = {name: books[name] for name in members}
+        found[one["scope"]] = Scope(of_scope, order, marks, history, traded, risk)
+    return found
