@@ -10,6 +10,7 @@ import numpy as np
 class Books:
     """The books of one portfolio, oldest first: where they stand in the order of what is above it, and what they say."""
 
+    currency: str
     places: np.ndarray
     books: list[dict]
 
@@ -31,12 +32,15 @@ def books(above, order, portfolios):
         made = order.last_seen(value["provenance"]["cause"])
         if made is None:
             # By a record that moves no position: what came by then was seen.
-            made = int(np.searchsorted(order.arrivals, above.arrivals[place], side="right")) - 1
+            made = order.by(int(above.arrivals[place]))
         book = portfolios[portfolio].book(made)
         of_portfolio = rows.setdefault(portfolio, [])
         book["grew"] = _grew(of_portfolio[-1][1]["held"] if of_portfolio else None, book["held"])
         of_portfolio.append((place, book))
-    return {name: Books(np.array([place for place, _ in of]), [book for _, book in of]) for name, of in rows.items()}
+    return {
+        name: Books(portfolios[name].currency, np.array([place for place, _ in of]), [book for _, book in of])
+        for name, of in rows.items()
+    }
 
 
 def _grew(before, held):

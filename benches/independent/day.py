@@ -19,11 +19,10 @@ from fractions import Fraction
 import pandas as pd
 
 from books import books
-from history import History
-from liquidity import Traded
+from market import Market
 from portfolio import portfolios
 from scopes import UNCHECKED, scopes
-from tape import ABOVE, INPUTS, Beyond, Log, Order, marks, micros
+from tape import ABOVE, INPUTS, Beyond, Log, Order, micros
 
 # Two amounts are the same to the cent if they are less than half of one apart.
 CENT = Decimal("0.01")
@@ -188,13 +187,9 @@ class Anew:
         settings = log.settings()
         self.risk, self.published = settings["risk"], Published(log)
         self.order, self.above = Order(log, INPUTS), Order(log, ABOVE)
-        self.portfolios = portfolios(*self._market(self.order), self.risk)
+        self.portfolios = portfolios(Market(self.order, self.risk), self.risk)
         of_portfolios = books(self.above, self.order, self.portfolios)
-        self.scopes = scopes(settings.get("firm", {}), of_portfolios, *self._market(self.above), self.risk)
-
-    def _market(self, order):
-        of_symbol = marks(order)
-        return order, of_symbol, History(order, of_symbol, self.risk), Traded(order, self.risk)
+        self.scopes = scopes(settings.get("firm", {}), of_portfolios, Market(self.above, self.risk), self.risk)
 
     def figures(self, of_scope, order, moments):
         """What every moment is computed to have, by scope and record."""

@@ -36,7 +36,7 @@ def drawdowns(times, equity, instant, window):
 def daily(times, seen, began, equity):
     """Profit and loss since the day began with what was last known before it, or first known in it; and the share of the
     equity it began with."""
-    before = np.searchsorted(times, began, side="left")
+    before = np.searchsorted(times, began, side="right")
     known = [values[~np.isnan(values)] for values in (seen[:before], seen[before:])]
     first = known[0][-1] if len(known[0]) else known[1][0]
     profit = np.concatenate(known)[-1] - first

@@ -10,6 +10,7 @@ from ledger import Position
 from backtests import tests
 from correlation import correlations
 from equity import daily, drawdowns
+from exposure import by_currency, shares
 from history import NotWarm
 from liquidity import liquidity
 from stress import losses
@@ -22,10 +23,10 @@ ZERO = Decimal(0)
 class Portfolio:
     """What the inputs say of one portfolio, under the settings `[risk]`."""
 
-    def __init__(self, name, order, marks, history, traded, risk):
-        self.name, self.order, self.marks, self.history, self.risk = name, order, marks, history, risk
-        self.traded = traded
+    def __init__(self, name, market, risk):
+        self.name, self.market, self.order, self.marks, self.risk = name, market, market.order, market.marks, risk
         self._read_accounts()
+        self.prices = market.prices(self.currency)
         self._read_fills()
         self._follow()
         self._take_samples()
@@ -44,6 +45,10 @@ class Portfolio:
             money = {key: Decimal(value[key]) for key in ("cash", "equity", "deposits", "withdrawals")}
             rows.append({"place": place, "time": time, **money, "flows": money["deposits"] - money["withdrawals"]})
         self.accounts = rows
+        currencies = {value["currency"] for _, _, value in self._own("accounts.v1")}
+        if len(currencies) > 1:
+            raise Beyond(f"{self.name}: its account changes its currency")
+        self.currency = currencies.pop()
         if len({row["flows"] for row in rows}) > 1:
             raise Beyond(f"{self.name}: money was paid in or out, which this computation of drawdown does not cover")
 
@@ -56,14 +61,17 @@ class Portfolio:
                 raise Beyond(f"{self.name}: a bust or correction, which no tape of the player has")
             if value["exec_type"] != "fill":
                 continue
-            if value["fee"] and value["fee_currency"] not in (None, value["currency"]):
-                raise Beyond(f"{self.name}: a fee in {value['fee_currency']}")
+            if place < self.accounts[0]["place"]:
+                raise Beyond(f"{self.name}: a fill before it said what its account is")
             if (value["order_id"], value["execution_id"]) in remembered:
                 self.duplicates.append(place)
                 continue
             remembered.add((value["order_id"], value["execution_id"]))
             quantity = Decimal(value["last_quantity"]) * (1 if value["side"] == "buy" else -1)
-            price, fee, symbol = Decimal(value["last_price"]), Decimal(value["fee"] or 0), value["symbol"]
+            symbol = value["symbol"]
+            # What is paid goes by the rate then.
+            price = Decimal(value["last_price"]) * self._rate(value["currency"], place)
+            fee = Decimal(value["fee"] or 0) * self._rate(value["fee_currency"] or value["currency"], place)
             position = positions.setdefault(symbol, Position(self.risk["pnl_method"], self.risk["bounds"]["lots"]))
             realised += position.fill(quantity, price)
             fees += fee
@@ -84,20 +92,21 @@ class Portfolio:
         if unmarked := set(self.symbols) - self.marks.keys():
             raise Beyond(f"{self.name}: no mark of {', '.join(sorted(unmarked))}")
 
+    def _rate(self, currency, place):
+        return self.market.rates.exact(currency, self.currency, place)
+
     def _follow(self):
         """Profit and loss, equity and what touches the portfolio, at each event that could move them."""
         fills = np.array([row["place"] for row in self.fills], int)
         accounts = np.array([row["place"] for row in self.accounts], int)
-        places = np.unique(np.concatenate([fills, accounts, *(self.marks[s].places for s in self.symbols)]))
+        places = np.unique(np.concatenate([fills, accounts, *(self.prices.places(s) for s in self.symbols)]))
         after_fill = np.searchsorted(fills, places, side="right")
         touched = np.isin(places, fills) | np.isin(places, accounts)
         value = np.zeros(len(places))
         for symbol in self.symbols:
             quantities = [0.0] + [float(row["held"].get(symbol, (ZERO, ZERO))[0]) for row in self.fills]
             held = np.array(quantities)[after_fill]
-            in_force = self.marks[symbol].at(places)
-            price = np.where(in_force >= 0, self.marks[symbol].prices[in_force], np.nan)
-            value += np.where(held == 0, 0.0, held * price)
+            value += np.where(held == 0, 0.0, held * self.prices.series(symbol, places))
             touched |= np.isin(places, self.marks[symbol].places) & (held != 0)
         spent = np.cumsum([0.0] + [float(row["spent"]) for row in self.fills])
         self.places, self.touched, self.profit = places, touched, value - spent[after_fill]
@@ -126,7 +135,7 @@ class Portfolio:
             interval = pd.Timedelta(sample).value // 1000
             arrivals = self.order.arrivals[self.places]
             self.sampled_at = np.unique(arrivals[self.touched] // interval * interval + interval)
-            at = np.searchsorted(arrivals, self.sampled_at, side="left") - 1
+            at = np.searchsorted(arrivals, self.sampled_at, side="right") - 1
         values = self.basis[at]
         if self.risk["var"]["basis"] == "equity" and self.accounts:
             values = values - float(self.accounts[0]["flows"])
@@ -139,8 +148,7 @@ class Portfolio:
         held = fill["held"] if fill else {}
         values, cost = {}, ZERO
         for symbol, (quantity, of_it) in held.items():
-            marks = self.marks[symbol]
-            values[symbol] = quantity * marks.exact[int(marks.at(place))]
+            values[symbol] = quantity * self.prices.exact(symbol, place)
             cost += of_it
         gross = sum((abs(value) for value in values.values()), ZERO)
         net = sum(values.values(), ZERO)
@@ -154,16 +162,17 @@ class Portfolio:
         }
         figures |= self._of_the_account(place, gross, instant)
         figures |= self._of_the_day(place, began, figures)
-        figures |= shares([float(abs(value) / gross) for value in values.values()] if gross else [])
+        figures |= shares(values.values(), gross)
+        figures |= by_currency(values, gross, self.prices)
         figures |= self._of_the_window(place, instant)
         figures |= self._of_the_history(*self._evaluated(place, instant), self.risk["var"])
         if said["occasion"] == "interval":
             figures |= self._of_positions(values, *self._evaluated(place, instant))
-        figures |= correlations(self.history, sorted(values), instant, self.risk["var"]["lambda"])
+        figures |= correlations(self.market.history, sorted(values), instant, self.risk["var"]["lambda"])
         stakes = {symbol: (held[symbol][0], value) for symbol, value in values.items()}
-        figures |= liquidity(self.traded, self.marks, stakes, place)
+        figures |= liquidity(self.market.traded, self.marks, stakes, place)
         valued = self._valued(*self._evaluated(place, instant))
-        figures |= losses(self.risk.get("stress", []), values, self.history, instant, valued)
+        figures |= losses(self.risk.get("stress", []), values, self.prices, instant, valued)
         positions = {symbol: (quantity, of_it / quantity) for symbol, (quantity, of_it) in held.items()}
         return positions, figures
 
@@ -194,7 +203,7 @@ class Portfolio:
     def _of_the_day(self, place, began, figures):
         arrivals = self.order.arrivals
         seen = self.basis[: np.searchsorted(self.places, place, side="right")]
-        fill = _last(self.fills, np.searchsorted(arrivals, began, side="left") - 1)
+        fill = _last(self.fills, self.order.by(began))
         return {
             "daily_realised_pnl": figures["realised_pnl"] - (fill["realised"] if fill else ZERO),
             **daily(arrivals[self.places[: len(seen)]], seen, began, figures["equity"]),
@@ -214,22 +223,22 @@ class Portfolio:
     def _evaluated(self, place, instant):
         """The last evaluation of what is held by then, after a fill or at an instant of the history: its place, and
         the instant."""
-        fill, latest = _last(self.fills, place), self.history.latest(instant)
-        if latest is None or fill and self.order.arrivals[fill["place"]] >= latest:
+        fill, latest = _last(self.fills, place), self.prices.history.latest(instant)
+        if latest is None or fill and self.order.arrivals[fill["place"]] > latest:
             return fill["place"], int(self.order.arrivals[fill["place"]])
-        return int(np.searchsorted(self.order.arrivals, latest, side="left")) - 1, latest
+        return self.order.by(latest), latest
 
     def _of_the_history(self, place, instant, var):
         """Value at risk and expected shortfall of what is held at a place, over the returns known at the instant."""
         if "revalued" not in var["models"]:
             return {}
         values, _ = self._valued(place, instant)
-        return revalued(lambda steps: self.history.profits(values, instant, steps), var)
+        return revalued(lambda steps: self.prices.history.profits(values, instant, steps), var)
 
     def _of_positions(self, now, place, instant):
         """What each position contributes to the figures of what was held at a place."""
         values, _ = self._valued(place, instant)
-        rows = self.history.rows(list(values), instant) if values else None
+        rows = self.prices.history.rows(list(values), instant) if values else None
         return contributions(values, rows, now, self.risk["var"])
 
     def _valued(self, place, instant):
@@ -237,8 +246,7 @@ class Portfolio:
         fill = _last(self.fills, place)
         values = {}
         for symbol, (quantity, _) in (fill["held"] if fill else {}).items():
-            marks = self.marks[symbol]
-            values[symbol] = float(quantity * marks.exact[int(marks.at(place))])
+            values[symbol] = float(quantity * self.prices.exact(symbol, place))
         return values, instant
 
     def _backtests(self, taken, var):
@@ -268,7 +276,7 @@ class Portfolio:
 
     def _same_interval(self, var):
         """Revaluations forecast over the interval of the history."""
-        interval = self.history.settings["interval"]
+        interval = self.prices.history.settings["interval"]
         return var["sample"] != "fill" and pd.Timedelta(var["sample"]) == pd.Timedelta(interval)
 
     def _forecast_of(self, nth, known, taken, var):
@@ -280,7 +288,7 @@ class Portfolio:
             found = measures(window, var) if nth >= var["minimum"] else {}
             if "revalued" in var["models"] and self._same_interval(var):
                 instant = int(self.sampled_at[known[nth] - 1])
-                place = int(np.searchsorted(self.order.arrivals, instant, side="left")) - 1
+                place = self.order.by(instant)
                 try:
                     found |= self._of_the_history(place, instant, var)
                 except NotWarm:
@@ -294,19 +302,9 @@ def _last(rows, place):
     return rows[at - 1] if at else None
 
 
-def shares(of_gross):
-    """How concentrated what is held is, from each position's share of it."""
-    of_gross = sorted(of_gross, reverse=True)
-    return {
-        "largest_share": of_gross[0] if of_gross else 0.0,
-        "top5_share": sum(of_gross[:5]),
-        "herfindahl": sum(share**2 for share in of_gross),
-    }
-
-
-def portfolios(order, marks, history, traded, risk):
+def portfolios(market, risk):
     """Every portfolio of which there is an account."""
     if "instruments" in risk:
         raise Beyond("multipliers, which no symbol of the tape has")
-    names = {value["portfolio"] for value in order.of("accounts.v1")["value"]}
-    return {name: Portfolio(name, order, marks, history, traded, risk) for name in sorted(names)}
+    names = {value["portfolio"] for value in market.order.of("accounts.v1")["value"]}
+    return {name: Portfolio(name, market, risk) for name in sorted(names)}

@@ -7,8 +7,8 @@ import numpy as np
 
 from correlation import correlations
 from equity import daily, drawdowns
+from exposure import by_currency, shares
 from liquidity import liquidity
-from portfolio import shares
 from stress import losses
 from tails import contributions, revalued
 from tape import Beyond
@@ -25,8 +25,10 @@ OPTIONAL = {"realised_pnl", "unrealised_pnl", "fees", "effective_bets"} | {
 class Scope:
     """Some portfolios together, under the settings `[risk]`. Every place is one in the order of what is above them."""
 
-    def __init__(self, books, order, marks, history, traded, risk):
-        self.books, self.order, self.marks, self.history, self.traded = books, order, marks, history, traded
+    def __init__(self, books, market, risk):
+        self.books, self.market, self.order = books, market, market.order
+        # All is at the rates now.
+        self.prices = market.prices(risk["currency"])
         # Of a scope there are the figures of full revaluation, whatever models portfolios have.
         self.risk = {**risk, "var": {**risk["var"], "models": ["revalued"]}}
         self.symbols = sorted({symbol for one in books.values() for book in one.books for symbol in book["held"]})
@@ -35,18 +37,22 @@ class Scope:
     def _follow(self):
         """Equity at each record that could move it; none before every account is known."""
         self.changed = np.unique(np.concatenate([one.places for one in self.books.values()]))
-        self.places = np.unique(np.concatenate([self.changed, *(self.marks[s].places for s in self.symbols)]))
+        moved = [self.prices.places(symbol) for symbol in self.symbols]
+        moved += [self.market.marks[pair].places for one in self.books.values() for pair, _ in self._route(one)]
+        self.places = np.unique(np.concatenate([self.changed, *moved]))
         self.equity = np.zeros(len(self.places))
         for one in self.books.values():
-            self.equity += one.series(self.places, lambda book: book["beside"])
+            rates = self.market.rates.series(one.currency, self.prices.currency, self.places)
+            self.equity += one.series(self.places, lambda book: book["beside"]) * rates
             for symbol in {symbol for book in one.books for symbol in book["held"]}:
                 held = one.series(self.places, lambda book: book["held"].get(symbol, ZERO))
-                in_force = self.marks[symbol].at(self.places)
-                price = np.where(in_force >= 0, self.marks[symbol].prices[in_force], np.nan)
-                self.equity += np.where(held == 0, 0.0, held * price)
+                self.equity += np.where(held == 0, 0.0, held * self.prices.series(symbol, self.places))
         known = np.flatnonzero(~np.isnan(self.equity))
         if not len(known) or np.isnan(self.equity[known[0] :]).any():
             raise Beyond("a scope in which a portfolio came late, which this computation of drawdown does not cover")
+
+    def _route(self, one):
+        return self.market.rates.route(one.currency, self.prices.currency)
 
     def at(self, place, instant, began, said):
         """No book, which is a portfolio's; and every figure of the moment when the record at `place` was the last seen, and
@@ -66,20 +72,21 @@ class Scope:
             "equity": Decimal(equity[-1]),
             "leverage": float(gross) / equity[-1],
             "portfolios": float(len(books)),
-            **shares([float(abs(value) / netted) for value in values.values()] if netted else []),
+            **shares(values.values(), netted),
+            **by_currency(values, netted, self.prices),
             **drawdowns(arrivals, equity, instant, self.risk["drawdown"]["window"]),
             **daily(arrivals, equity, began, equity[-1]),
-            **revalued(lambda steps: self.history.profits(evaluated[0], evaluated[1], steps), var),
-            **liquidity(self.traded, self.marks, net, place),
-            **losses(self.risk.get("stress", []), values, self.history, instant, evaluated),
+            **revalued(lambda steps: self.prices.history.profits(evaluated[0], evaluated[1], steps), var),
+            **liquidity(self.market.traded, self.market.marks, net, place),
+            **losses(self.risk.get("stress", []), values, self.prices, instant, evaluated),
             **self._trades(place),
         }
         if said["occasion"] == "interval":
-            rows = self.history.rows(list(evaluated[0]), evaluated[1]) if evaluated[0] else None
+            rows = self.prices.history.rows(list(evaluated[0]), evaluated[1]) if evaluated[0] else None
             figures |= contributions(evaluated[0], rows, values, var)
         published = {measure["name"] for measure in said["measures"]}
-        optional = self._profit(books.values(), figures["net_exposure"])
-        optional |= correlations(self.history, sorted(values), instant, var["lambda"])
+        optional = self._profit(books, figures["net_exposure"], place)
+        optional |= correlations(self.market.history, sorted(values), instant, var["lambda"])
         return None, figures | {name: value for name, value in optional.items() if name in published}
 
     def _values(self, books, place):
@@ -87,7 +94,7 @@ class Scope:
         net, gross = {}, ZERO
         for book in books:
             for symbol, quantity in book["held"].items():
-                value = quantity * self.marks[symbol].exact[int(self.marks[symbol].at(place))]
+                value = quantity * self.prices.exact(symbol, place)
                 of_symbol = net.get(symbol, (ZERO, ZERO))
                 net[symbol] = (of_symbol[0] + quantity, of_symbol[1] + value)
                 gross += abs(value)
@@ -96,21 +103,20 @@ class Scope:
     def _evaluated(self, place, instant):
         """Values when a book changed last or at the last instant of the history, and when that was."""
         changed = int(self.changed[np.searchsorted(self.changed, place, side="right") - 1])
-        at, latest = int(self.order.arrivals[changed]), self.history.latest(instant)
-        if latest is not None and at < latest:
-            changed, at = int(np.searchsorted(self.order.arrivals, latest, side="left")) - 1, latest
+        at, latest = int(self.order.arrivals[changed]), self.prices.history.latest(instant)
+        if latest is not None and at <= latest:
+            changed, at = self.order.by(latest), latest
         books = (one.books[nth] for one in self.books.values() if (nth := one.at(changed)) >= 0)
         net, _ = self._values(books, changed)
         return {symbol: float(value) for symbol, (_, value) in net.items()}, at
 
-    def _profit(self, books, net):
+    def _profit(self, books, net, place):
         """What came of what was traded, as the books say, and of what is open at the marks now."""
-        books = list(books)
-        return {
-            "realised_pnl": sum((book["realised"] for book in books), ZERO),
-            "unrealised_pnl": net - sum((book["cost"] for book in books), ZERO),
-            "fees": sum((book["fees"] for book in books), ZERO),
-        }
+        into = {name: self.market.rates.exact(self.books[name].currency, self.prices.currency, place) for name in books}
+        realised, cost, fees = (
+            sum((book[of] * into[name] for name, book in books.items()), ZERO) for of in ("realised", "cost", "fees")
+        )
+        return {"realised_pnl": realised, "unrealised_pnl": net - cost, "fees": fees}
 
     def _trades(self, place):
         """The latest fill, and the latest that made a position larger or turned it; of equal ones the first that was
@@ -126,13 +132,12 @@ class Scope:
         return {f"last_{kind}:{name}": Fraction(int(time), 1_000_000) for kind, (time, name) in found.items()}
 
 
-def scopes(firm, books, order, marks, history, traded, risk):
+def scopes(firm, books, market, risk):
     """Every scope that the settings `[firm]` name, of the portfolios that have books."""
     found = {}
     for one in firm.get("scopes", []):
         members = one.get("portfolios") or sorted(books)
         if missing := set(members) - books.keys():
             raise Beyond(f"{one['scope']}: no book of {', '.join(sorted(missing))}")
-        of_scope = {name: books[name] for name in members}
-        found[one["scope"]] = Scope(of_scope, order, marks, history, traded, risk)
+        found[one["scope"]] = Scope({name: books[name] for name in members}, market, risk)
     return found

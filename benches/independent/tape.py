@@ -12,7 +12,7 @@ import pandas as pd
 INPUTS = ["accounts.v1", "exec.reports.v1", "market.data.v1"]
 # Of the worker of what is above the portfolio.
 ABOVE = ["holdings.v1", "market.data.v1"]
-# What happens at an instant, before the records of that instant.
+# What happens at an instant, after the records of that instant.
 DUE = ("tick", "source_down", "source_up")
 
 
@@ -29,21 +29,26 @@ class Log:
     options: list[str]
     read: dict = field(default_factory=dict)
 
-    def _run(self, *arguments):
-        command = [self.tapewatch, *arguments, "--log", self.log, *self.options]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    def command(self, *arguments):
+        """The program's command on this log, under these settings."""
+        return [self.tapewatch, *arguments, "--log", self.log, *self.options]
+
+    def run(self, *arguments, given=None):
+        """What the command prints, given this to read."""
+        command = self.command(*arguments)
+        done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Beyond(f"{' '.join(command)}: exit code {done.returncode}: {done.stderr.strip()}")
+            raise Beyond(f"{' '.join(command)}: exit code {done.returncode}: {done.stderr.strip()[-500:]}")
         return done.stdout
 
     def settings(self):
         """The settings in force, as a table."""
-        return tomllib.loads(self._run("config", "show"))
+        return tomllib.loads(self.run("config", "show"))
 
     def records(self, topic):
         """All records of a topic that can be decoded; the others are dead letters to the worker, too."""
         if topic not in self.read:
-            lines = self._run("tail", topic, "--json", "--from", "0").splitlines()
+            lines = self.run("tail", topic, "--json", "--from", "0").splitlines()
             records = (json.loads(line) for line in lines)
             self.read[topic] = [record for record in records if isinstance(record.get("value"), dict)]
         return self.read[topic]
@@ -82,14 +87,19 @@ class Order:
         """The records of one topic, in order; the index is their place."""
         return self.table[self.table["topic"] == topic]
 
+    def by(self, instant):
+        """The place of the last record that arrived by an instant; of each, if there are several."""
+        places = np.searchsorted(self.arrivals, instant, side="right") - 1
+        return places if np.ndim(instant) else int(places)
+
     def last_seen(self, cause):
         """The place of the last record that something with this cause has seen.
 
-        What is due at an instant stands before all records that arrive at it.
+        What is due at an instant stands after all records that arrive at it.
         """
         kind, _, instant = cause.partition("@")
         if kind in DUE and instant:
-            return int(np.searchsorted(self.arrivals, int(instant), side="left")) - 1
+            return self.by(int(instant))
         if cause in self._named:
             return self._named[cause]
         try:
@@ -101,8 +111,9 @@ class Order:
 
 @dataclass
 class Marks:
-    """The marks of one symbol: the middle of bid and ask, else the last trade."""
+    """The marks of one symbol: the middle of bid and ask, else the last trade; all in one currency."""
 
+    currency: str
     places: np.ndarray
     times: np.ndarray
     exact: list[Decimal]
@@ -112,6 +123,17 @@ class Marks:
     def at(self, places):
         """Which mark is in force at each place; -1 where there is none yet."""
         return np.searchsorted(self.places, places, side="right") - 1
+
+    def mark(self, place):
+        """The one in force at a place, of which there is one."""
+        if (at := int(self.at(place))) < 0:
+            raise Beyond(f"no mark at {place}")
+        return self.exact[at]
+
+    def series(self, places):
+        """The one in force at each place, if there is one."""
+        at = self.at(places)
+        return np.where(at >= 0, self.prices[at], np.nan)
 
 
 def marks(order):
@@ -125,12 +147,14 @@ def marks(order):
         else:
             continue
         touch = tuple(float(value[side] or "nan") for side in ("bid", "ask", "bid_size", "ask_size"))
-        of_symbol = found.setdefault(value["symbol"], ([], [], [], []))
+        currency, *of_symbol = found.setdefault(value["symbol"], (value["currency"], [], [], [], []))
+        if currency != value["currency"]:
+            raise Beyond(f"{value['symbol']} is priced in {currency}, and then in {value['currency']}")
         if of_symbol[1] and time < of_symbol[1][-1]:
             continue
         for column, entry in zip(of_symbol, (place, time, price, touch)):
             column.append(entry)
     return {
-        symbol: Marks(np.array(places), np.array(times), exact, np.array([float(p) for p in exact]), touches)
-        for symbol, (places, times, exact, touches) in found.items()
+        symbol: Marks(currency, np.array(places), np.array(times), exact, np.array([float(p) for p in exact]), touches)
+        for symbol, (currency, places, times, exact, touches) in found.items()
     }
