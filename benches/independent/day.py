@@ -145,16 +145,20 @@ def self_check(moments, published, found, seed):
     missed = []
     names = sorted({measure["name"] for _, said in moments for measure in said["measures"]} - UNCHECKED)
     for name in names:
-        measures = [measure for _, said in moments for measure in said["measures"] if measure["name"] == name]
+        said = [(moment, one) for moment in moments for one in moment[1]["measures"] if one["name"] == name]
         # Rather one that is not 0: a relative change of it is one.
-        measure = chance.choice([measure for measure in measures if measure["value"]] or measures)
+        moment, measure = chance.choice([pair for pair in said if pair[1]["value"]] or said)
         if measure["amount"] is not None:
             key, value = "amount", str(Decimal(measure["amount"]) + CENT)
         else:
             key, value = "value", measure["value"] + 3 * max(RELATIVE * abs(measure["value"]), ABSOLUTE)
+        # No other moment has it, and none differs without it.
         with planted(measure, key, value):
-            if len(compare(moments, published, found).differences) != 1:
+            if len(compare([moment], published, found).differences) != 1:
                 missed.append(name)
+        with planted(measure, "name", "of_nothing"):
+            if not compare([moment], published, found).differences:
+                missed.append(f"{name}, under another name")
     holding = [said for _, said in moments if published.book(said)]
     lines = (("quantity", Decimal("1e-9")), ("average_cost", 3 * Decimal(RELATIVE))) if holding else ()
     for key, share in lines:
@@ -162,7 +166,7 @@ def self_check(moments, published, found, seed):
         with planted(line, key, str(Decimal(line[key]) * (1 + share))):
             if not compare(moments, published, found).differences:
                 missed.append(key)
-    return len(names) + len(lines), missed
+    return 2 * len(names) + len(lines), missed
 
 
 def arguments():
