@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# What an account adds is a difference of sums of doubles here: less than this is none.
+ROUNDED = 1e-6
+
 
 @dataclass
 class Books:
@@ -17,6 +20,16 @@ class Books:
     def at(self, place):
         """Which is in force at a place; -1 before the first."""
         return int(np.searchsorted(self.places, place, side="right")) - 1
+
+    def others(self):
+        """The places of those that say something else than the one before: of a fill, or of an account."""
+        said = np.array([(book["fills"], book["beside"]) for book in self.books])
+        moved = ~(np.abs(np.diff(said, axis=0)) < ROUNDED).all(axis=1)
+        return self.places[np.concatenate([[True], moved])]
+
+    def filled(self):
+        """The places of those that a fill changed."""
+        return self.places[np.diff([0] + [book["fills"] for book in self.books]) > 0]
 
     def series(self, places, of):
         """A figure of the book in force at each place; what is said of none is none."""

@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 
 from ledger import Position
-from backtests import tests
+from changes import Changes
 from correlation import correlations
 from equity import daily, drawdowns
 from exposure import by_currency, shares
-from history import NotWarm
 from liquidity import liquidity
 from stress import losses
-from tails import contributions, levels, measures, names, revalued
+from tails import contributions, revalued
 from tape import Beyond
 
 ZERO = Decimal(0)
@@ -29,8 +28,6 @@ class Portfolio:
         self.prices = market.prices(self.currency)
         self._read_fills()
         self._follow()
-        self._take_samples()
-        self._forecasts = {}
 
     def _own(self, topic):
         records = self.order.of(topic)[["time", "value"]].itertuples()
@@ -107,10 +104,12 @@ class Portfolio:
             quantities = [0.0] + [float(row["held"].get(symbol, (ZERO, ZERO))[0]) for row in self.fills]
             held = np.array(quantities)[after_fill]
             value += np.where(held == 0, 0.0, held * self.prices.series(symbol, places))
-            touched |= np.isin(places, self.marks[symbol].places) & (held != 0)
+            touched |= np.isin(places, self.prices.places(symbol)) & (held != 0)
         spent = np.cumsum([0.0] + [float(row["spent"]) for row in self.fills])
-        self.places, self.touched, self.profit = places, touched, value - spent[after_fill]
+        self.places, self.profit = places, value - spent[after_fill]
         self.equity = self._equity(accounts)
+        self.basis = self.equity if self.risk["var"]["basis"] == "equity" else self.profit
+        self.changes = Changes(self.order, self.risk, places, self.basis, touched, fills)
 
     def _equity(self, accounts):
         """The account record's, and what happened since. What arrives after the record and happened up to its
@@ -123,23 +122,6 @@ class Portfolio:
         since = np.where((times > as_of) & ~np.isin(self.places, accounts), moves, 0.0)
         # A sum since the record, not over the whole tape: it is rounded less.
         return stated + pd.Series(since).groupby(in_force).cumsum().to_numpy()
-
-    def _take_samples(self):
-        """The changes that enter the window, and when they do: (instant, or place of a fill; change)."""
-        self.basis = self.equity if self.risk["var"]["basis"] == "equity" else self.profit
-        sample = self.risk["var"]["sample"]
-        if sample == "fill":
-            self.sampled_at = np.array([row["place"] for row in self.fills], int)
-            at = np.searchsorted(self.places, self.sampled_at)
-        else:
-            interval = pd.Timedelta(sample).value // 1000
-            arrivals = self.order.arrivals[self.places]
-            self.sampled_at = np.unique(arrivals[self.touched] // interval * interval + interval)
-            at = np.searchsorted(arrivals, self.sampled_at, side="right") - 1
-        values = self.basis[at]
-        if self.risk["var"]["basis"] == "equity" and self.accounts:
-            values = values - float(self.accounts[0]["flows"])
-        self.changes = np.diff(values, prepend=np.nan)
 
     def at(self, place, instant, began, said):
         """Every figure of the moment when the record at `place` was the last seen, and the clock at `instant`, of
@@ -164,7 +146,7 @@ class Portfolio:
         figures |= self._of_the_day(place, began, figures)
         figures |= shares(values.values(), gross)
         figures |= by_currency(values, gross, self.prices)
-        figures |= self._of_the_window(place, instant)
+        figures |= self.changes.at(place, instant, self._of_the_history)
         figures |= self._of_the_history(*self._evaluated(place, instant), self.risk["var"])
         if said["occasion"] == "interval":
             figures |= self._of_positions(values, *self._evaluated(place, instant))
@@ -185,7 +167,8 @@ class Portfolio:
         held = {symbol: quantity for symbol, (quantity, _) in fill["held"].items()}
         cost = sum((cost for _, cost in fill["held"].values()), ZERO)
         beside = equity - sum(values.values())
-        return {"filled_at": None, **fill, "held": held, "cost": cost, "beside": beside}
+        fills = bisect_right(self.fills, place, key=lambda row: row["place"])
+        return {"filled_at": None, **fill, "held": held, "cost": cost, "beside": beside, "fills": fills}
 
     def _of_the_account(self, place, gross, instant):
         account = _last(self.accounts, place)
@@ -208,17 +191,6 @@ class Portfolio:
             "daily_realised_pnl": figures["realised_pnl"] - (fill["realised"] if fill else ZERO),
             **daily(arrivals[self.places[: len(seen)]], seen, began, figures["equity"]),
         }
-
-    def _of_the_window(self, place, instant):
-        var = self.risk["var"]
-        now = place if var["sample"] == "fill" else instant
-        taken = self.changes[: np.searchsorted(self.sampled_at, now, side="right")]
-        known = taken[~np.isnan(taken)]
-        window = known[-var["window"] :]
-        if len(window) < var["minimum"]:
-            raise Beyond(f"{self.name}: the window is not warm yet; choose a later day")
-        tested = self._backtests(taken, var) if var["backtest"] else {}
-        return {"samples": float(len(window)), **measures(window, var), **tested}
 
     def _evaluated(self, place, instant):
         """The last evaluation of what is held by then, after a fill or at an instant of the history: its place, and
@@ -248,53 +220,6 @@ class Portfolio:
         for symbol, (quantity, _) in (fill["held"] if fill else {}).items():
             values[symbol] = float(quantity * self.prices.exact(symbol, place))
         return values, instant
-
-    def _backtests(self, taken, var):
-        """The tests of the last forecasts, each of the change of profit that came after it."""
-        known = np.flatnonzero(~np.isnan(taken))
-        found = {}
-        ends = [(name, alpha) for name, _, alpha in names(var)]
-        if "revalued" in var["models"] and self._same_interval(var):
-            ends += [(f"{name}_revalued", alpha) for name, alpha in levels(var)]
-        for name, alpha in ends:
-            rows = []
-            for nth in range(len(known) - 1, -1, -1):
-                forecasts = self._forecast_of(nth, known, taken, var)
-                if f"var_{name}" not in forecasts:
-                    break
-                forecast = forecasts[f"var_{name}"], forecasts[f"es_{name}"]
-                # Where nothing moved nothing was forecast.
-                if any(forecast):
-                    rows.append((-taken[known[nth]], *forecast))
-                if len(rows) == var["backtest"]:
-                    break
-            if len(rows) < 20:
-                raise Beyond(f"{self.name}: too few forecasts yet; choose a later day")
-            said, found[f"es_{name}_acerbi_z2"] = tests(*np.array(rows[::-1]).T, alpha)
-            found |= {f"var_{name}_{test}": value for test, value in said.items()}
-        return found
-
-    def _same_interval(self, var):
-        """Revaluations forecast over the interval of the history."""
-        interval = self.prices.history.settings["interval"]
-        return var["sample"] != "fill" and pd.Timedelta(var["sample"]) == pd.Timedelta(interval)
-
-    def _forecast_of(self, nth, known, taken, var):
-        """What was forecast for the nth known change: from the window before it, and at the sample before it."""
-        if nth not in self._forecasts:
-            window = taken[known[max(nth - var["window"], 0) : nth]]
-            # Forecasts are of one step.
-            var = {**var, "horizons": [1]}
-            found = measures(window, var) if nth >= var["minimum"] else {}
-            if "revalued" in var["models"] and self._same_interval(var):
-                instant = int(self.sampled_at[known[nth] - 1])
-                place = self.order.by(instant)
-                try:
-                    found |= self._of_the_history(place, instant, var)
-                except NotWarm:
-                    pass
-            self._forecasts[nth] = found
-        return self._forecasts[nth]
 
 
 def _last(rows, place):

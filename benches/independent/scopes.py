@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from changes import Changes
 from correlation import correlations
 from equity import daily, drawdowns
 from exposure import by_currency, shares
@@ -16,10 +17,6 @@ from tape import Beyond
 ZERO = Decimal(0)
 # What no figure is made of: a scope's worker is asked when it began.
 UNCHECKED = {"observed_for"}
-# Not every worker publishes these of a scope.
-OPTIONAL = {"realised_pnl", "unrealised_pnl", "fees", "effective_bets"} | {
-    f"{kind}_correlation{ending}" for kind in ("max", "average") for ending in ("", "_ewma")
-}
 
 
 class Scope:
@@ -30,7 +27,8 @@ class Scope:
         # All is at the rates now.
         self.prices = market.prices(risk["currency"])
         # Of a scope there are the figures of full revaluation, whatever models portfolios have.
-        self.risk = {**risk, "var": {**risk["var"], "models": ["revalued"]}}
+        models = [model for model in risk["var"]["models"] if model != "revalued"]
+        self.risk = {**risk, "var": {**risk["var"], "models": [*models, "revalued"]}}
         self.symbols = sorted({symbol for one in books.values() for book in one.books for symbol in book["held"]})
         self._follow()
 
@@ -40,13 +38,22 @@ class Scope:
         moved = [self.prices.places(symbol) for symbol in self.symbols]
         moved += [self.market.marks[pair].places for one in self.books.values() for pair, _ in self._route(one)]
         self.places = np.unique(np.concatenate([self.changed, *moved]))
-        self.equity = np.zeros(len(self.places))
+        value, beside, gained = np.zeros((3, len(self.places)))
+        touched = np.isin(self.places, np.concatenate([one.others() for one in self.books.values()]))
         for one in self.books.values():
+            for pair, _ in self._route(one):
+                touched |= np.isin(self.places, self.market.marks[pair].places) & (self.places >= one.places[0])
             rates = self.market.rates.series(one.currency, self.prices.currency, self.places)
-            self.equity += one.series(self.places, lambda book: book["beside"]) * rates
+            beside += one.series(self.places, lambda book: book["beside"]) * rates
+            gained += one.series(self.places, lambda book: book["realised"] - book["cost"] - book["fees"]) * rates
             for symbol in {symbol for book in one.books for symbol in book["held"]}:
-                held = one.series(self.places, lambda book: book["held"].get(symbol, ZERO))
-                self.equity += np.where(held == 0, 0.0, held * self.prices.series(symbol, self.places))
+                held = np.nan_to_num(one.series(self.places, lambda book: book["held"].get(symbol, ZERO)))
+                value += np.where(held == 0, 0.0, held * self.prices.series(symbol, self.places))
+                touched |= np.isin(self.places, self.prices.places(symbol)) & (held != 0)
+        self.equity = beside + value
+        self.basis = self.equity if self.risk["var"]["basis"] == "equity" else gained + value
+        filled = np.unique(np.concatenate([one.filled() for one in self.books.values()]))
+        self.changes = Changes(self.order, self.risk, self.places, self.basis, touched, filled)
         known = np.flatnonzero(~np.isnan(self.equity))
         if not len(known) or np.isnan(self.equity[known[0] :]).any():
             raise Beyond("a scope in which a portfolio came late, which this computation of drawdown does not cover")
@@ -75,8 +82,11 @@ class Scope:
             **shares(values.values(), netted),
             **by_currency(values, netted, self.prices),
             **drawdowns(arrivals, equity, instant, self.risk["drawdown"]["window"]),
-            **daily(arrivals, equity, began, equity[-1]),
-            **revalued(lambda steps: self.prices.history.profits(evaluated[0], evaluated[1], steps), var),
+            **daily(arrivals, self.basis[:seen], began, equity[-1]),
+            **self._profit(books, sum(values.values(), ZERO), place),
+            **correlations(self.market.history, sorted(values), instant, var["lambda"]),
+            **self.changes.at(place, instant, self._of_the_history),
+            **self._revalued(*evaluated, var),
             **liquidity(self.market.traded, self.market.marks, net, place),
             **losses(self.risk.get("stress", []), values, self.prices, instant, evaluated),
             **self._trades(place),
@@ -84,10 +94,7 @@ class Scope:
         if said["occasion"] == "interval":
             rows = self.prices.history.rows(list(evaluated[0]), evaluated[1]) if evaluated[0] else None
             figures |= contributions(evaluated[0], rows, values, var)
-        published = {measure["name"] for measure in said["measures"]}
-        optional = self._profit(books, figures["net_exposure"], place)
-        optional |= correlations(self.market.history, sorted(values), instant, var["lambda"])
-        return None, figures | {name: value for name, value in optional.items() if name in published}
+        return None, figures
 
     def _values(self, books, place):
         """The net quantity of each symbol that any of the portfolios holds, and its value; and the size of all positions."""
@@ -100,15 +107,26 @@ class Scope:
                 gross += abs(value)
         return net, gross
 
+    def _of_the_history(self, place, instant, var):
+        """What revaluation says of what is held at a place, over the returns known at the instant."""
+        return self._revalued(self._valued(place), instant, var)
+
+    def _revalued(self, values, instant, var):
+        return revalued(lambda steps: self.prices.history.profits(values, instant, steps), var)
+
     def _evaluated(self, place, instant):
         """Values when a book changed last or at the last instant of the history, and when that was."""
         changed = int(self.changed[np.searchsorted(self.changed, place, side="right") - 1])
         at, latest = int(self.order.arrivals[changed]), self.prices.history.latest(instant)
         if latest is not None and at <= latest:
             changed, at = self.order.by(latest), latest
-        books = (one.books[nth] for one in self.books.values() if (nth := one.at(changed)) >= 0)
-        net, _ = self._values(books, changed)
-        return {symbol: float(value) for symbol, (_, value) in net.items()}, at
+        return self._valued(changed), at
+
+    def _valued(self, place):
+        """What is held net at a place, at the marks there."""
+        books = (one.books[nth] for one in self.books.values() if (nth := one.at(place)) >= 0)
+        net, _ = self._values(books, place)
+        return {symbol: float(value) for symbol, (_, value) in net.items()}
 
     def _profit(self, books, net, place):
         """What came of what was traded, as the books say, and of what is open at the marks now."""
