@@ -111,8 +111,10 @@ def compare(moments, published, found):
         measures = {measure["name"]: measure for measure in said["measures"]}
         comparison.exact("names of measures", where, sorted(figures), sorted(measures.keys() - UNCHECKED))
         for name, expected in figures.items():
-            measure = measures.get(name, {"amount": None, "value": None})
-            if isinstance(expected, Decimal):
+            measure = measures.get(name, {"amount": None, "value": None, "unknown": None})
+            if expected is None:
+                comparison.exact(name, where, "missing", measure["unknown"])
+            elif isinstance(expected, Decimal):
                 comparison.amount(name, where, expected, measure["amount"])
             elif isinstance(expected, Fraction):
                 comparison.exact(name, where, float(expected), measure["value"])
@@ -148,7 +150,9 @@ def self_check(moments, published, found, seed):
         said = [(moment, one) for moment in moments for one in moment[1]["measures"] if one["name"] == name]
         # Rather one that is not 0: a relative change of it is one.
         moment, measure = chance.choice([pair for pair in said if pair[1]["value"]] or said)
-        if measure["amount"] is not None:
+        if measure["value"] is None:
+            key, value = "unknown", None
+        elif measure["amount"] is not None:
             key, value = "amount", str(Decimal(measure["amount"]) + CENT)
         else:
             key, value = "value", measure["value"] + 3 * max(RELATIVE * abs(measure["value"]), ABSOLUTE)
