@@ -5,7 +5,8 @@ Plays so many bars of the tape, and has half of its symbols priced in euros: eac
 Of the portfolios one has its account in euros, one in francs; the latter sells what it bought on the tape, and the other
 way round, so that desks hold positions that cancel. The rates EURUSD and USDCHF are walks from 1.16 and 0.93, by a seed.
 What accounts say is what a bank would: fills and fees are paid at the rates of their moments, and what is held is worth
-what it is worth at the rates of the record's. day.py then computes it anew, under the same settings.
+what it is worth at the rates of the record's; into some of them money is paid, or out of them. day.py then computes all of
+it anew, under the same settings.
 """
 
 import argparse
@@ -25,6 +26,12 @@ IN_EUROS = {"BAY-USD", "COVE-USD", "DUNE-USD", "GLEN-USD"}
 ACCOUNTS = {"charlie": "EUR", "foxtrot": "CHF"}
 TURNED = {"foxtrot": {"buy": "sell", "sell": "buy"}}
 PAIRS = {"EURUSD": ("EUR", Decimal("1.16")), "USDCHF": ("CHF", Decimal("0.93"))}
+# What is paid into accounts, and out of them, in their currency.
+PAYMENTS = [
+    ("alpha", "2021-10-01T09:20:00Z", Decimal(200_000)),
+    ("charlie", "2021-10-03T14:40:00Z", Decimal(-150_000)),
+    ("foxtrot", "2021-10-05T11:10:00Z", Decimal(250_000)),
+]
 BAR = 900_000_000
 PRICES = ("bid", "ask", "last", "limit_price", "last_price", "average_price", "arrival_price", "fee")
 
@@ -73,6 +80,8 @@ class Bank:
 
     def __init__(self, rates):
         self.rates, self.cash, self.held, self.marks = rates, {}, {}, {}
+        self.payments = [(name, int(micros([at])[0]), amount) for name, at, amount in PAYMENTS]
+        self.paid = {name: {"deposits": Decimal(0), "withdrawals": Decimal(0)} for name, _, _ in PAYMENTS}
 
     def fill(self, value):
         if value["exec_type"] != "fill":
@@ -84,11 +93,17 @@ class Bank:
         held = self.held.setdefault(portfolio, {})
         held[value["symbol"]] = held.get(value["symbol"], Decimal(0)) + quantity
 
-    def account(self, value):
+    def account(self, value, at):
         """The record says what there is at its time."""
         portfolio, own = value["portfolio"], ACCOUNTS.get(value["portfolio"], "USD")
-        cash = self.cash.setdefault(portfolio, Decimal(value["deposits"]))
-        worth = cash
+        self.cash.setdefault(portfolio, Decimal(value["deposits"]))
+        for due in [one for one in self.payments if one[0] == portfolio and one[1] <= at]:
+            self.payments.remove(due)
+            self.cash[portfolio] += due[2]
+            self.paid[portfolio]["deposits" if due[2] > 0 else "withdrawals"] += abs(due[2])
+        for kind, amount in self.paid.get(portfolio, {}).items():
+            value[kind] = str(Decimal(value[kind]) + amount)
+        worth = cash = self.cash[portfolio]
         for symbol, quantity in self.held.get(portfolio, {}).items():
             price, priced = self.marks[symbol]
             worth += quantity * price * self.rates.into(own, priced)
@@ -106,7 +121,7 @@ def abroad(records, seed):
     rows = [(int(at), topic == "accounts.v1", topic, value) for at, (topic, value) in zip(times, events)]
     rows += [(record["event_time"], False, "rates", record) for record in rates.records]
     found = {topic: [] for topic in TOPICS}
-    for _, _, topic, value in sorted(rows, key=lambda row: row[:2]):
+    for at, _, topic, value in sorted(rows, key=lambda row: row[:2]):
         if topic == "rates":
             rates.see(value)
         elif topic == "market.data.v1":
@@ -117,7 +132,7 @@ def abroad(records, seed):
             value["side"] = TURNED.get(value["portfolio"], {}).get(value["side"], value["side"])
             bank.fill(value)
         elif topic == "accounts.v1":
-            bank.account(value)
+            bank.account(value, at)
         elif topic == "positions.v1" and value["portfolio"] in TURNED:
             for line in value["positions"]:
                 line["quantity"] = str(-Decimal(line["quantity"]))

@@ -16,8 +16,16 @@ def _drawdowns(values):
     return (peaks - values) / peaks
 
 
+def grown(equity, paid):
+    """Equity as it would be had nothing been paid in or out, up to a factor: with each payment what was known before moves
+    in proportion. `paid` is what was so far."""
+    payments = np.diff(paid, prepend=np.nan)
+    moved = (payments != 0) & ~np.isnan(payments) & ~np.isnan(equity)
+    return equity / np.cumprod(np.where(moved, equity / (equity - np.where(moved, payments, 0.0)), 1.0))
+
+
 def drawdowns(times, equity, instant, window):
-    """Every measure of drawdown at an instant, of all values so far and when they came."""
+    """Every measure of drawdown at an instant, of all values of grown equity so far and when they came."""
     since, known = times[~np.isnan(equity)], equity[~np.isnan(equity)]
     deep = _drawdowns(known)
     afloat = np.flatnonzero(deep <= AFLOAT)

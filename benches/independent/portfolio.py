@@ -9,7 +9,7 @@ import pandas as pd
 from ledger import Position
 from changes import Changes
 from correlation import correlations
-from equity import daily, drawdowns
+from equity import daily, drawdowns, grown
 from exposure import by_currency, shares
 from liquidity import liquidity
 from stress import losses
@@ -46,8 +46,6 @@ class Portfolio:
         if len(currencies) > 1:
             raise Beyond(f"{self.name}: its account changes its currency")
         self.currency = currencies.pop()
-        if len({row["flows"] for row in rows}) > 1:
-            raise Beyond(f"{self.name}: money was paid in or out, which this computation of drawdown does not cover")
 
     def _read_fills(self):
         """Fills, each booked once, and the ledger after each."""
@@ -108,7 +106,8 @@ class Portfolio:
         spent = np.cumsum([0.0] + [float(row["spent"]) for row in self.fills])
         self.places, self.profit = places, value - spent[after_fill]
         self.equity = self._equity(accounts)
-        self.basis = self.equity if self.risk["var"]["basis"] == "equity" else self.profit
+        self.grown = grown(self.equity, self.paid)
+        self.basis = self.equity - self.paid if self.risk["var"]["basis"] == "equity" else self.profit
         self.changes = Changes(self.order, self.risk, places, self.basis, touched, fills)
 
     def _equity(self, accounts):
@@ -116,6 +115,7 @@ class Portfolio:
         time is in it already."""
         in_force = np.searchsorted(accounts, self.places, side="right") - 1
         stated = np.array([np.nan] + [float(row["equity"]) for row in self.accounts])[in_force + 1]
+        self.paid = np.array([np.nan] + [float(row["flows"]) for row in self.accounts])[in_force + 1]
         as_of = np.array([np.iinfo(np.int64).max] + [row["time"] for row in self.accounts])[in_force + 1]
         times = self.order.table["time"].to_numpy()[self.places]
         moves = np.diff(self.profit, prepend=0.0)
@@ -168,7 +168,9 @@ class Portfolio:
         cost = sum((cost for _, cost in fill["held"].values()), ZERO)
         beside = equity - sum(values.values())
         fills = bisect_right(self.fills, place, key=lambda row: row["place"])
-        return {"filled_at": None, **fill, "held": held, "cost": cost, "beside": beside, "fills": fills}
+        account = _last(self.accounts, place)
+        told = {"beside": beside, "paid": account["flows"] if account else np.nan, "fills": fills}
+        return {"filled_at": None, **fill, "held": held, "cost": cost, **told}
 
     def _of_the_account(self, place, gross, instant):
         account = _last(self.accounts, place)
@@ -180,7 +182,7 @@ class Portfolio:
             "equity": Decimal(now),
             "cash": account["cash"] - sum((row["spent"] for row in booked), ZERO),
             "leverage": float(gross) / now,
-            **drawdowns(arrivals, equity, instant, self.risk["drawdown"]["window"]),
+            **drawdowns(arrivals, self.grown[:seen], instant, self.risk["drawdown"]["window"]),
         }
 
     def _of_the_day(self, place, began, figures):

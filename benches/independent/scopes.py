@@ -7,7 +7,7 @@ import numpy as np
 
 from changes import Changes
 from correlation import correlations
-from equity import daily, drawdowns
+from equity import daily, drawdowns, grown
 from exposure import by_currency, shares
 from liquidity import liquidity
 from stress import losses
@@ -51,12 +51,24 @@ class Scope:
                 value += np.where(held == 0, 0.0, held * self.prices.series(symbol, self.places))
                 touched |= np.isin(self.places, self.prices.places(symbol)) & (held != 0)
         self.equity = beside + value
-        self.basis = self.equity if self.risk["var"]["basis"] == "equity" else gained + value
+        paid = self._paid()
+        self.grown = grown(self.equity, paid)
+        self.basis = self.equity - paid if self.risk["var"]["basis"] == "equity" else gained + value
         filled = np.unique(np.concatenate([one.filled() for one in self.books.values()]))
         self.changes = Changes(self.order, self.risk, self.places, self.basis, touched, filled)
         known = np.flatnonzero(~np.isnan(self.equity))
         if not len(known) or np.isnan(self.equity[known[0] :]).any():
             raise Beyond("a scope in which a portfolio came late, which this computation of drawdown does not cover")
+
+    def _paid(self):
+        """What was paid in and out so far, at the rate at which each payment was first known."""
+        paid = np.zeros(len(self.places))
+        for one in self.books.values():
+            flows = np.array([float(book["paid"]) for book in one.books])
+            payments = np.nan_to_num(np.diff(flows, prepend=np.nan))
+            rates = self.market.rates.series(one.currency, self.prices.currency, one.places)
+            paid[np.searchsorted(self.places, one.places)] += np.where(payments == 0, 0.0, payments * rates)
+        return np.cumsum(paid)
 
     def _route(self, one):
         return self.market.rates.route(one.currency, self.prices.currency)
@@ -81,7 +93,7 @@ class Scope:
             "portfolios": float(len(books)),
             **shares(values.values(), netted),
             **by_currency(values, netted, self.prices),
-            **drawdowns(arrivals, equity, instant, self.risk["drawdown"]["window"]),
+            **drawdowns(arrivals, self.grown[:seen], instant, self.risk["drawdown"]["window"]),
             **daily(arrivals, self.basis[:seen], began, equity[-1]),
             **self._profit(books, sum(values.values(), ZERO), place),
             **correlations(self.market.history, sorted(values), instant, var["lambda"]),
