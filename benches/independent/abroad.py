@@ -19,7 +19,7 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-from tape import Beyond, Log, micros
+from tape import Beyond, Instrument, Log, micros
 
 TOPICS = ["market.data.v1", "exec.reports.v1", "accounts.v1", "positions.v1", "heartbeats.v1"]
 IN_EUROS = {"BAY-USD", "COVE-USD", "DUNE-USD", "GLEN-USD"}
@@ -78,7 +78,8 @@ class Rates:
 class Bank:
     """What each account has, and what is held by it."""
 
-    def __init__(self, rates):
+    def __init__(self, rates, instruments):
+        self.instruments = instruments
         self.rates, self.cash, self.held, self.marks = rates, {}, {}, {}
         self.payments = [(name, int(micros([at])[0]), amount) for name, at, amount in PAYMENTS]
         self.paid = {name: {"deposits": Decimal(0), "withdrawals": Decimal(0)} for name, _, _ in PAYMENTS}
@@ -88,10 +89,13 @@ class Bank:
             return
         portfolio, own = value["portfolio"], ACCOUNTS.get(value["portfolio"], "USD")
         quantity = Decimal(value["last_quantity"]) * (1 if value["side"] == "buy" else -1)
-        spent = quantity * Decimal(value["last_price"]) + Decimal(value["fee"] or 0)
+        spent = quantity * Decimal(value["last_price"]) * self._multiplier(value["symbol"]) + Decimal(value["fee"] or 0)
         self.cash[portfolio] -= spent * self.rates.into(own, value["currency"])
         held = self.held.setdefault(portfolio, {})
         held[value["symbol"]] = held.get(value["symbol"], Decimal(0)) + quantity
+
+    def _multiplier(self, symbol):
+        return self.instruments.get(symbol, Instrument()).multiplier
 
     def account(self, value, at):
         """The record says what there is at its time."""
@@ -106,18 +110,18 @@ class Bank:
         worth = cash = self.cash[portfolio]
         for symbol, quantity in self.held.get(portfolio, {}).items():
             price, priced = self.marks[symbol]
-            worth += quantity * price * self.rates.into(own, priced)
+            worth += quantity * price * self._multiplier(symbol) * self.rates.into(own, priced)
         value |= {"currency": own, "cash": f"{cash:.2f}", "equity": f"{worth:.2f}"}
 
 
-def abroad(records, seed):
+def abroad(records, instruments, seed):
     """The records of each topic, in the currencies that they are in here. Each is worked over at its time: what accounts
     say comes last of those of one instant."""
     events = [(topic, value) for topic in TOPICS for value in records[topic]]
     times = micros([value["event_time"] for _, value in events])
     marked = [at for at, (topic, _) in zip(times, events) if topic == "market.data.v1"]
     rates = Rates(marked, seed)
-    bank = Bank(rates)
+    bank = Bank(rates, instruments)
     rows = [(int(at), topic == "accounts.v1", topic, value) for at, (topic, value) in zip(times, events)]
     rows += [(record["event_time"], False, "rates", record) for record in rates.records]
     found = {topic: [] for topic in TOPICS}
@@ -191,7 +195,7 @@ def run(given):
     played.run("play", "--bars", str(given.bars))
     log.run("topics", "create")
     records = {topic: [record["value"] for record in played.records(topic)] for topic in TOPICS}
-    for topic, values in abroad(records, given.seed).items():
+    for topic, values in abroad(records, log.instruments(), given.seed).items():
         log.run("produce", topic, given="\n".join(json.dumps(value) for value in values))
         print(f"{topic}: {len(values)} records")
     watch(log)

@@ -195,9 +195,10 @@ class Anew:
         settings = log.settings()
         self.risk, self.published = settings["risk"], Published(log)
         self.order, self.above = Order(log, INPUTS), Order(log, ABOVE)
-        self.portfolios = portfolios(Market(self.order, self.risk), self.risk)
+        instruments = log.instruments()
+        self.portfolios = portfolios(Market(self.order, self.risk, instruments), self.risk)
         of_portfolios = books(self.above, self.order, self.portfolios)
-        self.scopes = scopes(settings.get("firm", {}), of_portfolios, Market(self.above, self.risk), self.risk)
+        self.scopes = scopes(settings.get("firm", {}), of_portfolios, Market(self.above, self.risk, instruments), self.risk)
 
     def figures(self, of_scope, order, moments):
         """What every moment is computed to have, by scope and record."""

@@ -1,4 +1,4 @@
-"""How what is held is spread: over positions, and over the currencies that it is priced in."""
+"""How what is held is spread: over positions, and over currencies and sectors."""
 
 from decimal import Decimal
 
@@ -15,15 +15,22 @@ def shares(values, gross):
     }
 
 
-def by_currency(values, gross, prices):
-    """Of each currency in which anything is priced, where there are rates: by symbols' values, whose sizes have this sum."""
-    found = {}
-    for symbol, value in values.items() if prices.rates.pairs else ():
-        of = prices.marks[symbol].currency
-        sizes, net = found.get(of, (ZERO, ZERO))
-        found[of] = sizes + abs(value), net + value
+def groups(values, gross, prices):
+    """Of each currency in which anything is priced, where there are rates, and of each sector, where there are any: by
+    symbols' values, whose sizes have this sum."""
+    found = _by("currency", lambda symbol: prices.marks[symbol].currency, values, gross) if prices.rates.pairs else {}
+    if any(one.sector for one in prices.instruments.values()):
+        found |= _by("sector", lambda symbol: prices.instrument(symbol).sector or "none", values, gross)
+    return found
+
+
+def _by(kind, of, values, gross):
+    sums = {}
+    for symbol, value in values.items():
+        sizes, net = sums.get(of(symbol), (ZERO, ZERO))
+        sums[of(symbol)] = sizes + abs(value), net + value
     said = {}
-    for of, (sizes, net) in found.items():
-        said[f"currency_gross:{of}"], said[f"currency_net:{of}"] = sizes, net
-        said[f"currency_share:{of}"] = float(sizes / gross) if gross else 0.0
+    for name, (sizes, net) in sums.items():
+        said[f"{kind}_gross:{name}"], said[f"{kind}_net:{name}"] = sizes, net
+        said[f"{kind}_share:{name}"] = float(sizes / gross) if gross else 0.0
     return said

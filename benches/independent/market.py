@@ -6,7 +6,7 @@ import numpy as np
 
 from history import History
 from liquidity import Traded
-from tape import Beyond, marks
+from tape import Beyond, Instrument, marks
 
 
 class Rates:
@@ -47,21 +47,26 @@ class Rates:
 
 
 class Prices:
-    """What each symbol is worth in one currency."""
+    """What one of each symbol is worth in one currency."""
 
     def __init__(self, market, currency):
         self.marks, self.rates, self.currency = market.marks, market.rates, currency
+        self.instruments = market.instruments
         self.history = market.history.over_routes(self.route)
 
     def route(self, symbol):
         return self.rates.route(self.marks[symbol].currency, self.currency)
 
+    def instrument(self, symbol):
+        return self.instruments.get(symbol, Instrument())
+
     def exact(self, symbol, place):
-        return self.marks[symbol].mark(place) * self.rates.exact(self.marks[symbol].currency, self.currency, place)
+        rate = self.rates.exact(self.marks[symbol].currency, self.currency, place)
+        return self.marks[symbol].mark(place) * self.instrument(symbol).multiplier * rate
 
     def series(self, symbol, places):
         rates = self.rates.series(self.marks[symbol].currency, self.currency, places)
-        return self.marks[symbol].series(places) * rates
+        return self.marks[symbol].series(places) * float(self.instrument(symbol).multiplier) * rates
 
     def places(self, symbol):
         """Where it moves: with its own marks, and with those of the rates."""
@@ -72,8 +77,8 @@ class Prices:
 class Market:
     """All of it, by an order of records and under the settings `[risk]`."""
 
-    def __init__(self, order, risk):
-        self.order, self.marks = order, marks(order)
+    def __init__(self, order, risk, instruments):
+        self.order, self.marks, self.instruments = order, marks(order), instruments
         self.rates = Rates(risk.get("rates", []), self.marks)
         self.history, self.traded = History(order, self.marks, risk), Traded(order, risk)
         self._prices = {}

@@ -10,7 +10,7 @@ from ledger import Position
 from changes import Changes
 from correlation import correlations
 from equity import daily, drawdowns, grown
-from exposure import by_currency, shares
+from exposure import groups, shares
 from liquidity import liquidity
 from stress import losses
 from tails import contributions, revalued
@@ -65,7 +65,8 @@ class Portfolio:
             quantity = Decimal(value["last_quantity"]) * (1 if value["side"] == "buy" else -1)
             symbol = value["symbol"]
             # What is paid goes by the rate then.
-            price = Decimal(value["last_price"]) * self._rate(value["currency"], place)
+            multiplier = self.prices.instrument(symbol).multiplier
+            price = Decimal(value["last_price"]) * multiplier * self._rate(value["currency"], place)
             fee = Decimal(value["fee"] or 0) * self._rate(value["fee_currency"] or value["currency"], place)
             position = positions.setdefault(symbol, Position(self.risk["pnl_method"], self.risk["bounds"]["lots"]))
             realised += position.fill(quantity, price)
@@ -145,7 +146,7 @@ class Portfolio:
         figures |= self._of_the_account(place, gross, instant)
         figures |= self._of_the_day(place, began, figures)
         figures |= shares(values.values(), gross)
-        figures |= by_currency(values, gross, self.prices)
+        figures |= groups(values, gross, self.prices)
         figures |= self.changes.at(place, instant, self._of_the_history)
         figures |= self._of_the_history(*self._evaluated(place, instant), self.risk["var"])
         if said["occasion"] == "interval":
@@ -155,7 +156,9 @@ class Portfolio:
         figures |= liquidity(self.market.traded, self.marks, stakes, place)
         valued = self._valued(*self._evaluated(place, instant))
         figures |= losses(self.risk.get("stress", []), values, self.prices, instant, valued)
-        positions = {symbol: (quantity, of_it / quantity) for symbol, (quantity, of_it) in held.items()}
+        # An average cost is a price, as a mark is.
+        units = {symbol: quantity * self.prices.instrument(symbol).multiplier for symbol, (quantity, _) in held.items()}
+        positions = {symbol: (quantity, of_it / units[symbol]) for symbol, (quantity, of_it) in held.items()}
         return positions, figures
 
     def book(self, place):
@@ -231,7 +234,5 @@ def _last(rows, place):
 
 def portfolios(market, risk):
     """Every portfolio of which there is an account."""
-    if "instruments" in risk:
-        raise Beyond("multipliers, which no symbol of the tape has")
     names = {value["portfolio"] for value in market.order.of("accounts.v1")["value"]}
     return {name: Portfolio(name, market, risk) for name in sorted(names)}

@@ -8,7 +8,7 @@ import numpy as np
 from changes import Changes
 from correlation import correlations
 from equity import daily, drawdowns, grown
-from exposure import by_currency, shares
+from exposure import groups, shares
 from liquidity import liquidity
 from stress import losses
 from tails import contributions, revalued
@@ -92,7 +92,7 @@ class Scope:
             "leverage": float(gross) / equity[-1],
             "portfolios": float(len(books)),
             **shares(values.values(), netted),
-            **by_currency(values, netted, self.prices),
+            **groups(values, netted, self.prices),
             **drawdowns(arrivals, self.grown[:seen], instant, self.risk["drawdown"]["window"]),
             **daily(arrivals, self.basis[:seen], began, equity[-1]),
             **self._profit(books, sum(values.values(), ZERO), place),

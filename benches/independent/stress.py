@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from history import NotWarm
-from tape import Beyond
 
 ZERO = Decimal(0)
 
@@ -50,18 +49,17 @@ def _loss(scenario, values, prices, instant):
 
 def _move(shocks, symbol, prices):
     """Of the price, and of each rate on the way."""
-    moved = 1 + _shock(shocks, symbol, prices.rates.symbols)
+    moved = 1 + _shock(shocks, symbol, prices)
     for pair, inverted in prices.route(symbol):
-        of_pair = 1 + _shock(shocks, pair, prices.rates.symbols)
+        of_pair = 1 + _shock(shocks, pair, prices)
         moved = moved / of_pair if inverted else moved * of_pair
     return moved - 1
 
 
-def _shock(shocks, symbol, pairs):
+def _shock(shocks, symbol, prices):
     """That of the first that is on the symbol; a rate is among those that are named alone."""
     for shock in shocks:
-        if shock.get("sectors"):
-            raise Beyond("a shock of a sector, which no symbol of the tape has")
-        if symbol in shock.get("symbols", [] if symbol in pairs else [symbol]):
+        named = symbol in shock.get("symbols", ()) or prices.instrument(symbol).sector in shock.get("sectors", ())
+        if named or not shock.keys() & {"symbols", "sectors"} and symbol not in prices.rates.symbols:
             return Decimal(str(shock["price"]))
     return ZERO

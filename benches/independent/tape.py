@@ -5,6 +5,7 @@ import subprocess
 import tomllib
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,14 @@ DUE = ("tick", "source_down", "source_up")
 
 class Beyond(Exception):
     """The log has something that this computation does not cover, or is not what it says it is."""
+
+
+@dataclass
+class Instrument:
+    """How many times its price one unit is worth, and what it is part of."""
+
+    multiplier: Decimal = Decimal(1)
+    sector: str | None = None
 
 
 @dataclass
@@ -44,6 +53,15 @@ class Log:
     def settings(self):
         """The settings in force, as a table."""
         return tomllib.loads(self.run("config", "show"))
+
+    def instruments(self):
+        """What the file of the settings says of each symbol, if there is one: its path is from that of the settings."""
+        path = self.settings()["risk"].get("instruments")
+        if path is None:
+            return {}
+        config = next(Path(option.removeprefix("--config=")) for option in self.options if option.startswith("--config="))
+        read = tomllib.loads((config.parent / path).read_text())["instruments"]
+        return {one["symbol"]: Instrument(Decimal(str(one["multiplier"])), one.get("sector")) for one in read}
 
     def records(self, topic):
         """All records of a topic that can be decoded; the others are dead letters to the worker, too."""
