@@ -32,8 +32,8 @@ def _zone(n, x, alpha):
 
 
 def tests(losses, var, es, alpha):
-    """Each statistic's name and value, of losses and the forecasts of them, and that of the shortfall; losses positive. There
-    is none of a shortfall that was no loss."""
+    """Each statistic's name and value, of losses and the forecasts of them, and that of the shortfall, which a shortfall that
+    was no loss does not have. Losses positive."""
     hits = losses > var
     n, x = len(hits), int(hits.sum())
     kupiec = 2 * (_likelihood(x, n - x, x / n) - _likelihood(x, n - x, alpha))

@@ -1,4 +1,4 @@
-"""What is above the portfolio: strategies, desks and the firm, from the books of portfolios and the market, by docs/risk.md."""
+"""What is above the portfolio: strategies, desks and the firm, from the books of portfolios and the market."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -15,7 +15,7 @@ from tails import contributions, revalued
 from tape import Beyond
 
 ZERO = Decimal(0)
-# What no figure is made of: a scope's worker is asked when it began.
+# Not computed: for how long the worker has watched.
 UNCHECKED = {"observed_for"}
 
 
