@@ -5,8 +5,6 @@ from math import comb, erfc, exp, log, sqrt
 
 import numpy as np
 
-from tape import Beyond
-
 ZONES = ((0.9999, 2.0), (0.95, 1.0))
 
 
@@ -34,11 +32,10 @@ def _zone(n, x, alpha):
 
 
 def tests(losses, var, es, alpha):
-    """Each statistic's name and value, of losses and the forecasts of them; losses positive."""
+    """Each statistic's name and value, of losses and the forecasts of them, and that of the shortfall, which a shortfall that
+    was no loss does not have. Losses positive."""
     hits = losses > var
     n, x = len(hits), int(hits.sum())
-    if (es[hits] <= 0).any():
-        raise Beyond("an expected shortfall that is no loss, of which there is no test")
     kupiec = 2 * (_likelihood(x, n - x, x / n) - _likelihood(x, n - x, alpha))
     independence = _independence(hits)
     return {
@@ -48,4 +45,4 @@ def tests(losses, var, es, alpha):
         "independence_p": erfc(sqrt(independence / 2)),
         "conditional_p": exp(-(kupiec + independence) / 2),
         "light": _zone(n, x, alpha),
-    }, 1 - float(np.sum(losses[hits] / es[hits])) / (n * alpha)
+    }, None if (es[hits] <= 0).any() else 1 - float(np.sum(losses[hits] / es[hits])) / (n * alpha)

@@ -2,7 +2,8 @@
 """Computes a day of a log anew, and compares it with what the risk worker published.
 
 From market data, execution reports and accounts alone, by the conventions of docs/risk.md: what each portfolio
-held, its profit and loss, equity, exposure, value at risk and expected shortfall, at sampled moments of the day.
+held, its profit and loss, equity, exposure, value at risk and expected shortfall, at sampled moments of the day; and the
+same of each strategy, desk and firm of the settings, at sampled moments of the day and the six after it.
 A figure that differs, or that the worker did not know, is printed; the exit code is then 1.
 
 Needs what requirements.txt names, and Python 3.11. It shares no code with the worker.
@@ -13,11 +14,15 @@ import random
 import sys
 from contextlib import contextmanager
 from decimal import Decimal
+from fractions import Fraction
 
 import pandas as pd
 
+from books import books
+from market import Market
 from portfolio import portfolios
-from tape import Beyond, Log, Order, marks, micros
+from scopes import UNCHECKED, scopes
+from tape import ABOVE, INPUTS, Beyond, Log, Order, micros
 
 # Two amounts are the same to the cent if they are less than half of one apart.
 CENT = Decimal("0.01")
@@ -59,25 +64,27 @@ class Comparison:
 
 
 class Published:
-    """What the risk worker said: figures, and books."""
+    """What the workers said: figures, and books."""
 
     def __init__(self, log):
         said = (record["value"] for record in log.records("risk.metrics.v1"))
-        # What is above the portfolio is another worker's.
-        self.figures = [value for value in said if value["provenance"]["worker"] == "risk"]
+        # Where two workers' records stand beside each other in a partition is chance.
+        self.figures = sorted(said, key=lambda value: (value["event_time"], value["scope"], value["provenance"]["step"]))
         self.books = {}
         for record in log.records("holdings.v1"):
             self.books.setdefault(record["value"]["portfolio"], []).append(record["value"])
 
-    def moments(self, day, count, seed):
-        """So many records of figures of the day, in order; by a seed."""
-        start = pd.Timestamp(day, tz="UTC").value // 1000
-        times = micros([value["event_time"] for value in self.figures])
-        within = [at for at, time in enumerate(times) if start <= time < start + 86_400_000_000]
+    def moments(self, worker, day, days, count, seed):
+        """So many records of figures of a worker, of so many days, in order; by a seed."""
+        start, figures = pd.Timestamp(day, tz="UTC").value // 1000, [
+            value for value in self.figures if value["provenance"]["worker"] == worker
+        ]
+        times = micros([value["event_time"] for value in figures])
+        within = [at for at, time in enumerate(times) if start <= time < start + days * 86_400_000_000]
         if len(within) < count:
-            raise Beyond(f"on {day} the worker published {len(within)} times, and {count} moments are to be compared")
+            raise Beyond(f"from {day} on {worker} published {len(within)} times, and {count} moments are to be compared")
         chosen = random.Random(seed).sample(within, count)
-        return [(int(times[at]), self.figures[at]) for at in sorted(chosen)]
+        return [(int(times[at]), figures[at]) for at in sorted(chosen)]
 
     def book(self, said):
         """The last book that the same task published of the portfolio by then."""
@@ -101,21 +108,31 @@ def compare(moments, published, found):
     for instant, said in moments:
         where = f"{said['scope']} at {said['event_time']} ({said['provenance']['cause']})"
         positions, figures = found[said["scope"], said["id"]]
-        book = {line["symbol"]: line for line in published.book(said)}
-        comparison.exact("symbols held", where, sorted(positions), sorted(book))
-        for symbol in positions.keys() & book.keys():
-            (quantity, cost), says = positions[symbol], book[symbol]
-            comparison.exact("quantity", f"{where} {symbol}", quantity, Decimal(says["quantity"]))
-            comparison.ratio("average_cost", f"{where} {symbol}", float(cost), float(says["average_cost"]))
+        if positions is not None:
+            compare_book(comparison, where, positions, published.book(said))
         measures = {measure["name"]: measure for measure in said["measures"]}
-        comparison.exact("names of measures", where, sorted(figures), sorted(measures.keys() - {"observed_for"}))
+        comparison.exact("names of measures", where, sorted(figures), sorted(measures.keys() - UNCHECKED))
         for name, expected in figures.items():
-            measure = measures.get(name, {"amount": None, "value": None})
-            if isinstance(expected, Decimal):
+            measure = measures.get(name, {"amount": None, "value": None, "unknown": None})
+            if expected is None:
+                comparison.exact(name, where, "missing", measure["unknown"])
+            elif isinstance(expected, Decimal):
                 comparison.amount(name, where, expected, measure["amount"])
+            elif isinstance(expected, Fraction):
+                comparison.exact(name, where, float(expected), measure["value"])
             else:
                 comparison.ratio(name, where, expected, measure["value"])
     return comparison
+
+
+def compare_book(comparison, where, positions, published):
+    """What a portfolio holds, and what it cost."""
+    book = {line["symbol"]: line for line in published}
+    comparison.exact("symbols held", where, sorted(positions), sorted(book))
+    for symbol in positions.keys() & book.keys():
+        (quantity, cost), says = positions[symbol], book[symbol]
+        comparison.exact("quantity", f"{where} {symbol}", quantity, Decimal(says["quantity"]))
+        comparison.ratio("average_cost", f"{where} {symbol}", float(cost), float(says["average_cost"]))
 
 
 @contextmanager
@@ -130,25 +147,32 @@ def self_check(moments, published, found, seed):
     """Plants the least difference that must be seen in each kind of figure, and demands that it is found, and alone."""
     chance = random.Random(seed)
     missed = []
-    names = [measure["name"] for measure in moments[0][1]["measures"] if measure["name"] != "observed_for"]
+    names = sorted({measure["name"] for _, said in moments for measure in said["measures"]} - UNCHECKED)
     for name in names:
-        measures = [measure for _, said in moments for measure in said["measures"] if measure["name"] == name]
+        said = [(moment, one) for moment in moments for one in moment[1]["measures"] if one["name"] == name]
         # Rather one that is not 0: a relative change of it is one.
-        measure = chance.choice([measure for measure in measures if measure["value"]] or measures)
-        if measure["amount"] is not None:
+        moment, measure = chance.choice([pair for pair in said if pair[1]["value"]] or said)
+        if measure["value"] is None:
+            key, value = "unknown", None
+        elif measure["amount"] is not None:
             key, value = "amount", str(Decimal(measure["amount"]) + CENT)
         else:
             key, value = "value", measure["value"] + 3 * max(RELATIVE * abs(measure["value"]), ABSOLUTE)
+        # No other moment has it, and none differs without it.
         with planted(measure, key, value):
-            if len(compare(moments, published, found).differences) != 1:
+            if len(compare([moment], published, found).differences) != 1:
                 missed.append(name)
+        with planted(measure, "name", "of_nothing"):
+            if not compare([moment], published, found).differences:
+                missed.append(f"{name}, under another name")
     holding = [said for _, said in moments if published.book(said)]
-    for key, share in (("quantity", Decimal("1e-9")), ("average_cost", 3 * Decimal(RELATIVE))):
+    lines = (("quantity", Decimal("1e-9")), ("average_cost", 3 * Decimal(RELATIVE))) if holding else ()
+    for key, share in lines:
         line = chance.choice(published.book(chance.choice(holding)))
         with planted(line, key, str(Decimal(line[key]) * (1 + share))):
             if not compare(moments, published, found).differences:
                 missed.append(key)
-    return len(names) + 2, missed
+    return 2 * len(names) + len(lines), missed
 
 
 def arguments():
@@ -164,37 +188,60 @@ def arguments():
     return parser.parse_args()
 
 
-def run(given):
-    options = [f"--{name}={value}" for name in ("env", "config") if (value := getattr(given, name))]
-    log = Log(given.tapewatch, given.log, options)
-    risk = log.settings()["risk"]
-    order, published = Order(log), Published(log)
-    of_portfolio = portfolios(order, marks(order), risk)
-    moments = published.moments(given.day, given.moments, given.seed)
-    found = {}
-    for instant, said in moments:
-        place = order.last_seen(said["provenance"]["cause"])
-        if place is None:
-            raise Beyond(f"{said['provenance']['cause']} is no input of this computation")
-        began = day_of(instant, said["provenance"]["cause"], risk["day"])
-        found[said["scope"], said["id"]] = of_portfolio[said["scope"]].at(place, instant, began, said)
-    comparison = compare(moments, published, found)
+class Anew:
+    """The log, and all that is computed of it."""
+
+    def __init__(self, given):
+        options = [f"--{name}={value}" for name in ("env", "config") if (value := getattr(given, name))]
+        log = Log(given.tapewatch, given.log, options)
+        settings = log.settings()
+        self.risk, self.published = settings["risk"], Published(log)
+        self.order, self.above = Order(log, INPUTS), Order(log, ABOVE)
+        instruments = log.instruments()
+        self.portfolios = portfolios(Market(self.order, self.risk, instruments), self.risk)
+        of_portfolios = books(self.above, self.order, self.portfolios)
+        self.scopes = scopes(settings.get("firm", {}), of_portfolios, Market(self.above, self.risk, instruments), self.risk)
+
+    def figures(self, of_scope, order, moments):
+        """What every moment is computed to have, by scope and record."""
+        found = {}
+        for instant, said in moments:
+            cause = said["provenance"]["cause"]
+            place = order.last_seen(cause)
+            if place is None:
+                raise Beyond(f"{cause} is no input of this computation")
+            began = day_of(instant, cause, self.risk["day"])
+            found[said["scope"], said["id"]] = of_scope[said["scope"]].at(place, instant, began, said)
+        return found
+
+
+def check(given, anew, kind, moments, found):
+    """Compares and says what came of it; true if all is well."""
+    comparison = compare(moments, anew.published, found)
     print(comparison.table())
     for difference in comparison.differences[:20]:
         print(difference)
-    scopes = {said["scope"] for _, said in moments}
+    scopes_seen = {said["scope"] for _, said in moments}
     compared = sum(count for count, *_ in comparison.kinds.values())
     print(
-        f"summary: {given.day}, {risk['pnl_method']}: {len(moments)} moments of {len(scopes)} portfolios, "
+        f"summary: from {given.day} on, {anew.risk['pnl_method']}: {len(moments)} moments of {len(scopes_seen)} {kind}, "
         f"{compared} figures compared, {len(comparison.differences)} differ"
     )
-    if comparison.differences:
-        return 1
-    if given.self_check:
-        tried, missed = self_check(moments, published, found, given.seed)
-        print(f"summary: {tried} differences planted, {tried - len(missed)} found", *missed, sep="; missed: ")
-        return 1 if missed else 0
-    return 0
+    if comparison.differences or not given.self_check:
+        return not comparison.differences
+    tried, missed = self_check(moments, anew.published, found, given.seed)
+    print(f"summary: {tried} differences planted, {tried - len(missed)} found", *missed, sep="; missed: ")
+    return not missed
+
+
+def run(given):
+    anew, well = Anew(given), []
+    moments = anew.published.moments("risk", given.day, 1, given.moments, given.seed)
+    well.append(check(given, anew, "portfolios", moments, anew.figures(anew.portfolios, anew.order, moments)))
+    if anew.scopes:
+        moments = anew.published.moments("firm-risk", given.day, 7, given.moments, given.seed)
+        well.append(check(given, anew, "scopes", moments, anew.figures(anew.scopes, anew.above, moments)))
+    return 0 if all(well) else 1
 
 
 if __name__ == "__main__":

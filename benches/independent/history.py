@@ -1,5 +1,7 @@
 """The return history of symbols: simple returns of the marks between the boundaries of an interval, the same for all."""
 
+from copy import copy
+
 import numpy as np
 import pandas as pd
 
@@ -21,8 +23,8 @@ class History:
         bound = pd.Timedelta(risk["freshness"]["marks"]).value // 1000
         marked = np.unique(np.concatenate([one.places for one in marks.values()]))
         self.instants = np.unique(order.arrivals[marked] // interval * interval + interval)
-        # What is due at an instant comes before the records of that instant.
-        places = np.searchsorted(order.arrivals, self.instants, side="left") - 1
+        # What is due at an instant comes after the records of that instant.
+        places = order.by(self.instants)
         self.columns = {symbol: self._returns(one, places, bound) for symbol, one in marks.items()}
 
     def _returns(self, marks, places, bound):
@@ -31,6 +33,18 @@ class History:
         fresh = (at >= 0) & (self.instants - marks.times[at] <= bound)
         prices = np.where(fresh, marks.prices[at], np.nan)
         return np.diff(prices, prepend=np.nan) / np.concatenate([[np.nan], prices[:-1]])
+
+    def over_routes(self, route):
+        """The same of what symbols are worth in a currency: each pair on the way to it moves that, too."""
+        found = copy(self)
+        found.columns = {symbol: self._worth(symbol, route(symbol)) for symbol in self.columns}
+        return found
+
+    def _worth(self, symbol, legs):
+        moves = 1 + self.columns[symbol]
+        for pair, inverted in legs:
+            moves = moves / (1 + self.columns[pair]) if inverted else moves * (1 + self.columns[pair])
+        return moves - 1 if legs else self.columns[symbol]
 
     def latest(self, instant):
         """The last boundary by then."""

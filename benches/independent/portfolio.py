@@ -1,37 +1,33 @@
 """One portfolio over the whole tape: its ledger, its profit and loss and equity at each of its events, its samples."""
 
+from bisect import bisect_right
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 
 from ledger import Position
-from backtests import tests
+from changes import Changes
 from correlation import correlations
-from history import History, NotWarm
-from liquidity import Traded, liquidity
+from equity import daily, drawdowns, grown
+from exposure import groups, shares
+from liquidity import liquidity
 from stress import losses
-from tails import contributions, levels, measures, names, revalued
+from tails import contributions, revalued
 from tape import Beyond
 
 ZERO = Decimal(0)
-# Of the equity here, which is a sum of doubles: below this it is at its peak.
-AFLOAT = 1e-12
-# That a trailing window of drawdowns has.
-SPANS = 30
 
 
 class Portfolio:
     """What the inputs say of one portfolio, under the settings `[risk]`."""
 
-    def __init__(self, name, order, marks, history, traded, risk):
-        self.name, self.order, self.marks, self.history, self.risk = name, order, marks, history, risk
-        self.traded = traded
+    def __init__(self, name, market, risk):
+        self.name, self.market, self.order, self.marks, self.risk = name, market, market.order, market.marks, risk
         self._read_accounts()
+        self.prices = market.prices(self.currency)
         self._read_fills()
         self._follow()
-        self._take_samples()
-        self._forecasts = {}
 
     def _own(self, topic):
         records = self.order.of(topic)[["time", "value"]].itertuples()
@@ -46,8 +42,10 @@ class Portfolio:
             money = {key: Decimal(value[key]) for key in ("cash", "equity", "deposits", "withdrawals")}
             rows.append({"place": place, "time": time, **money, "flows": money["deposits"] - money["withdrawals"]})
         self.accounts = rows
-        if len({row["flows"] for row in rows}) > 1:
-            raise Beyond(f"{self.name}: money was paid in or out, which this computation of drawdown does not cover")
+        currencies = {value["currency"] for _, _, value in self._own("accounts.v1")}
+        if len(currencies) > 1:
+            raise Beyond(f"{self.name}: its account changes its currency")
+        self.currency = currencies.pop()
 
     def _read_fills(self):
         """Fills, each booked once, and the ledger after each."""
@@ -58,14 +56,18 @@ class Portfolio:
                 raise Beyond(f"{self.name}: a bust or correction, which no tape of the player has")
             if value["exec_type"] != "fill":
                 continue
-            if value["fee"] and value["fee_currency"] not in (None, value["currency"]):
-                raise Beyond(f"{self.name}: a fee in {value['fee_currency']}")
+            if place < self.accounts[0]["place"]:
+                raise Beyond(f"{self.name}: a fill before it said what its account is")
             if (value["order_id"], value["execution_id"]) in remembered:
                 self.duplicates.append(place)
                 continue
             remembered.add((value["order_id"], value["execution_id"]))
             quantity = Decimal(value["last_quantity"]) * (1 if value["side"] == "buy" else -1)
-            price, fee, symbol = Decimal(value["last_price"]), Decimal(value["fee"] or 0), value["symbol"]
+            symbol = value["symbol"]
+            # What is paid goes by the rate then.
+            multiplier = self.prices.instrument(symbol).multiplier
+            price = Decimal(value["last_price"]) * multiplier * self._rate(value["currency"], place)
+            fee = Decimal(value["fee"] or 0) * self._rate(value["fee_currency"] or value["currency"], place)
             position = positions.setdefault(symbol, Position(self.risk["pnl_method"], self.risk["bounds"]["lots"]))
             realised += position.fill(quantity, price)
             fees += fee
@@ -74,6 +76,7 @@ class Portfolio:
                 {
                     "place": place,
                     "time": time,
+                    "filled_at": max([time, *(row["filled_at"] for row in self.fills[-1:])]),
                     "symbol": symbol,
                     "spent": quantity * price + fee,
                     "held": held,
@@ -85,53 +88,41 @@ class Portfolio:
         if unmarked := set(self.symbols) - self.marks.keys():
             raise Beyond(f"{self.name}: no mark of {', '.join(sorted(unmarked))}")
 
+    def _rate(self, currency, place):
+        return self.market.rates.exact(currency, self.currency, place)
+
     def _follow(self):
         """Profit and loss, equity and what touches the portfolio, at each event that could move them."""
         fills = np.array([row["place"] for row in self.fills], int)
         accounts = np.array([row["place"] for row in self.accounts], int)
-        places = np.unique(np.concatenate([fills, accounts, *(self.marks[s].places for s in self.symbols)]))
+        places = np.unique(np.concatenate([fills, accounts, *(self.prices.places(s) for s in self.symbols)]))
         after_fill = np.searchsorted(fills, places, side="right")
         touched = np.isin(places, fills) | np.isin(places, accounts)
         value = np.zeros(len(places))
         for symbol in self.symbols:
             quantities = [0.0] + [float(row["held"].get(symbol, (ZERO, ZERO))[0]) for row in self.fills]
             held = np.array(quantities)[after_fill]
-            in_force = self.marks[symbol].at(places)
-            price = np.where(in_force >= 0, self.marks[symbol].prices[in_force], np.nan)
-            value += np.where(held == 0, 0.0, held * price)
-            touched |= np.isin(places, self.marks[symbol].places) & (held != 0)
+            value += np.where(held == 0, 0.0, held * self.prices.series(symbol, places))
+            touched |= np.isin(places, self.prices.places(symbol)) & (held != 0)
         spent = np.cumsum([0.0] + [float(row["spent"]) for row in self.fills])
-        self.places, self.touched, self.profit = places, touched, value - spent[after_fill]
+        self.places, self.profit = places, value - spent[after_fill]
         self.equity = self._equity(accounts)
+        self.grown = grown(self.equity, self.paid)
+        self.basis = self.equity - self.paid if self.risk["var"]["basis"] == "equity" else self.profit
+        self.changes = Changes(self.order, self.risk, places, self.basis, touched, fills)
 
     def _equity(self, accounts):
         """The account record's, and what happened since. What arrives after the record and happened up to its
         time is in it already."""
         in_force = np.searchsorted(accounts, self.places, side="right") - 1
         stated = np.array([np.nan] + [float(row["equity"]) for row in self.accounts])[in_force + 1]
+        self.paid = np.array([np.nan] + [float(row["flows"]) for row in self.accounts])[in_force + 1]
         as_of = np.array([np.iinfo(np.int64).max] + [row["time"] for row in self.accounts])[in_force + 1]
         times = self.order.table["time"].to_numpy()[self.places]
         moves = np.diff(self.profit, prepend=0.0)
         since = np.where((times > as_of) & ~np.isin(self.places, accounts), moves, 0.0)
         # A sum since the record, not over the whole tape: it is rounded less.
         return stated + pd.Series(since).groupby(in_force).cumsum().to_numpy()
-
-    def _take_samples(self):
-        """The changes that enter the window, and when they do: (instant, or place of a fill; change)."""
-        self.basis = self.equity if self.risk["var"]["basis"] == "equity" else self.profit
-        sample = self.risk["var"]["sample"]
-        if sample == "fill":
-            self.sampled_at = np.array([row["place"] for row in self.fills], int)
-            at = np.searchsorted(self.places, self.sampled_at)
-        else:
-            interval = pd.Timedelta(sample).value // 1000
-            arrivals = self.order.arrivals[self.places]
-            self.sampled_at = np.unique(arrivals[self.touched] // interval * interval + interval)
-            at = np.searchsorted(arrivals, self.sampled_at, side="left") - 1
-        values = self.basis[at]
-        if self.risk["var"]["basis"] == "equity" and self.accounts:
-            values = values - float(self.accounts[0]["flows"])
-        self.changes = np.diff(values, prepend=np.nan)
 
     def at(self, place, instant, began, said):
         """Every figure of the moment when the record at `place` was the last seen, and the clock at `instant`, of
@@ -140,8 +131,7 @@ class Portfolio:
         held = fill["held"] if fill else {}
         values, cost = {}, ZERO
         for symbol, (quantity, of_it) in held.items():
-            marks = self.marks[symbol]
-            values[symbol] = quantity * marks.exact[int(marks.at(place))]
+            values[symbol] = quantity * self.prices.exact(symbol, place)
             cost += of_it
         gross = sum((abs(value) for value in values.values()), ZERO)
         net = sum(values.values(), ZERO)
@@ -155,87 +145,77 @@ class Portfolio:
         }
         figures |= self._of_the_account(place, gross, instant)
         figures |= self._of_the_day(place, began, figures)
-        figures |= _shares([float(abs(value) / gross) for value in values.values()] if gross else [])
-        figures |= self._of_the_window(place, instant)
+        figures |= shares(values.values(), gross)
+        figures |= groups(values, gross, self.prices)
+        figures |= self.changes.at(place, instant, self._of_the_history)
         figures |= self._of_the_history(*self._evaluated(place, instant), self.risk["var"])
         if said["occasion"] == "interval":
             figures |= self._of_positions(values, *self._evaluated(place, instant))
-        figures |= correlations(self.history, sorted(values), instant, self.risk["var"]["lambda"])
+        figures |= correlations(self.market.history, sorted(values), instant, self.risk["var"]["lambda"])
         stakes = {symbol: (held[symbol][0], value) for symbol, value in values.items()}
-        figures |= liquidity(self.traded, self.marks, stakes, place)
+        figures |= liquidity(self.market.traded, self.marks, stakes, place)
         valued = self._valued(*self._evaluated(place, instant))
-        figures |= losses(self.risk.get("stress", []), values, self.history, instant, valued)
-        positions = {symbol: (quantity, of_it / quantity) for symbol, (quantity, of_it) in held.items()}
+        figures |= losses(self.risk.get("stress", []), values, self.prices, instant, valued)
+        # An average cost is a price, as a mark is.
+        units = {symbol: quantity * self.prices.instrument(symbol).multiplier for symbol, (quantity, _) in held.items()}
+        positions = {symbol: (quantity, of_it / units[symbol]) for symbol, (quantity, of_it) in held.items()}
         return positions, figures
+
+    def book(self, place):
+        """What is held once the record at `place` was taken, what the account adds to its value, and what came of it."""
+        fill = _last(self.fills, place) or {"held": {}, "realised": ZERO, "fees": ZERO}
+        values, _ = self._valued(place, None)
+        seen = int(np.searchsorted(self.places, place, side="right"))
+        equity = self.equity[seen - 1] if seen else np.nan
+        held = {symbol: quantity for symbol, (quantity, _) in fill["held"].items()}
+        cost = sum((cost for _, cost in fill["held"].values()), ZERO)
+        beside = equity - sum(values.values())
+        fills = bisect_right(self.fills, place, key=lambda row: row["place"])
+        account = _last(self.accounts, place)
+        told = {"beside": beside, "paid": account["flows"] if account else np.nan, "fills": fills}
+        return {"filled_at": None, **fill, "held": held, "cost": cost, **told}
 
     def _of_the_account(self, place, gross, instant):
         account = _last(self.accounts, place)
         booked = [row for row in self.fills if row["place"] <= place and row["time"] > account["time"]]
         seen = np.searchsorted(self.places, place, side="right")
-        since = self.order.arrivals[self.places[:seen]][~np.isnan(self.equity[:seen])]
-        known = self.equity[:seen][~np.isnan(self.equity[:seen])]
-        drawdowns = _drawdowns(known)
-        afloat = np.flatnonzero(drawdowns <= AFLOAT)
-        fell = since[afloat[-1] + 1] if afloat[-1] + 1 < len(known) else instant
-        # The window reaches back to the beginning of one of its thirtieths, and begins with the value in force then.
-        span = pd.Timedelta(self.risk["drawdown"]["window"]).value // 1000 // SPANS
-        begins = np.searchsorted(since, (instant // span - SPANS) * span, side="left")
-        trailing = _drawdowns(known[max(begins - 1, 0) :])
+        arrivals, equity = self.order.arrivals[self.places[:seen]], self.equity[:seen]
+        now = equity[~np.isnan(equity)][-1]
         return {
-            "equity": Decimal(known[-1]),
+            "equity": Decimal(now),
             "cash": account["cash"] - sum((row["spent"] for row in booked), ZERO),
-            "leverage": float(gross) / known[-1],
-            "drawdown": drawdowns[-1],
-            "max_drawdown": drawdowns.max(),
-            "trailing_drawdown": trailing.max(),
-            "under_water": (instant - fell) / 1e6,
+            "leverage": float(gross) / now,
+            **drawdowns(arrivals, self.grown[:seen], instant, self.risk["drawdown"]["window"]),
         }
 
     def _of_the_day(self, place, began, figures):
-        """Since the day began with what was last known before it, or first known in it."""
         arrivals = self.order.arrivals
         seen = self.basis[: np.searchsorted(self.places, place, side="right")]
-        before = seen[: np.searchsorted(arrivals[self.places], began, side="left")]
-        known = [values[~np.isnan(values)] for values in (before, seen[len(before) :])]
-        first = known[0][-1] if len(known[0]) else known[1][0]
-        profit = np.concatenate(known)[-1] - first
-        fill = _last(self.fills, np.searchsorted(arrivals, began, side="left") - 1)
+        fill = _last(self.fills, self.order.by(began))
         return {
-            "daily_pnl": Decimal(profit),
             "daily_realised_pnl": figures["realised_pnl"] - (fill["realised"] if fill else ZERO),
-            "daily_loss_share": max(-profit, 0.0) / (float(figures["equity"]) - profit),
+            **daily(arrivals[self.places[: len(seen)]], seen, began, figures["equity"]),
         }
-
-    def _of_the_window(self, place, instant):
-        var = self.risk["var"]
-        now = place if var["sample"] == "fill" else instant
-        taken = self.changes[: np.searchsorted(self.sampled_at, now, side="right")]
-        known = taken[~np.isnan(taken)]
-        window = known[-var["window"] :]
-        if len(window) < var["minimum"]:
-            raise Beyond(f"{self.name}: the window is not warm yet; choose a later day")
-        tested = self._backtests(taken, var) if var["backtest"] else {}
-        return {"samples": float(len(window)), **measures(window, var), **tested}
 
     def _evaluated(self, place, instant):
         """The last evaluation of what is held by then, after a fill or at an instant of the history: its place, and
         the instant."""
-        fill, latest = _last(self.fills, place), self.history.latest(instant)
-        if latest is None or fill and self.order.arrivals[fill["place"]] >= latest:
+        fill, latest = _last(self.fills, place), self.prices.history.latest(instant)
+        if latest is None or fill and self.order.arrivals[fill["place"]] > latest:
             return fill["place"], int(self.order.arrivals[fill["place"]])
-        return int(np.searchsorted(self.order.arrivals, latest, side="left")) - 1, latest
+        return self.order.by(latest), latest
 
     def _of_the_history(self, place, instant, var):
         """Value at risk and expected shortfall of what is held at a place, over the returns known at the instant."""
         if "revalued" not in var["models"]:
             return {}
         values, _ = self._valued(place, instant)
-        return revalued(lambda steps: self.history.profits(values, instant, steps), var)
+        return revalued(lambda steps: self.prices.history.profits(values, instant, steps), var)
 
     def _of_positions(self, now, place, instant):
         """What each position contributes to the figures of what was held at a place."""
         values, _ = self._valued(place, instant)
-        rows = self.history.rows(list(values), instant) if values else None
+        rows = self.prices.history.rows(list(values), instant) if values else None
         return contributions(values, rows, now, self.risk["var"])
 
     def _valued(self, place, instant):
@@ -243,81 +223,16 @@ class Portfolio:
         fill = _last(self.fills, place)
         values = {}
         for symbol, (quantity, _) in (fill["held"] if fill else {}).items():
-            marks = self.marks[symbol]
-            values[symbol] = float(quantity * marks.exact[int(marks.at(place))])
+            values[symbol] = float(quantity * self.prices.exact(symbol, place))
         return values, instant
-
-    def _backtests(self, taken, var):
-        """The tests of the last forecasts, each of the change of profit that came after it."""
-        known = np.flatnonzero(~np.isnan(taken))
-        found = {}
-        ends = [(name, alpha) for name, _, alpha in names(var)]
-        if "revalued" in var["models"] and self._same_interval(var):
-            ends += [(f"{name}_revalued", alpha) for name, alpha in levels(var)]
-        for name, alpha in ends:
-            rows = []
-            for nth in range(len(known) - 1, -1, -1):
-                forecasts = self._forecast_of(nth, known, taken, var)
-                if f"var_{name}" not in forecasts:
-                    break
-                forecast = forecasts[f"var_{name}"], forecasts[f"es_{name}"]
-                # Where nothing moved nothing was forecast.
-                if any(forecast):
-                    rows.append((-taken[known[nth]], *forecast))
-                if len(rows) == var["backtest"]:
-                    break
-            if len(rows) < 20:
-                raise Beyond(f"{self.name}: too few forecasts yet; choose a later day")
-            said, found[f"es_{name}_acerbi_z2"] = tests(*np.array(rows[::-1]).T, alpha)
-            found |= {f"var_{name}_{test}": value for test, value in said.items()}
-        return found
-
-    def _same_interval(self, var):
-        """Revaluations forecast over the interval of the history."""
-        interval = self.history.settings["interval"]
-        return var["sample"] != "fill" and pd.Timedelta(var["sample"]) == pd.Timedelta(interval)
-
-    def _forecast_of(self, nth, known, taken, var):
-        """What was forecast for the nth known change: from the window before it, and at the sample before it."""
-        if nth not in self._forecasts:
-            window = taken[known[max(nth - var["window"], 0) : nth]]
-            # Forecasts are of one step.
-            var = {**var, "horizons": [1]}
-            found = measures(window, var) if nth >= var["minimum"] else {}
-            if "revalued" in var["models"] and self._same_interval(var):
-                instant = int(self.sampled_at[known[nth] - 1])
-                place = int(np.searchsorted(self.order.arrivals, instant, side="left")) - 1
-                try:
-                    found |= self._of_the_history(place, instant, var)
-                except NotWarm:
-                    pass
-            self._forecasts[nth] = found
-        return self._forecasts[nth]
-
-
-def _drawdowns(values):
-    peaks = np.maximum.accumulate(values)
-    return (peaks - values) / peaks
 
 
 def _last(rows, place):
-    at = np.searchsorted([row["place"] for row in rows], place, side="right")
+    at = bisect_right(rows, place, key=lambda row: row["place"])
     return rows[at - 1] if at else None
 
 
-def _shares(shares):
-    shares = sorted(shares, reverse=True)
-    return {
-        "largest_share": shares[0] if shares else 0.0,
-        "top5_share": sum(shares[:5]),
-        "herfindahl": sum(share**2 for share in shares),
-    }
-
-
-def portfolios(order, marks, risk):
+def portfolios(market, risk):
     """Every portfolio of which there is an account."""
-    if "instruments" in risk:
-        raise Beyond("multipliers, which no symbol of the tape has")
-    names = {value["portfolio"] for value in order.of("accounts.v1")["value"]}
-    history, traded = History(order, marks, risk), Traded(order, risk)
-    return {name: Portfolio(name, order, marks, history, traded, risk) for name in sorted(names)}
+    names = {value["portfolio"] for value in market.order.of("accounts.v1")["value"]}
+    return {name: Portfolio(name, market, risk) for name in sorted(names)}

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 
 from history import NotWarm
-from tape import Beyond
 
 ZERO = Decimal(0)
 
 
-def losses(scenarios, values, history, instant, valued):
+def losses(scenarios, values, prices, instant, valued):
     """Each measure's name and value, of what is held: exact where prices are shocked alone, and a double elsewhere. `valued`
     are the values and the instant of the last full revaluation."""
-    found = {f"stress_{one['name']}": _loss(one, values, history, instant) for one in scenarios}
+    history = prices.history
+    found = {f"stress_{one['name']}": _loss(one, values, prices, instant) for one in scenarios}
     for one in scenarios:
         if "volatility" in one or "correlation" in one:
             found[f"stress_{one['name']}"] = float(found[f"stress_{one['name']}"]) + _tail(one, history, *valued)
@@ -39,19 +39,27 @@ def _tail(scenario, history, values, instant):
     return NormalDist().inv_cdf(scenario.get("level", 0.99)) * deviation
 
 
-def _loss(scenario, values, history, instant):
+def _loss(scenario, values, prices, instant):
     if "from" in scenario:
         ends = (pd.Timestamp(scenario[end]).value // 1000 for end in ("from", "until"))
-        moves = history.over(list(values), *ends, instant)
+        moves = prices.history.over(list(values), *ends, instant)
         return 0.0 - sum(float(values[symbol]) * moves[symbol] for symbol in values)
-    return -sum((value * _shock(scenario.get("shocks", []), symbol) for symbol, value in values.items()), ZERO)
+    return -sum((value * _move(scenario.get("shocks", []), symbol, prices) for symbol, value in values.items()), ZERO)
 
 
-def _shock(shocks, symbol):
-    """That of the first that is on the symbol."""
+def _move(shocks, symbol, prices):
+    """Of the price, and of each rate on the way."""
+    moved = 1 + _shock(shocks, symbol, prices)
+    for pair, inverted in prices.route(symbol):
+        of_pair = 1 + _shock(shocks, pair, prices)
+        moved = moved / of_pair if inverted else moved * of_pair
+    return moved - 1
+
+
+def _shock(shocks, symbol, prices):
+    """That of the first that is on the symbol; a rate is among those that are named alone."""
     for shock in shocks:
-        if shock.get("sectors"):
-            raise Beyond("a shock of a sector, which no symbol of the tape has")
-        if symbol in shock.get("symbols", [symbol]):
+        named = symbol in shock.get("symbols", ()) or prices.instrument(symbol).sector in shock.get("sectors", ())
+        if named or not shock.keys() & {"symbols", "sectors"} and symbol not in prices.rates.symbols:
             return Decimal(str(shock["price"]))
     return ZERO
