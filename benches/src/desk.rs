@@ -6,7 +6,7 @@ use std::time::Duration;
 use tapewatch_monitors::kernels::Horizon;
 use tapewatch_monitors::risk::{
     Bounded, Confidence, Freshness, HistoryParameters, LimitParameters, ReferencePrices, Sampling, TailModel,
-    WindowParameters, default_limits,
+    WindowLength, WindowParameters, default_limits,
 };
 use tapewatch_monitors::{Monitor, Output, RiskMonitor, RiskParameters, Seen, TaskContext};
 use tapewatch_schemas::events::Cause;
@@ -94,7 +94,7 @@ pub fn parameters(size: Size, holdings_at_change: bool, models: &[TailModel]) ->
         far("largest_share", Bounded::LargestShare),
     ]);
     let history = HistoryParameters {
-        window: size.observations,
+        window: WindowLength::Observations(size.observations),
         reference: Some(Arc::new(reference(size))),
         ..HistoryParameters::default()
     };
@@ -103,7 +103,7 @@ pub fn parameters(size: Size, holdings_at_change: bool, models: &[TailModel]) ->
         history,
         window: WindowParameters {
             sampling: Sampling::EachFill,
-            samples: size.observations,
+            length: WindowLength::Observations(size.observations),
             models: models.to_vec(),
             ..WindowParameters::default()
         },

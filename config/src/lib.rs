@@ -40,6 +40,7 @@ mod topics;
 mod value;
 mod variables;
 mod version;
+mod window;
 
 pub use alerting::{Alerting, Control, Grace, Person};
 pub use breaker::Breaker;
@@ -72,3 +73,4 @@ pub use tls::Tls;
 pub use topics::{Partitioner, Topics};
 pub use value::Secret;
 pub use version::ConfigurationVersion;
+pub use window::WindowLength;

@@ -20,6 +20,7 @@ use crate::schedule::Schedule;
 use crate::section::Section;
 use crate::stress::Stress;
 use crate::value::{Setting, choice, micros};
+use crate::window::WindowLength;
 
 /// Risk.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -88,8 +89,8 @@ pub struct ValueAtRisk {
     /// Over how many samples, or instants of the history, rising; the first is 1.
     #[serde(skip_serializing_if = "one_step")]
     pub horizons: Vec<u16>,
-    /// How many changes the window holds.
-    pub window: u32,
+    /// Which changes the window holds.
+    pub window: WindowLength,
     /// Before so many it is unknown (warming up).
     pub minimum: u32,
     /// When a change enters the window.
@@ -117,8 +118,8 @@ pub struct History {
     /// Over what: between its boundaries, of event time.
     #[serde(serialize_with = "micros")]
     pub interval: Duration,
-    /// How many are kept of each symbol.
-    pub window: u32,
+    /// Which are kept of each symbol.
+    pub window: WindowLength,
     /// With fewer that all that is held shares, what rests on them is unknown (warming up).
     pub minimum: u32,
     /// Of how many symbols; those that appear later have none.
@@ -136,6 +137,16 @@ pub enum Sampling {
     /// At each fill: `"fill"`.
     #[default]
     EachFill,
+}
+
+impl Sampling {
+    /// What changes are apart, at least.
+    fn interval(self) -> Option<Duration> {
+        match self {
+            Self::Every(interval) => Some(interval),
+            Self::EachFill => None,
+        }
+    }
 }
 
 impl Setting for Sampling {
@@ -381,34 +392,54 @@ impl Risk {
     /// Refuses horizons over which what is above the portfolio, which is always revalued, would be warming up for ever.
     pub(crate) fn refuse_long_horizons_of_scopes(&self, section: &Section<'_>) {
         if !self.var.models.contains(&TailModel::Revalued) {
-            let History { window, minimum, .. } = self.history;
-            self.var.refuse_longer(section, "scopes", "risk.history", (window, minimum));
+            self.var.refuse_longer(section, "scopes", "risk.history", self.history.holds());
         }
     }
 }
 
 impl History {
     fn read(section: &mut Section<'_>) -> Self {
-        let window = section.get_if("window", |n| (2..=10_000).contains(n), "a whole number from 2 to 10000");
+        let interval = above_zero(section, "interval");
+        let (window, minimum) = window(section, Some(interval), 10_000);
         let symbols = count(section, "symbols");
-        Self {
-            interval: above_zero(section, "interval"),
-            window,
-            minimum: section.get_if(
-                "minimum",
-                |n| (2..=window.max(2)).contains(n),
-                "a whole number from 2 to risk.history.window",
-            ),
-            symbols,
-            prices: prices::read_file(section, "prices", symbols),
-        }
+        Self { interval, window, minimum, symbols, prices: prices::read_file(section, "prices", symbols) }
     }
+
+    /// Its window, how many returns that holds at most, and the fewest that figures are of.
+    fn holds(&self) -> (WindowLength, u32, u32) {
+        (self.window, self.window.most(Some(self.interval)).unwrap_or(0), self.minimum)
+    }
+}
+
+/// A window of at most so many observations, and the fewest that figures are of. `interval` is what observations are
+/// apart at least; none if they may be at any time.
+fn window(section: &mut Section<'_>, interval: Option<Duration>, most: u32) -> (WindowLength, u32) {
+    let fits = |window: &WindowLength| window.most(interval).is_none_or(|holds| (2..=most).contains(&holds));
+    let expected = format!(
+        "a whole number from 2 to {most}, or a stretch of time such as \"365d\" with as many intervals"
+    );
+    let window = section.get_if("window", fits, &expected);
+    if matches!(window, WindowLength::Span(_)) && interval.is_none() {
+        let problem = format!("{window} is a stretch of time, in which there may be any number of fills");
+        section.fail("window", &problem, "a whole number, or an interval as risk.var.sample");
+    }
+    // Of what does not fit is said enough.
+    let holds = window.most(interval).filter(|holds| *holds > 0).unwrap_or(most);
+    let path = section.path_of("window");
+    let expected = match window {
+        WindowLength::Observations(_) => format!("a whole number from 2 to {path}"),
+        WindowLength::Span(_) => {
+            format!("a whole number from 2 to {holds}: there are never more in {path} = {window}")
+        }
+    };
+    let minimum = section.get_if("minimum", |n| (2..=holds).contains(n), &expected);
+    (window, minimum)
 }
 
 impl ValueAtRisk {
     fn read(section: &mut Section<'_>, history: &History) -> Self {
-        let window =
-            section.get_if("window", |n| (2..=1_000_000).contains(n), "a whole number from 2 to 1000000");
+        let sample: Sampling = section.get("sample");
+        let (window, minimum) = window(section, sample.interval(), 1_000_000);
         let levels: Vec<u16> = section
             .values(
                 "levels",
@@ -463,12 +494,8 @@ impl ValueAtRisk {
                 "a whole number from 20 to 10000, or 0 for none",
             ),
             window,
-            minimum: section.get_if(
-                "minimum",
-                |n| (2..=window.max(2)).contains(n),
-                "a whole number from 2 to risk.var.window",
-            ),
-            sample: section.get("sample"),
+            minimum,
+            sample,
             basis: section.get("basis"),
             shortfall: section.get("shortfall"),
         };
@@ -481,15 +508,23 @@ impl ValueAtRisk {
         let overlapping =
             self.models.iter().any(|model| matches!(model, TailModel::Historical | TailModel::AgeWeighted));
         if overlapping {
-            self.refuse_longer(section, "horizons", "risk.var", (self.window, self.minimum));
+            let most = self.window.most(self.sample.interval()).unwrap_or(0);
+            self.refuse_longer(section, "horizons", "risk.var", (self.window, most, self.minimum));
         }
         if self.models.contains(&TailModel::Revalued) {
-            self.refuse_longer(section, "horizons", "risk.history", (history.window, history.minimum));
+            self.refuse_longer(section, "horizons", "risk.history", history.holds());
         }
     }
 
-    fn refuse_longer(&self, section: &Section<'_>, key: &str, of: &str, (window, minimum): (u32, u32)) {
-        let most = (window + 1).saturating_sub(minimum);
+    /// `of` has this window, which holds at most so many, and this minimum.
+    fn refuse_longer(
+        &self,
+        section: &Section<'_>,
+        key: &str,
+        of: &str,
+        (window, holds, minimum): (WindowLength, u32, u32),
+    ) {
+        let most = holds.saturating_add(1).saturating_sub(minimum);
         let longer = self.horizons.iter().find(|over| **over > 1 && u32::from(**over) > most);
         if let Some(over) = longer {
             let problem =

@@ -81,6 +81,40 @@ fn what_is_not_toml_names_line_and_column() {
 }
 
 #[test]
+fn a_window_is_a_count_or_a_stretch_that_holds_enough_and_has_a_bound() {
+    for of in ["[risk.history]\ninterval = \"1h\"", "[risk.var]\nsample = \"1h\"\nbacktest = 0"] {
+        let path = &of[1..of.find(']').unwrap()];
+        let found = |window: &str, minimum: u32| {
+            let lit = "[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nhard = 3\n";
+            errors(&format!("{lit}{of}\nwindow = {window}\nminimum = {minimum}\n"), &[])
+        };
+        assert_eq!(found("\"5d\"", 120), [""; 0]);
+        let short = found("\"5d\"", 121);
+        let expected =
+            format!("a whole number from 2 to 120: there are never more in {path}.window = \"5d\"");
+        assert!(short.len() == 1 && short[0].contains(&format!("{path}.minimum")), "{short:?}");
+        assert!(short[0].ends_with(&expected), "{short:?}");
+        for bad in ["\"1h\"", "\"200y\"", "\"500\"", "1", "\"400000d\"", "1.5"] {
+            let refused = found(bad, 2);
+            assert!(
+                refused.len() == 1
+                    && refused[0].contains("does not fit; expected a whole number from 2 to 10"),
+                "{refused:?}"
+            );
+            assert!(refused[0].contains("or a stretch of time such as \"365d\""), "{refused:?}");
+        }
+    }
+    let endless = one("[risk.var]\nsample = \"fill\"\nwindow = \"365d\"");
+    assert!(
+        endless.ends_with(
+            "risk.var.window (t.toml:3): \"365d\" is a stretch of time, in which there may be any number of fills; \
+             expected a whole number, or an interval as risk.var.sample"
+        ),
+        "{endless}"
+    );
+}
+
+#[test]
 fn bounds_between_settings_are_checked() {
     assert!(one("[runtime]\nlinger_max = \"1ms\"").contains("from runtime.linger"));
     assert!(one("[breaker]\nminimum_calls = 21").contains("at most breaker.window"));
@@ -116,6 +150,13 @@ fn bounds_between_settings_are_checked() {
     );
     assert!(
         said.starts_with("firm.scopes") && said.contains("risk.history.window = 100 never holds"),
+        "{said}"
+    );
+    let said = one(
+        "[risk.var]\nhorizons = [1, 10]\nsample = \"1d\"\nwindow = \"105d\"\n[risk.history]\ninterval = \"1d\"\n",
+    );
+    assert!(
+        said.contains("risk.var.window = \"105d\" never holds risk.var.minimum = 100 stretches of 10"),
         "{said}"
     );
     let text = "[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nsoft = 3\nhard = 2";

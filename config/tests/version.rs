@@ -85,6 +85,8 @@ fn everything_that_changes_outputs_changes_it() {
         "[runtime]\nmax_skew = \"6s\"",
         "[risk.history]\ninterval = \"1d\"",
         "[risk.history]\nwindow = 1000",
+        "[risk.history]\nwindow = \"10d\"",
+        "[risk.history]\nwindow = \"11d\"",
         "[risk.var]\nhorizons = [1, 10]",
         "[risk.var]\ncontributions = 5",
         "[risk.liquidity]\nparticipation = 0.1",

@@ -10,7 +10,9 @@ use drive::{Driver, Level, fill, mark};
 use proptest::prelude::*;
 use tapewatch_monitors::kernels::{Decomposition, Exposed, ShortfallConvention, Tail};
 use tapewatch_monitors::risk::firm::{FirmMonitor, FirmParameters, ScopeParameters};
-use tapewatch_monitors::risk::{Basis, Confidence, LimitParameters, Sampling, TailModel, WindowParameters};
+use tapewatch_monitors::risk::{
+    Basis, Confidence, LimitParameters, Sampling, TailModel, WindowLength, WindowParameters,
+};
 use tapewatch_monitors::{RiskParameters, TaskContext};
 use tapewatch_schemas::events::{Holding, Holdings, Occasion, Provenance, RiskMetrics, Side, Unknown};
 use tapewatch_schemas::{Event, RecordId, Time};
@@ -25,7 +27,7 @@ fn parameters(most: usize) -> RiskParameters {
     (window.sampling, window.basis, window.contributions) = (Sampling::Every(MINUTE), Basis::Book, most);
     (window.models, window.levels) = (vec![TailModel::Revalued], vec![Confidence(8000), Confidence(9000)]);
     let history = &mut parameters.history;
-    (history.interval, history.window, history.minimum) = (MINUTE, 20, MINIMUM);
+    (history.interval, history.window, history.minimum) = (MINUTE, WindowLength::Observations(20), MINIMUM);
     parameters.limits =
         vec![LimitParameters::new("gross", "gross_exposure".parse().unwrap(), None, Some(1e3))];
     parameters

@@ -9,7 +9,7 @@ use std::time::Duration;
 use drive::{Driver, Level, fill, mark};
 use proptest::prelude::*;
 use tapewatch_monitors::kernels::{Panel, Sample};
-use tapewatch_monitors::risk::{Bounded, LimitParameters};
+use tapewatch_monitors::risk::{Bounded, LimitParameters, WindowLength};
 use tapewatch_monitors::{RiskParameters, TaskContext};
 use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
 
@@ -25,7 +25,8 @@ fn driver_over(window: usize, lambda: f64) -> Driver {
     let mut parameters = RiskParameters::default();
     parameters.window.lambda = lambda;
     let history = &mut parameters.history;
-    (history.interval, history.window, history.minimum) = (Duration::from_secs(60), window, MINIMUM);
+    (history.interval, history.window, history.minimum) =
+        (Duration::from_secs(60), WindowLength::Observations(window), MINIMUM);
     parameters.freshness.marks = Duration::from_secs(130);
     let limit = LimitParameters::new("pairs", Bounded::MaxCorrelation, Some(0.8), Some(0.95));
     let weighted = LimitParameters::new("weighted", Bounded::MaxCorrelationEwma, Some(0.8), Some(0.95));

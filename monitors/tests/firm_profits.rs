@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use tapewatch_monitors::kernels::Horizon;
 use tapewatch_monitors::risk::firm::{FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
 use tapewatch_monitors::risk::{
-    Basis, Bounded, Confidence, HistoryParameters, LimitParameters, Pair, Sampling, TailModel,
+    Basis, Bounded, Confidence, HistoryParameters, LimitParameters, Pair, Sampling, TailModel, WindowLength,
     WindowParameters,
 };
 use tapewatch_monitors::{Output, RiskParameters, TaskContext};
@@ -46,7 +46,7 @@ fn window(basis: Basis, sampling: Sampling) -> WindowParameters {
     WindowParameters {
         sampling,
         basis,
-        samples: 30,
+        length: WindowLength::Observations(30),
         minimum: 5,
         levels: vec![Confidence(9000), Confidence(9500)],
         horizons: [1, 3].map(|steps| Horizon::new(steps).unwrap()).to_vec(),
@@ -64,7 +64,7 @@ impl House {
     fn of_task(window: WindowParameters, opened_from_zero: bool) -> Self {
         let history = HistoryParameters {
             interval: Duration::from_secs(60),
-            window: 20,
+            window: WindowLength::Observations(20),
             minimum: 5,
             ..HistoryParameters::default()
         };
@@ -229,11 +229,15 @@ proptest! {
     fn a_scope_of_one_portfolio_has_its_figures(
         steps in steps(),
         basis in prop_oneof![Just(Basis::Equity), Just(Basis::Book)],
-        every in any::<bool>(),
+        (every, stretch) in (any::<bool>(), any::<bool>()),
     ) {
         let sampling = if every { Sampling::Every(Duration::from_secs(60)) } else { Sampling::EachFill };
+        let mut window = window(basis, sampling);
+        if every && stretch {
+            window.length = WindowLength::Span(Duration::from_secs(1_800));
+        }
         let mut compared = 0;
-        let house = House::new(window(basis, sampling));
+        let house = House::new(window);
         play(house, &["p"], steps, |house| {
             let Some([portfolio, desk]) = house.latest("p", DESK) else { return };
             let of_desk = shared(desk);

@@ -14,7 +14,7 @@ use tapewatch_monitors::kernels::{
 };
 use tapewatch_monitors::risk::firm::{FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
 use tapewatch_monitors::risk::{
-    Basis, Bounded, Confidence, LimitParameters, Sampling, TailModel, WindowParameters,
+    Basis, Bounded, Confidence, LimitParameters, Sampling, TailModel, WindowLength, WindowParameters,
 };
 use tapewatch_monitors::{Output, RiskParameters, TaskContext};
 use tapewatch_schemas::events::{Holding, Holdings, LimitStatus, Provenance, RiskMetrics, Side, Unknown};
@@ -36,12 +36,14 @@ fn parameters(over: &[u16]) -> RiskParameters {
     let mut parameters = RiskParameters { publish_interval: MINUTE, ..RiskParameters::default() };
     let window = &mut parameters.window;
     (window.sampling, window.basis) = (Sampling::Every(MINUTE), Basis::Book);
-    (window.samples, window.minimum, window.levels) = (WINDOW, MINIMUM, vec![Confidence(9000)]);
+    (window.length, window.minimum, window.levels) =
+        (WindowLength::Observations(WINDOW), MINIMUM, vec![Confidence(9000)]);
     (window.lambda, window.age_lambda) = (LAMBDA, AGE_LAMBDA);
     window.models = TailModel::ALL.to_vec();
     window.horizons = horizons(over);
     let history = &mut parameters.history;
-    (history.interval, history.window, history.minimum) = (MINUTE, WINDOW, MINIMUM);
+    (history.interval, history.window, history.minimum) =
+        (MINUTE, WindowLength::Observations(WINDOW), MINIMUM);
     parameters.limits.clear();
     parameters
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use drive::{Driver, at, bust, fill, stamped};
 use proptest::prelude::*;
-use tapewatch_monitors::risk::TailModel;
+use tapewatch_monitors::risk::{TailModel, WindowLength};
 use tapewatch_monitors::{Output, RiskParameters, TaskContext};
 use tapewatch_schemas::events::{Holdings, LimitStatus, RiskMetrics, Side};
 use tapewatch_schemas::{Amount, Event};
@@ -68,7 +68,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
 fn driver(opened_from_zero: bool) -> Driver {
     let mut parameters = RiskParameters::default();
     parameters.window.minimum = 3;
-    parameters.window.samples = 8;
+    parameters.window.length = WindowLength::Observations(8);
     parameters.window.sampling = tapewatch_monitors::risk::Sampling::Every(Duration::from_secs(60));
     parameters.freshness.marks = Duration::from_secs(100);
     parameters.freshness.executions = Duration::from_secs(150);
@@ -76,7 +76,8 @@ fn driver(opened_from_zero: bool) -> Driver {
     parameters.bounds.executions = 10;
     parameters.window.models.push(TailModel::Revalued);
     let history = &mut parameters.history;
-    (history.interval, history.window, history.minimum) = (Duration::from_secs(60), 6, 2);
+    (history.interval, history.window, history.minimum) =
+        (Duration::from_secs(60), WindowLength::Observations(6), 2);
     parameters.limits[2].hard = Some(20_000.0);
     Driver::risk(parameters, TaskContext { partition: 0, opened_from_zero })
 }

@@ -14,7 +14,7 @@ use tapewatch_monitors::kernels::{
     Horizon, QuantileType, Sample, ShortfallConvention, Tail, historical_tail,
 };
 use tapewatch_monitors::risk::{
-    Basis, Bounded, Confidence, LimitParameters, ReferencePrices, Sampling, TailModel,
+    Basis, Bounded, Confidence, LimitParameters, ReferencePrices, Sampling, TailModel, WindowLength,
 };
 use tapewatch_monitors::{RiskParameters, TaskContext};
 use tapewatch_schemas::Event;
@@ -31,7 +31,8 @@ fn parameters() -> RiskParameters {
     (window.sampling, window.basis) = (Sampling::Every(MINUTE), Basis::Book);
     (window.models, window.levels) = (vec![TailModel::Revalued], vec![Confidence(9000)]);
     let history = &mut parameters.history;
-    (history.interval, history.window, history.minimum) = (MINUTE, WINDOW, MINIMUM);
+    (history.interval, history.window, history.minimum) =
+        (MINUTE, WindowLength::Observations(WINDOW), MINIMUM);
     let measure: Bounded = "var_90_revalued".parse().unwrap();
     parameters.limits = vec![LimitParameters::new("tail", measure, None, Some(10.0))];
     parameters

@@ -11,7 +11,7 @@ use tapewatch_monitors::kernels::{
     christoffersen, cornish_fisher, ewma_volatilities, expected_shortfall, gaussian_tail, traffic_light,
     value_at_risk,
 };
-use tapewatch_monitors::risk::{Basis, Bounded, LimitParameters, Sampling, TailModel};
+use tapewatch_monitors::risk::{Basis, Bounded, LimitParameters, Sampling, TailModel, WindowLength};
 use tapewatch_monitors::{RiskParameters, TaskContext};
 use tapewatch_schemas::Event;
 use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
@@ -34,7 +34,7 @@ const OF_CHANGES: [TailModel; 6] = [
 fn parameters() -> RiskParameters {
     let mut parameters = RiskParameters::default();
     let window = &mut parameters.window;
-    (window.samples, window.minimum, window.lambda) = (WINDOW, MINIMUM, LAMBDA);
+    (window.length, window.minimum, window.lambda) = (WindowLength::Observations(WINDOW), MINIMUM, LAMBDA);
     window.age_lambda = AGE_LAMBDA;
     (window.sampling, window.basis) = (Sampling::EachFill, Basis::Book);
     window.models = OF_CHANGES.to_vec();

@@ -11,6 +11,7 @@ use drive::{Driver, Level, account, at, beat, bust, fill, mark};
 use proptest::prelude::*;
 use tapewatch_monitors::risk::{
     Bounded, Confidence, LimitParameters, Moves, Range, ReferencePrices, Scenario, Shock, ShockedMarket,
+    WindowLength,
 };
 use tapewatch_monitors::{RiskParameters, TaskContext};
 use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
@@ -38,7 +39,7 @@ fn parameters(stress: Vec<Scenario>) -> RiskParameters {
     let mut parameters =
         RiskParameters { publish_interval: Duration::from_secs(1), stress, ..RiskParameters::default() };
     parameters.history.interval = MINUTE;
-    (parameters.history.window, parameters.history.minimum) = (3, 2);
+    (parameters.history.window, parameters.history.minimum) = (WindowLength::Observations(3), 2);
     parameters.limits.clear();
     parameters
 }
@@ -70,7 +71,7 @@ fn the_example_of_the_document() {
     let mut storm = shocks("storm", &[]);
     storm.market = Some(ShockedMarket { volatility: 2.0, correlation: 0.5, level: Confidence(9900) });
     let mut parameters = parameters(vec![crash, squeeze, past("past", 1, 3), storm]);
-    parameters.history.window = 4;
+    parameters.history.window = WindowLength::Observations(4);
     let mut d = driver(parameters);
     trade(&mut d, -60, "p", "A", 100, 100);
     trade(&mut d, -60, "p", "B", -50, 50);

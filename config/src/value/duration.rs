@@ -48,6 +48,20 @@ fn parse(text: &str) -> Option<Duration> {
     Some(Duration::from_micros(total))
 }
 
+/// As it may be written: the largest units first, each once.
+pub(crate) fn spelled(span: Duration) -> String {
+    let mut rest = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, micros) in UNITS.iter().rev() {
+        let count = rest / micros;
+        rest %= micros;
+        if count > 0 {
+            text.push_str(&format!("{count}{unit}"));
+        }
+    }
+    if text.is_empty() { "0s".into() } else { text }
+}
+
 /// Whole microseconds, for the canonical form.
 pub(crate) fn micros<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
@@ -64,6 +78,16 @@ mod tests {
         assert_eq!(parse("1h 30m"), Some(Duration::from_secs(5400)));
         for bad in ["", "5", "ms", "-5s", "5 parsecs", "1.5s", "99999999999999999999d"] {
             assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_spelled_is_read_back() {
+        for (span, text) in
+            [(0, "0s"), (129_600_000_000, "1d12h"), (86_400_000_000_000, "1000d"), (61_000_001, "1m1s1us")]
+        {
+            assert_eq!(spelled(Duration::from_micros(span)), text);
+            assert_eq!(parse(text), Some(Duration::from_micros(span)));
         }
     }
 }

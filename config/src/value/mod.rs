@@ -7,7 +7,7 @@ mod secret;
 mod size;
 
 pub(crate) use choice::choice;
-pub(crate) use duration::micros;
+pub(crate) use duration::{micros, spelled};
 pub use secret::Secret;
 pub(crate) use secret::read_secret;
 pub(crate) use size::Size;

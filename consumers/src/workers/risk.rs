@@ -6,14 +6,14 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use tapewatch_config::{
     Action, Basis as BasisSetting, Of, PnlMethod as MethodSetting, Sampling as SamplingSetting, Schedule,
-    Settings, Shortfall, TailModel as ModelSetting, Weekday, When, Zone,
+    Settings, Shortfall, TailModel as ModelSetting, Weekday, When, WindowLength as LengthSetting, Zone,
 };
 use tapewatch_monitors::kernels::{Horizon, ShortfallConvention};
 use tapewatch_monitors::risk::{
     Basis, Bounded, Bounds, Calendar, ConductParameters, Confidence, DayParameters, Freshness,
     HistoryParameters, Instrument, LimitParameters, LiquidityParameters, Moves, Override, Pair, PnlMethod,
     Range, ReferencePrices, RiskMonitor, RiskParameters, Sampling, Scenario, Schedule as LimitSchedule,
-    Shock, ShockedMarket, TailModel, TaskContext, WindowParameters,
+    Shock, ShockedMarket, TailModel, TaskContext, WindowLength, WindowParameters,
 };
 use tapewatch_schemas::events::TradingLevel;
 use tapewatch_schemas::{Amount, Symbol, Time};
@@ -94,7 +94,7 @@ pub(super) fn window(settings: &Settings) -> WindowParameters {
             BasisSetting::Equity => Basis::Equity,
             BasisSetting::Book => Basis::Book,
         },
-        samples: var.window as usize,
+        length: length(var.window),
         minimum: var.minimum as usize,
         levels: var.levels.iter().map(|level| Confidence(*level)).collect(),
         horizons: horizons(settings),
@@ -130,10 +130,17 @@ pub(super) fn history(settings: &Settings) -> HistoryParameters {
     });
     HistoryParameters {
         interval: history.interval,
-        window: history.window as usize,
+        window: length(history.window),
         minimum: history.minimum as usize,
         symbols: history.symbols as usize,
         reference,
+    }
+}
+
+fn length(window: LengthSetting) -> WindowLength {
+    match window {
+        LengthSetting::Observations(count) => WindowLength::Observations(count as usize),
+        LengthSetting::Span(span) => WindowLength::Span(span),
     }
 }
 

@@ -41,6 +41,13 @@ impl SortedWindow {
         }
     }
 
+    /// Takes the oldest away, if there is one.
+    pub fn drop_oldest(&mut self) {
+        if let Some(old) = self.arrived.pop_front() {
+            self.sorted.remove(self.rank(old));
+        }
+    }
+
     /// The place of the first sorted value that is not below `value`, in IEEE 754's total order.
     fn rank(&self, value: f64) -> usize {
         self.sorted.partition_point(|x| x.total_cmp(&value).is_lt())
@@ -121,7 +128,13 @@ mod tests {
             }
             let bytes = postcard::to_allocvec(&window).unwrap();
             let back: SortedWindow = postcard::from_bytes(&bytes).unwrap();
-            prop_assert_eq!(back, window);
+            prop_assert_eq!(&back, &window);
+            let kept: Vec<f64> = window.arrived().collect();
+            for gone in 1..=kept.len() + 1 {
+                window.drop_oldest();
+                let kept = kept.iter().copied().skip(gone);
+                prop_assert_eq!(&window, &SortedWindow::from_values(capacity, kept));
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The changes of profit and loss of a portfolio, or of a scope above it; what models make of them, and whether they were
 //! right.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,12 +15,15 @@ use super::measure::{Confidence, TailModel};
 use super::money::Money;
 use super::parameters::{Basis, Sampling, WindowParameters};
 use super::tails::take_tails;
+use super::window::WindowLength;
 use crate::kernels::{Horizon, ShortfallConvention, SortedWindow, TailRisk};
 
 /// A series of changes, each from one sample of profit and loss to the next.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Changes {
     window: SortedWindow,
+    /// When they were taken, oldest first. A window that is a count needs none, and has none.
+    taken: VecDeque<Time>,
     /// What the next sample is the change from.
     sampled: Option<Money>,
     /// Per model and level; none before the first change.
@@ -38,7 +42,7 @@ pub(super) struct Changes {
 pub(super) struct Terms {
     basis: Basis,
     sampling: Sampling,
-    samples: usize,
+    length: WindowLength,
     minimum: usize,
     shortfall: ShortfallConvention,
     lambda: f64,
@@ -47,9 +51,9 @@ pub(super) struct Terms {
 
 impl Terms {
     pub(super) fn of(window: &WindowParameters) -> Self {
-        let WindowParameters { basis, sampling, samples, minimum, shortfall, lambda, age_lambda, .. } =
+        let WindowParameters { basis, sampling, length, minimum, shortfall, lambda, age_lambda, .. } =
             *window;
-        Self { basis, sampling, samples, minimum, shortfall, lambda, age_lambda }
+        Self { basis, sampling, length, minimum, shortfall, lambda, age_lambda }
     }
 
     /// When the next sample is due, that was due at `due` under other terms.
@@ -71,7 +75,8 @@ impl Changes {
     /// None so far.
     pub(super) fn new(parameters: &WindowParameters) -> Self {
         Self {
-            window: SortedWindow::new(parameters.samples),
+            window: SortedWindow::new(parameters.most()),
+            taken: VecDeque::new(),
             sampled: None,
             backtests: Vec::new(),
             revalued: Vec::new(),
@@ -84,18 +89,39 @@ impl Changes {
         self.window.len()
     }
 
-    /// A sample of profit and loss.
+    /// A sample of profit and loss at an instant.
     ///
     /// While it is unknown there is none, and the next known one only begins a new series: a change over
     /// an unknown stretch is not a change over an interval. `interval` is that of the return history.
-    pub(super) fn sample(&mut self, now: Option<Money>, parameters: &WindowParameters, interval: Duration) {
+    pub(super) fn sample(
+        &mut self,
+        at: Time,
+        now: Option<Money>,
+        parameters: &WindowParameters,
+        interval: Duration,
+    ) {
         if let (Some(now), Some(before)) = (now, self.sampled) {
             let change = (now - before).to_f64();
             self.backtest(change, parameters, interval);
+            self.leave(at, parameters);
+            if let WindowLength::Span(_) = parameters.length {
+                self.taken.push_back(at);
+            }
             self.window.push(change);
+            let excess = self.taken.len().saturating_sub(self.window.len());
+            self.taken.drain(..excess);
             take_tails(&mut self.tails, &mut self.window, parameters);
         }
         self.sampled = now;
+    }
+
+    /// What is no longer in a stretch of time leaves.
+    fn leave(&mut self, now: Time, parameters: &WindowParameters) {
+        let Some(left) = parameters.length.left_by(now) else { return };
+        while self.taken.front().is_some_and(|taken| *taken <= left) {
+            self.taken.pop_front();
+            self.window.drop_oldest();
+        }
     }
 
     /// What [`TailModel::Revalued`] says at this sample, unless nothing is known of it.
@@ -200,7 +226,8 @@ impl Changes {
         if (before.basis, before.sampling) != (now.basis, now.sampling) {
             // A change from equity to the book's profit is no change of either, and one of an hour none of a day.
             self.sampled = None;
-            self.window = SortedWindow::new(now.samples);
+            self.window = SortedWindow::new(now.length.most_by(now.sampling));
+            self.taken.clear();
         }
     }
 
@@ -213,7 +240,22 @@ impl Changes {
     /// After it was put back: the configuration may have another size of window, or other models, levels or lengths of
     /// backtests than the one it was saved under.
     pub(super) fn restored(&mut self, parameters: &WindowParameters, interval: Duration) {
-        self.window = SortedWindow::from_values(parameters.samples, self.window.arrived());
+        let most = parameters.most();
+        match parameters.length {
+            WindowLength::Observations(_) => self.taken.clear(),
+            // When the changes of a count were taken is not known: of none it can be said that it is in a stretch.
+            WindowLength::Span(_) if self.taken.len() != self.window.len() => {
+                self.window = SortedWindow::new(most);
+            }
+            WindowLength::Span(_) => {
+                if let Some(latest) = self.taken.back().copied() {
+                    self.leave(latest, parameters);
+                }
+            }
+        }
+        self.window = SortedWindow::from_values(most, self.window.arrived());
+        let excess = self.taken.len().saturating_sub(self.window.len());
+        self.taken.drain(..excess);
         take_tails(&mut self.tails, &mut self.window, parameters);
         let mut saved = std::mem::take(&mut self.backtests);
         if saved.is_empty() || parameters.backtest == 0 {

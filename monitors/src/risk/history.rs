@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{RefCell, RefMut};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ use super::pairs::Pairs;
 use super::parameters::HistoryParameters;
 use super::rates::Leg;
 use super::reference::ReferencePrices;
+use super::window::WindowLength;
 use crate::kernels::{
     Exposed, Horizon, NO_RETURN, ShortfallConvention, Swings, Tail, TailRisk, revalue, sort_worst,
     sorted_tail, standard_deviation,
@@ -37,14 +39,15 @@ pub(in crate::risk) type Price<'a> = Option<(Amount, &'a Currency)>;
 /// The latest returns of every symbol, a column each.
 ///
 /// An instant is a boundary of the interval before which a mark came. Over a gap there is none, and the return
-/// after it is over the gap, as a Monday's is. All columns end at the latest instant. At most
-/// [`HistoryParameters::window`] returns of [`HistoryParameters::symbols`] symbols are kept: the oldest leaves; what
-/// has a later place among the symbols has no history, and what rests on it is warming up.
+/// after it is over the gap, as a Monday's is. All columns end at the latest instant. Of
+/// [`HistoryParameters::symbols`] symbols the returns of [`HistoryParameters::window`] are kept, with each instant those
+/// that are in it then, and of a stretch of time no more than it has boundaries; what has a later place among the
+/// symbols has no history, and what rests on it is warming up.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::risk) struct History {
     interval: Duration,
     #[serde(skip)]
-    window: usize,
+    window: WindowLength,
     #[serde(skip)]
     minimum: usize,
     #[serde(skip)]
@@ -58,6 +61,8 @@ pub(in crate::risk) struct History {
     begun: bool,
     /// The next instant; none while no mark came since the last one.
     due: Option<Time>,
+    /// When the returns are of, oldest first; of each symbol as many of the last as it has returns.
+    instants: VecDeque<Time>,
     /// By symbol's place.
     columns: Vec<Column>,
     #[serde(skip)]
@@ -79,12 +84,13 @@ struct Column {
 }
 
 impl Column {
-    fn push(&mut self, now: Price<'_>, window: usize, further: &[Horizon]) {
+    /// One return more; so many of the latest are then kept.
+    fn push(&mut self, now: Price<'_>, kept: usize, further: &[Horizon]) {
         let before = self.price.as_ref().filter(|(_, currency)| now.is_some_and(|(_, c)| c == currency));
         let r = before.zip(now).and_then(|((before, _), (now, _))| simple_return(*before, now));
         self.returns.push(r.unwrap_or(NO_RETURN));
         self.compounded.push(&self.returns, further);
-        self.trim(window);
+        self.trim(kept);
         match (&mut self.price, now) {
             (Some((price, currency)), Some((now, c))) if currency == c => *price = now,
             (price, now) => *price = now.map(|(now, currency)| (now, currency.clone())),
@@ -92,8 +98,8 @@ impl Column {
     }
 
     /// Drops what is too old, and what came before the first return.
-    fn trim(&mut self, window: usize) {
-        let old = self.returns.len().saturating_sub(window);
+    fn trim(&mut self, kept: usize) {
+        let old = self.returns.len().saturating_sub(kept);
         let gap = self.returns[old..].iter().take_while(|r| r.is_nan()).count();
         self.returns.drain(..old + gap);
         self.compounded.drop_oldest(old + gap);
@@ -105,10 +111,23 @@ impl History {
     pub(in crate::risk) fn new(parameters: &HistoryParameters, horizons: &[Horizon]) -> Self {
         let HistoryParameters { interval, window, minimum, symbols, ref reference } = *parameters;
         let reference = reference.as_ref().map(|prices| prices.hash());
-        let (begun, due, columns) = (false, None, Vec::new());
+        let (begun, due, instants, columns) = (false, None, VecDeque::new(), Vec::new());
         let (pairs, weighted) = (RefCell::default(), RefCell::default());
         let further = horizons.iter().copied().filter(|horizon| *horizon != Horizon::ONE).collect();
-        Self { interval, window, minimum, symbols, further, reference, begun, due, columns, pairs, weighted }
+        Self {
+            interval,
+            window,
+            minimum,
+            symbols,
+            further,
+            reference,
+            begun,
+            due,
+            instants,
+            columns,
+            pairs,
+            weighted,
+        }
     }
 
     /// Goes on after it was put back from a saved state: the configuration may have another size than the one the
@@ -116,10 +135,14 @@ impl History {
     pub(in crate::risk) fn restored(self, parameters: &HistoryParameters, horizons: &[Horizon]) -> Self {
         let mut now = Self::new(parameters, horizons);
         if (self.interval, self.reference) == (now.interval, now.reference) {
-            (now.begun, now.due, now.columns) = (self.begun, self.due, self.columns);
+            (now.begun, now.due) = (self.begun, self.due);
+            (now.instants, now.columns) = (self.instants, self.columns);
             now.columns.truncate(now.symbols);
+            if let Some(latest) = now.instants.back().copied() {
+                now.leave(latest);
+            }
             for column in &mut now.columns {
-                column.trim(now.window);
+                column.trim(now.instants.len());
                 column.compounded = Compounded::of(&column.returns, &now.further);
             }
         }
@@ -149,14 +172,18 @@ impl History {
     }
 
     /// Takes what a file knows up to `clock`; later prices would be of the future. `place` is the symbol's. There is no
-    /// return from the file's last price to the first mark: neither source knows the other's.
+    /// return from the file's last price to the first mark: neither source knows the other's. What is too old at `clock`
+    /// is left out.
     pub(in crate::risk) fn begin(
         &mut self,
         reference: &ReferencePrices,
         clock: Time,
         mut place: impl FnMut(&Symbol) -> Option<SymbolId>,
     ) {
-        for (symbol, returns) in reference.returns_until(clock) {
+        let known = reference.known_at(clock);
+        self.instants = reference.instants(known).collect();
+        self.leave(clock);
+        for (symbol, returns) in reference.returns(known) {
             let Some(at) = place(symbol).map(|at| at as usize).filter(|at| *at < self.symbols) else {
                 continue;
             };
@@ -164,7 +191,7 @@ impl History {
                 self.columns.resize_with(at + 1, Column::default);
             }
             self.columns[at].returns = returns.to_vec();
-            self.columns[at].trim(self.window);
+            self.columns[at].trim(self.instants.len());
             self.columns[at].compounded = Compounded::of(&self.columns[at].returns, &self.further);
         }
         self.forget_pairs();
@@ -181,25 +208,37 @@ impl History {
         self.due
     }
 
-    /// True, once, if the next instant is here: prices are then to be pushed.
-    pub(in crate::risk) fn take_due(&mut self, clock: Time) -> bool {
-        self.due.take_if(|at| *at <= clock).is_some()
+    /// The next instant, once, if it is here: prices are then to be pushed.
+    pub(in crate::risk) fn take_due(&mut self, clock: Time) -> Option<Time> {
+        self.due.take_if(|at| *at <= clock)
     }
 
     /// The prices of all symbols at one instant more, by place, as [`fresh_prices`] gives them. A symbol has a return if
     /// it has a price at both ends, in one currency, and the first is above zero.
-    pub(in crate::risk) fn push<'p>(&mut self, prices: impl IntoIterator<Item = Price<'p>>) {
+    pub(in crate::risk) fn push<'p>(&mut self, instant: Time, prices: impl IntoIterator<Item = Price<'p>>) {
         self.forget_pairs();
+        self.instants.push_back(instant);
+        self.leave(instant);
+        let kept = self.instants.len();
         let mut named = 0;
         for price in prices.into_iter().take(self.symbols) {
             if named == self.columns.len() {
                 self.columns.push(Column::default());
             }
-            self.columns[named].push(price, self.window, &self.further);
+            self.columns[named].push(price, kept, &self.further);
             named += 1;
         }
         for column in &mut self.columns[named..] {
-            column.push(None, self.window, &self.further);
+            column.push(None, kept, &self.further);
+        }
+    }
+
+    /// Forgets the instants that are no longer in the window.
+    fn leave(&mut self, now: Time) {
+        let excess = self.instants.len().saturating_sub(self.window.most(self.interval));
+        self.instants.drain(..excess);
+        if let Some(left) = self.window.left_by(now) {
+            self.instants.drain(..self.instants.partition_point(|at| *at <= left));
         }
     }
 
@@ -414,7 +453,10 @@ fn simple_return(before: Amount, now: Amount) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
+    use proptest::test_runner::TestCaseError;
 
     use super::*;
     use crate::kernels::Sample;
@@ -423,7 +465,8 @@ mod tests {
 
     fn parameters() -> HistoryParameters {
         let interval = Duration::from_secs(900);
-        HistoryParameters { interval, window: WINDOW, minimum: 2, symbols: 3, reference: None }
+        let window = WindowLength::Observations(WINDOW);
+        HistoryParameters { interval, window, minimum: 2, symbols: 3, reference: None }
     }
 
     fn horizons() -> [Horizon; 2] {
@@ -435,15 +478,20 @@ mod tests {
         Stake { symbol, value: Money::of(Amount::from_unscaled(units).unwrap()), route: &[] }
     }
 
-    /// Pushes a row for each instant; 0 is no price, and a negative one is in another currency.
-    fn history(rows: &[Vec<i64>]) -> History {
+    /// A row of prices at the nth boundary; 0 is no price, and a negative one is in another currency.
+    fn push(history: &mut History, nth: i64, row: &[i64]) {
         let (usd, eur) = (Currency::from("USD"), Currency::from("EUR"));
         let price = |units: &i64| {
             let amount = Amount::from_unscaled(i128::from(units.abs()) * 10_i128.pow(12)).unwrap();
             (*units != 0).then_some((amount, if *units > 0 { &usd } else { &eur }))
         };
+        history.push(Time::from_secs(900 * nth), row.iter().map(price));
+    }
+
+    /// Pushes a row for each instant.
+    fn history(rows: &[Vec<i64>]) -> History {
         let mut history = History::new(&parameters(), &horizons());
-        rows.iter().for_each(|row| history.push(row.iter().map(price)));
+        (1..).zip(rows).for_each(|(nth, row)| push(&mut history, nth, row));
         history
     }
 
@@ -523,14 +571,106 @@ mod tests {
         history.touched(Time(1));
         history.touched(Time(899_999_999));
         assert_eq!(history.due(), Some(Time(900_000_000)));
-        assert!(!history.take_due(Time(899_999_999)));
-        assert!(history.take_due(Time(900_000_000)));
-        assert!(!history.take_due(Time(900_000_000)));
+        assert_eq!(history.take_due(Time(899_999_999)), None);
+        assert_eq!(history.take_due(Time(900_000_001)), Some(Time(900_000_000)));
+        assert_eq!(history.take_due(Time(900_000_001)), None);
         history.touched(Time(900_000_000));
         assert_eq!(history.due(), Some(Time(1_800_000_000)));
     }
 
+    /// That a history has the latest returns of one with all of them, over each horizon, from the first that there is.
+    fn same_latest(history: &History, all: &History, within: usize) -> Result<(), TestCaseError> {
+        for symbol in 0..3 {
+            let returns = all.returns(symbol);
+            let latest = &returns[returns.len().saturating_sub(within)..];
+            let gap = latest.iter().take_while(|r| r.is_nan()).count();
+            let latest = &latest[gap..];
+            prop_assert_eq!(format!("{:?}", history.returns(symbol)), format!("{:?}", latest));
+            let three: Vec<f64> = latest.windows(3).map(Horizon::compound).collect();
+            prop_assert_eq!(format!("{:?}", history.returns_over(1, symbol)), format!("{:?}", three));
+        }
+        Ok(())
+    }
+
+    /// A file with a price of one symbol at each of these boundaries.
+    fn file(boundaries: &[i64]) -> Arc<ReferencePrices> {
+        let instants = boundaries.iter().map(|nth| Time::from_secs(900 * nth)).collect();
+        let prices = boundaries.iter().map(|nth| Some(*nth as f64)).collect();
+        Arc::new(ReferencePrices::new([1; 32], instants, vec![("A".into(), prices)]))
+    }
+
+    #[test]
+    fn of_a_file_what_is_older_than_the_stretch_is_left_out_and_leaves_it() {
+        let window = WindowLength::Span(Duration::from_secs(900 * 10));
+        let parameters =
+            HistoryParameters { window, reference: Some(file(&[1, 2, 4, 5, 8, 16])), ..parameters() };
+        let mut history = History::new(&parameters, &[Horizon::ONE]);
+        history.follow(&parameters, Time::from_secs(900 * 12), &mut Marks::default(), 1);
+        // What is of the second boundary is ten before the twelfth; the sixteenth is not known yet.
+        assert_eq!(history.returns(0), [1.0, 0.25, 0.6]);
+        push(&mut history, 13, &[10]);
+        push(&mut history, 14, &[11]);
+        assert_eq!(history.returns(0)[..2], [0.25, 0.6], "what is of the fourth left with the fourteenth");
+        assert!(history.returns(0)[2].is_nan() && history.returns(0)[3] == 0.1);
+        push(&mut history, 40, &[22]);
+        assert_eq!(history.returns(0), [1.0], "a return over a gap is of its end");
+    }
+
+    #[test]
+    fn lines_of_a_file_closer_than_the_interval_are_no_more_than_the_stretch_has_boundaries() {
+        let window = WindowLength::Span(Duration::from_secs(900 * 3));
+        let mut parameters = HistoryParameters { window, ..parameters() };
+        parameters.reference = Some(file(&[1, 2, 3, 4, 5, 6]));
+        parameters.interval = Duration::from_secs(1800);
+        let mut history = History::new(&parameters, &[Horizon::ONE]);
+        history.follow(&parameters, Time::from_secs(900 * 6), &mut Marks::default(), 1);
+        assert_eq!(history.returns(0), [1.0 / 4.0, 1.0 / 5.0]);
+    }
+
     proptest! {
+        #[test]
+        fn a_stretch_holds_what_came_within_it_and_goes_on_when_put_back(
+            rows in prop::collection::vec((1_i64..5, prop::collection::vec(-3_i64..20, 0..4)), 1..30),
+            (stretch, at, then) in (1_i64..12, 0_usize..30, 1_i64..12),
+        ) {
+            let span = |boundaries: i64| HistoryParameters {
+                window: WindowLength::Span(Duration::from_secs(900 * boundaries as u64)),
+                ..parameters()
+            };
+            let mut clock = 0;
+            let rows: Vec<(i64, Vec<i64>)> = rows.into_iter().map(|(gap, row)| {
+                clock += gap;
+                (clock, row)
+            }).collect();
+            // All that there was, and of it what is of the last stretch, from its first return on.
+            let all = HistoryParameters { window: WindowLength::Observations(100), ..parameters() };
+            let mut whole = History::new(&all, &horizons());
+            let mut history = History::new(&span(stretch), &horizons());
+            for (nth, (boundary, row)) in rows.iter().enumerate() {
+                if nth == at {
+                    let bytes = postcard::to_allocvec(&history).unwrap();
+                    let back: History = postcard::from_bytes(&bytes).unwrap();
+                    history = back.restored(&span(stretch), &horizons());
+                    prop_assert_eq!(postcard::to_allocvec(&history).unwrap(), bytes);
+                }
+                push(&mut whole, *boundary, row);
+                push(&mut history, *boundary, row);
+                let within = rows[..=nth].iter().filter(|(of, _)| *of > boundary - stretch).count();
+                prop_assert!(within <= stretch as usize);
+                same_latest(&history, &whole, within)?;
+            }
+            // Under another window it is what that would have been, as far as there was anything left.
+            let last = rows.last().unwrap().0;
+            let back = history.restored(&span(then), &horizons());
+            let within = rows.iter().filter(|(of, _)| *of > last - then.min(stretch)).count();
+            same_latest(&back, &whole, within)?;
+            let back = whole.restored(&span(then), &horizons());
+            let within = rows.iter().filter(|(of, _)| *of > last - then).count();
+            let mut fresh = History::new(&all, &horizons());
+            rows.iter().for_each(|(nth, row)| push(&mut fresh, *nth, row));
+            same_latest(&back, &fresh, within)?;
+        }
+
         #[test]
         fn saved_and_put_back_at_any_instant_it_goes_on_to_the_byte(
             rows in prop::collection::vec(prop::collection::vec(-3_i64..20, 0..5), 0..30),
@@ -542,13 +682,7 @@ mod tests {
             let back: History = postcard::from_bytes(&bytes).unwrap();
             let mut back = back.restored(&parameters(), &horizons());
             prop_assert_eq!(postcard::to_allocvec(&back).unwrap(), bytes);
-            let (usd, eur) = (Currency::from("USD"), Currency::from("EUR"));
-            for row in &rows[at..] {
-                back.push(row.iter().map(|units| {
-                    let amount = Amount::from_unscaled(i128::from(units.abs()) * 10_i128.pow(12)).unwrap();
-                    (*units != 0).then_some((amount, if *units > 0 { &usd } else { &eur }))
-                }));
-            }
+            (1..).zip(&rows).skip(at).for_each(|(nth, row)| push(&mut back, nth, row));
             prop_assert_eq!(postcard::to_allocvec(&back).unwrap(), saved(&rows));
             // What is not saved is what it would be, gaps among it.
             prop_assert_eq!(format!("{:?}", back.columns), format!("{:?}", history(&rows).columns));

@@ -74,6 +74,7 @@ mod stress;
 mod tails;
 mod terms;
 mod track;
+mod window;
 mod zone;
 
 use std::collections::BTreeSet;
@@ -94,6 +95,7 @@ pub use scenario::{Moves, Range, Scenario, ScenarioName, Shock, ShockedMarket};
 use tapewatch_schemas::events::{Heartbeat, Occasion};
 use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, catalogue};
 pub use terms::Override;
+pub use window::WindowLength;
 
 use crate::monitor::{Monitor, Output, Refusal, Seen, SourceChange, SourceSkip, StateError};
 use abroad::Worth;

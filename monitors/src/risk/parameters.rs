@@ -20,6 +20,7 @@ use super::rates::Pair;
 use super::reference::ReferencePrices;
 use super::scenario::Scenario;
 use super::terms::Override;
+use super::window::WindowLength;
 use crate::kernels::{Horizon, ShortfallConvention};
 
 /// Everything that the risk monitor can be told.
@@ -101,8 +102,8 @@ pub struct WindowParameters {
     pub sampling: Sampling,
     /// What changes are taken of.
     pub basis: Basis,
-    /// The most samples kept; the oldest leaves.
-    pub samples: usize,
+    /// Which changes are kept.
+    pub length: WindowLength,
     /// Fewer samples than this are `warming_up`.
     pub minimum: usize,
     /// The confidence levels.
@@ -126,6 +127,11 @@ pub struct WindowParameters {
 }
 
 impl WindowParameters {
+    /// How many changes it holds at most.
+    pub(super) fn most(&self) -> usize {
+        self.length.most_by(self.sampling)
+    }
+
     /// True if the forecasts of a model are held against what came after them: a revaluation forecasts over the interval
     /// of the history, so changes must be over the same.
     pub(super) fn tries(&self, model: TailModel, interval: Duration) -> bool {
@@ -135,7 +141,7 @@ impl WindowParameters {
 
     /// What a measure is of, where its name does not say it.
     pub(super) fn definition(&self, measure: Bounded) -> String {
-        let Self { basis, sampling, samples, minimum, shortfall, lambda, age_lambda, .. } = self;
+        let Self { basis, sampling, length, minimum, shortfall, lambda, age_lambda, .. } = self;
         match measure {
             Bounded::MaxCorrelationEwma => lambda.to_string(),
             Bounded::DailyLoss | Bounded::DailyLossShare => format!("{basis:?}"),
@@ -149,7 +155,7 @@ impl WindowParameters {
                     TailModel::AgeWeighted => *age_lambda,
                     _ => 1.0,
                 };
-                format!("{basis:?} {sampling:?} {samples} {minimum} {shortfall:?} {weight}")
+                format!("{basis:?} {sampling:?} {length:?} {minimum} {shortfall:?} {weight}")
             }
             _ => String::new(),
         }
@@ -186,8 +192,8 @@ pub enum Basis {
 pub struct HistoryParameters {
     /// The instants are its boundaries, counted from the epoch.
     pub interval: Duration,
-    /// The most returns of one symbol; the oldest leaves.
-    pub window: usize,
+    /// Which returns of a symbol are kept.
+    pub window: WindowLength,
     /// Fewer instants at which all that is held has a return are `warming_up`.
     pub minimum: usize,
     /// The most symbols; those that appear later have no history.
@@ -318,7 +324,7 @@ impl Default for WindowParameters {
         Self {
             sampling: Sampling::Every(Duration::from_secs(15 * 60)),
             basis: Basis::Equity,
-            samples: 500,
+            length: WindowLength::Observations(500),
             minimum: 100,
             levels: vec![Confidence(9500), Confidence(9900)],
             horizons: vec![Horizon::ONE],
@@ -336,7 +342,7 @@ impl Default for HistoryParameters {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(15 * 60),
-            window: 500,
+            window: WindowLength::Observations(500),
             minimum: 100,
             symbols: 2_000,
             reference: None,

@@ -49,9 +49,18 @@ impl ReferencePrices {
         self.columns.iter().filter_map(move |(symbol, returns)| Some((symbol, over(returns)?)))
     }
 
-    /// Each symbol, and its returns that were known at `clock`.
-    pub(super) fn returns_until(&self, clock: Time) -> impl Iterator<Item = (&Symbol, &[f64])> {
-        let known = self.instants.partition_point(|at| *at <= clock).saturating_sub(1);
+    /// How many returns were known at `clock`.
+    pub(super) fn known_at(&self, clock: Time) -> usize {
+        self.instants.partition_point(|at| *at <= clock).saturating_sub(1)
+    }
+
+    /// When the first so many returns are of: each when the later of its prices was known.
+    pub(super) fn instants(&self, known: usize) -> impl Iterator<Item = Time> {
+        self.instants.iter().copied().skip(1).take(known)
+    }
+
+    /// Each symbol, and the first so many of its returns.
+    pub(super) fn returns(&self, known: usize) -> impl Iterator<Item = (&Symbol, &[f64])> {
         self.columns.iter().map(move |(symbol, returns)| (symbol, &returns[..known.min(returns.len())]))
     }
 }

@@ -124,14 +124,11 @@ impl RiskMonitor {
 
     /// An instant of the history, if it is due; true if it was. All that rests on it is due to be looked at.
     pub(super) fn extend_history(&mut self) -> bool {
-        let instant = self.history.due();
-        if !self.history.take_due(self.clock) {
-            return false;
-        }
+        let Some(instant) = self.history.take_due(self.clock) else { return false };
         let bound = self.parameters.freshness.marks;
-        self.history.push(super::history::fresh_prices(&self.marks, &self.feeds, self.clock, bound));
+        let prices = super::history::fresh_prices(&self.marks, &self.feeds, self.clock, bound);
+        self.history.push(instant, prices);
         self.history_changed();
-        let instant = instant.expect("what was due is at an instant");
         if self.stress.pass(instant, &self.history) {
             (0..self.portfolios.len() as u32).for_each(|place| self.level_is_due(place));
         }

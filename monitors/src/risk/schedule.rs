@@ -127,7 +127,7 @@ impl RiskMonitor {
         let RiskParameters { window, history, .. } = &self.parameters;
         let portfolio = &mut self.portfolios[place as usize];
         let now = portfolio.profit_by(window.basis).ok();
-        portfolio.changes.sample(now, window, history.interval);
+        portfolio.changes.sample(self.clock, now, window, history.interval);
         self.level_is_due(place);
         self.forecast(place);
     }

@@ -21,12 +21,13 @@ use super::rates::{Pair, Rates};
 use super::revalued::Revalued;
 use super::stress::SavedPassage;
 use super::terms::{BoundsOf, changed, earlier};
+use super::window::WindowLength;
 use super::{RiskMonitor, TaskContext};
 use crate::kernels::{Horizon, ShortfallConvention};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 19;
+const FORMAT: u16 = 20;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -60,7 +61,7 @@ struct Saved<P, M, H, L> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct RevaluationTerms {
     interval: Duration,
-    window: usize,
+    window: WindowLength,
     minimum: usize,
     symbols: usize,
     reference: Option<[u8; 32]>,

@@ -206,7 +206,7 @@ impl FirmMonitor {
         let FirmParameters { window, history, .. } = &self.parameters;
         let scope = &mut self.scopes[place];
         let now = scope.profit_by(window.basis).ok();
-        scope.changes.sample(now, window, history.interval);
+        scope.changes.sample(self.clock, now, window, history.interval);
         scope.revalue_due = true;
         self.level_is_due(place);
         self.revalue(place);

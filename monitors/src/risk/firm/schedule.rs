@@ -35,9 +35,9 @@ impl FirmMonitor {
         }
         // Before the samples, so that what is forecast at an instant knows the returns up to it.
         let mut extended = false;
-        if let Some(instant) = self.history.due().filter(|_| self.history.take_due(self.clock)) {
+        if let Some(instant) = self.history.take_due(self.clock) {
             let bound = self.parameters.marks;
-            self.history.push(fresh_prices(&self.marks, &self.feeds, self.clock, bound));
+            self.history.push(instant, fresh_prices(&self.marks, &self.feeds, self.clock, bound));
             if self.stress.pass(instant, &self.history) {
                 (0..self.scopes.len()).for_each(|place| self.level_is_due(place));
             }
