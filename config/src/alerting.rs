@@ -34,6 +34,9 @@ pub struct Grace {
     /// While the reason is that a window is still filling.
     #[serde(serialize_with = "micros")]
     pub warming_up: Duration,
+    /// The same of a limit on the light of a backtest.
+    #[serde(serialize_with = "micros")]
+    pub backtest: Duration,
 }
 
 /// Who may end a halt. Whoever may write to `control.requests.v1` may begin one.
@@ -85,6 +88,7 @@ impl Alerting {
             grace: section.group("grace", |group| Grace {
                 missing: group.get("missing"),
                 warming_up: group.get("warming_up"),
+                backtest: group.get("backtest"),
             }),
             control: section.group("control", Control::read),
             rules,

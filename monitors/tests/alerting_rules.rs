@@ -199,6 +199,24 @@ fn what_is_missing_alerts_only_after_the_grace_from_the_first_record() {
     assert_eq!(d.see(20, unknown(Unknown::NoOpening)).len(), 1, "another reason has no grace");
 }
 
+/// Forecasts come first, and then the changes that they are held against.
+#[test]
+fn a_light_may_warm_up_for_longer_than_what_it_is_of() {
+    let warming_up = |measure: &str| {
+        let Event::RiskMetrics(mut metrics) = unknown(Unknown::WarmingUp) else { unreachable!() };
+        metrics.limits[0].measure = measure.to_owned();
+        Event::RiskMetrics(metrics)
+    };
+    let day = 86_400;
+    for (measure, days) in [("var_99_revalued", 7), ("var_99_revalued_light", 30), ("stress_red_light", 7)] {
+        let mut d = default();
+        assert!(d.see(10, warming_up(measure)).is_empty());
+        assert!(d.run_to(days * day - 1).is_empty(), "{measure}");
+        let fired = said(&d.run_to(days * day));
+        assert_eq!(fired, [("limit_unknown".to_owned(), AlertState::Firing, days * day)], "{measure}");
+    }
+}
+
 #[test]
 fn a_condition_fires_at_its_deadline_only_if_it_held_all_along() {
     let mut d = with_rule(60, deep(None));

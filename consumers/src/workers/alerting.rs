@@ -23,7 +23,11 @@ pub fn parameters(settings: &Settings) -> AlertingParameters {
     let alerting = &settings.alerting;
     AlertingParameters {
         rules: rules(alerting),
-        grace: Grace { missing: alerting.grace.missing, warming_up: alerting.grace.warming_up },
+        grace: Grace {
+            missing: alerting.grace.missing,
+            warming_up: alerting.grace.warming_up,
+            backtest: alerting.grace.backtest,
+        },
         control: ControlParameters {
             resume_role: alerting.control.resume_role.as_str().into(),
             people: alerting.control.people.iter().map(person).collect(),

@@ -12,7 +12,8 @@ use smol_str::SmolStr;
 use super::AlertingMonitor;
 use super::alert::{limit_text, measure_text};
 use super::latch::Latch;
-use super::parameters::{AlertingParameters, Comparison, Condition, Rule};
+use super::parameters::{AlertingParameters, Comparison, Condition, Grace, Rule};
+use crate::risk::Bounded;
 
 /// What a record says about one condition.
 #[derive(Clone, Debug)]
@@ -251,7 +252,10 @@ fn in_limit(
         Some(Unknown::Missing) => first_record(state, metrics) + parameters.grace.missing,
         // What a new configuration measures begins to warm up when it is first measured.
         Some(Unknown::WarmingUp) => {
-            first_record(state, metrics).max(state.since) + parameters.grace.warming_up
+            let of_backtest = matches!(state.measure.parse(), Ok(Bounded::Light(..)));
+            let Grace { warming_up, backtest, .. } = parameters.grace;
+            let grace = if of_backtest { backtest } else { warming_up };
+            first_record(state, metrics).max(state.since) + grace
         }
         _ => Time::MIN,
     };

@@ -31,6 +31,8 @@ pub struct Grace {
     pub missing: Duration,
     /// While the reason is `warming_up`.
     pub warming_up: Duration,
+    /// The same of a limit on the light of a backtest, which needs forecasts, and then changes to hold them against.
+    pub backtest: Duration,
 }
 
 /// Who may end a halt. Whoever may write requests may begin one.
@@ -164,6 +166,7 @@ impl Default for AlertingParameters {
             grace: Grace {
                 missing: Duration::from_secs(3600),
                 warming_up: Duration::from_secs(7 * 24 * 3600),
+                backtest: Duration::from_secs(30 * 24 * 3600),
             },
             control: ControlParameters::default(),
             max_conditions: 100_000,
