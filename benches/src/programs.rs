@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::stage::r_file;
 
 /// A program; killed when it is dropped.
 #[derive(Debug)]
@@ -30,11 +31,11 @@ impl Program {
         }
         let level = std::env::var_os("TAPEWATCH_TELEMETRY__LEVEL").unwrap_or_else(|| "warn".into());
         let mut command = Command::new(path);
-        command.args(arguments).args(["--log", &absolute(url)?]);
+        command.arg("--config").arg(r_file()).args(arguments).args(["--log", &absolute(url)?]);
         if url.starts_with("kafka:") {
             command.args(["--env", "kafka"]);
         }
-        // No settings' file of the folder we are in is read: the harness reads none either.
+        // Settings are the harness's own.
         command.current_dir(std::env::temp_dir()).env("TAPEWATCH_TELEMETRY__LEVEL", level);
         Self::spawn(name, command)
     }

@@ -22,11 +22,16 @@ pub struct Stage {
 }
 
 /// Settings as shipped, over them `file` and `TAPEWATCH_…` variables.
-pub fn settings(file: Option<&Path>, url: &str) -> Result<Settings, Failure> {
+pub fn settings(file: &Path, url: &str) -> Result<Settings, Failure> {
     let environment = url.starts_with("kafka:").then_some("kafka");
-    let mut settings = Settings::load(file, environment, std::env::vars())?;
+    let mut settings = Settings::load(Some(file), environment, std::env::vars())?;
     url.clone_into(&mut settings.log.url);
     Ok(settings)
+}
+
+/// The settings of reference workload R.
+pub fn r_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("r.toml")
 }
 
 /// The settings of job E.

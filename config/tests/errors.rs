@@ -82,10 +82,10 @@ fn what_is_not_toml_names_line_and_column() {
 
 #[test]
 fn a_window_is_a_count_or_a_stretch_that_holds_enough_and_has_a_bound() {
+    let lit = "[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nhard = 3\n";
     for of in ["[risk.history]\ninterval = \"1h\"", "[risk.var]\nsample = \"1h\"\nbacktest = 0"] {
         let path = &of[1..of.find(']').unwrap()];
         let found = |window: &str, minimum: u32| {
-            let lit = "[[risk.limits]]\nname = \"a\"\nmeasure = \"leverage\"\nhard = 3\n";
             errors(&format!("{lit}{of}\nwindow = {window}\nminimum = {minimum}\n"), &[])
         };
         assert_eq!(found("\"5d\"", 120), [""; 0]);
@@ -104,10 +104,10 @@ fn a_window_is_a_count_or_a_stretch_that_holds_enough_and_has_a_bound() {
             assert!(refused[0].contains("or a stretch of time such as \"365d\""), "{refused:?}");
         }
     }
-    let endless = one("[risk.var]\nsample = \"fill\"\nwindow = \"365d\"");
+    let endless = one(&format!("{lit}[risk.var]\nsample = \"fill\"\nwindow = \"365d\""));
     assert!(
         endless.ends_with(
-            "risk.var.window (t.toml:3): \"365d\" is a stretch of time, in which there may be any number of fills; \
+            "risk.var.window (t.toml:7): \"365d\" is a stretch of time, in which there may be any number of fills; \
              expected a whole number, or an interval as risk.var.sample"
         ),
         "{endless}"
@@ -141,20 +141,15 @@ fn bounds_between_settings_are_checked() {
          expected risk.var.horizons up to 101, a longer window, or a smaller minimum"
     );
     assert!(errors(&long.replace("102", "101"), &[]).is_empty());
-    let said = one(
-        "[risk.var]\nhorizons = [1, 10]\nmodels = [\"historical\", \"revalued\"]\n[risk.history]\nwindow = 100\n",
-    );
+    let said = one("[risk.var]\nhorizons = [1, 10]\n[risk.history]\nwindow = 100\n");
     assert!(said.contains("risk.var.horizons (t.toml:2): risk.history.window = 100 never holds"), "{said}");
-    let said = one(
-        "[risk.var]\nhorizons = [1, 10]\n[risk.history]\nwindow = 100\n[[firm.scopes]]\nscope = \"firm:a\"",
-    );
+    let said = one("[risk]\nlimits = []\n[risk.var]\nhorizons = [1, 10]\nmodels = [\"historical\"]\n\
+         [risk.history]\nwindow = 100\n[[firm.scopes]]\nscope = \"firm:a\"");
     assert!(
         said.starts_with("firm.scopes") && said.contains("risk.history.window = 100 never holds"),
         "{said}"
     );
-    let said = one(
-        "[risk.var]\nhorizons = [1, 10]\nsample = \"1d\"\nwindow = \"105d\"\n[risk.history]\ninterval = \"1d\"\n",
-    );
+    let said = one("[risk.var]\nhorizons = [1, 10]\nwindow = \"105d\"\n");
     assert!(
         said.contains("risk.var.window = \"105d\" never holds risk.var.minimum = 100 stretches of 10"),
         "{said}"
@@ -199,7 +194,7 @@ fn bounds_between_settings_are_checked() {
     let none = "[[risk.limits]]\nname = \"a\"\nmeasure = \"stress_worst\"\nhard = 1";
     assert!(one(none).contains("there is no measure \"stress_worst\""), "{}", one(none));
     let dark = one("[risk.var]\nbacktest = 0");
-    assert!(dark.contains("var_99_light is the light of a backtest, and there are none"), "{dark}");
+    assert!(dark.contains("var_99_revalued_light is the light of a backtest, and there are none"), "{dark}");
     let text = "[risk.var]\nsample = \"1h\"\nmodels = [\"revalued\"]\n[[risk.limits]]\nname = \"a\"\n\
                 measure = \"var_99_revalued_light\"\nhard = 1";
     assert!(one(text).contains("risk.var.sample equal to risk.history.interval"), "{}", one(text));

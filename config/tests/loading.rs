@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tapewatch_config::{Clock, Comparison, Condition, LimitStatus, Sampling, Settings, Start};
+use tapewatch_config::{Clock, Comparison, Condition, LimitStatus, Sampling, Settings, Start, WindowLength};
 use tempfile::TempDir;
 
 fn file(folder: &TempDir, text: &str) -> PathBuf {
@@ -31,9 +31,9 @@ fn the_defaults_are_valid_and_what_the_documentation_says() {
     let limits: Vec<_> =
         settings.risk.limits.iter().map(|l| (l.measure.as_str(), l.hard.unwrap_or_default())).collect();
     let expected = [
-        ("var_95", 200_000.0),
-        ("var_99", 300_000.0),
-        ("var_99_light", 1.0),
+        ("var_95_revalued", 200_000.0),
+        ("var_99_revalued", 300_000.0),
+        ("var_99_revalued_light", 1.0),
         ("position", 100_000.0),
         ("leverage", 3.0),
         ("max_correlation", 0.0),
@@ -41,7 +41,9 @@ fn the_defaults_are_valid_and_what_the_documentation_says() {
     ];
     assert_eq!(limits, expected);
     assert_eq!(settings.risk.var.levels, [9500, 9900]);
-    assert_eq!(settings.risk.var.sample, Sampling::Every(Duration::from_secs(900)));
+    let day = Duration::from_secs(86_400);
+    assert_eq!((settings.risk.var.sample, settings.risk.history.interval), (Sampling::Every(day), day));
+    assert_eq!(settings.risk.history.window, WindowLength::Observations(1000));
     let breached = Condition::Limit { limit: None, status: LimitStatus::Breached };
     assert_eq!(settings.alerting.rules[0].condition, breached);
 }

@@ -23,13 +23,15 @@ const KILLS: usize = 6;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Rounds are small, so that there are many moments between two of them.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("TAPEWATCH_TOPICS__PARTITIONS", "2"),
     ("TAPEWATCH_RUNTIME__CLOCK", "tape"),
     ("TAPEWATCH_RUNTIME__HEARTBEAT_EVERY", "30s"),
     ("TAPEWATCH_RUNTIME__MAX_RECORDS", "40"),
     ("TAPEWATCH_RUNTIME__LINGER", "1ms"),
     ("TAPEWATCH_RUNTIME__SNAPSHOT_ROUNDS", "20"),
+    ("TAPEWATCH_RISK__VAR__SAMPLE", "5m"),
+    ("TAPEWATCH_RISK__HISTORY__INTERVAL", "5m"),
 ];
 
 fn plan(log: &Arc<dyn Log>) -> WorkerPlan {

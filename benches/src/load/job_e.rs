@@ -38,7 +38,7 @@ impl Runs {
 
 /// Reads `repetitions` times `records` reports by raw consumption, then all of them by the worker and by each peer.
 pub fn run(url: &str, records: u64, repetitions: u32, peers: &[Peer]) -> Result<Report, Failure> {
-    let stage = Stage::open(settings(Some(&job_e_file()), url)?)?;
+    let stage = Stage::open(settings(&job_e_file(), url)?)?;
     let mut executions = Executions::new(stage.settings.topics.partitions, Arc::clone(&stage.codec));
     let mut publisher = stage.publisher()?;
     let spacing = 1_000;

@@ -18,7 +18,7 @@ use crate::load::r::send;
 use crate::peer::Peer;
 use crate::readings::{millis, percentile};
 use crate::report::Report;
-use crate::stage::{Stage, settings};
+use crate::stage::{Stage, r_file, settings};
 use crate::workload::{Reference, breach};
 
 /// Fills sent so long after the start do not count yet.
@@ -29,7 +29,7 @@ const PROBES: u64 = 20;
 /// Publishes `rate` events a second of R for `seconds`, and beside them a fill every 50 ms that takes a
 /// position over its limit or back; then again for each peer.
 pub fn run(url: &str, rate: u64, seconds: u64, peers: &[Peer]) -> Result<Report, Failure> {
-    let stage = Stage::open(settings(None, url)?)?;
+    let stage = Stage::open(settings(&r_file(), url)?)?;
     let (risk, alerting) = (Hosted::start(&stage, c::RISK)?, Hosted::start(&stage, c::ALERTING)?);
     let ready = |worker: &Hosted| worker.wait(Duration::from_secs(60), |seen| seen.ready.is_some());
     ready(&risk)?;

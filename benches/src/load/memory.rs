@@ -11,7 +11,7 @@ use crate::programs::Program;
 use crate::progress::Progress;
 use crate::readings::{median, percentile, resident_mib_of};
 use crate::report::Report;
-use crate::stage::{Stage, settings};
+use crate::stage::{Stage, r_file, settings};
 
 /// How long `up` may take to start, and to catch up at the end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Publishes `rate` events a second of R for `seconds`.
 pub fn run(url: &str, rate: u64, seconds: u64) -> Result<Report, Failure> {
-    let stage = Stage::open(settings(None, url)?)?;
+    let stage = Stage::open(settings(&r_file(), url)?)?;
     let mut journals = Journals::follow(&stage, c::RISK)?;
     let mut up = Program::start("tapewatch", url, &["up"])?;
     let mut pace = Pace::begin(&stage, 0)?;

@@ -11,7 +11,7 @@ use crate::Failure;
 use crate::hosted::Hosted;
 use crate::readings::{cpu_seconds, median, percentile, resident_mib};
 use crate::report::Report;
-use crate::stage::{Stage, settings};
+use crate::stage::{Stage, r_file, settings};
 use crate::workload::Reference;
 
 /// How much of it, and how fast.
@@ -36,7 +36,7 @@ pub fn send(publisher: &mut EventPublisher, event: &Event) -> Result<(), Failure
 
 /// Runs it on a fresh log.
 pub fn run(url: &str, extent: Extent) -> Result<Report, Failure> {
-    let stage = Stage::open(settings(None, url)?)?;
+    let stage = Stage::open(settings(&r_file(), url)?)?;
     let partitions = stage.settings.topics.partitions;
     let tasks = u64::from(partitions);
     let mut reference = Reference::new(partitions);

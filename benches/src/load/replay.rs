@@ -10,13 +10,13 @@ use super::r;
 use crate::Failure;
 use crate::readings::{cpu_seconds, resident_mib};
 use crate::report::Report;
-use crate::stage::{Stage, settings};
+use crate::stage::{Stage, r_file, settings};
 
 /// Runs so many events of R as fast as they go, then verifies all that every worker wrote.
 pub fn run(url: &str, events: u64) -> Result<Report, Failure> {
     let live = r::run(url, r::Extent { events, rate: None })?;
     let rate = live.value("R: events/s").ok_or("the live run has no rate")?;
-    let stage = Stage::open(settings(None, url)?)?;
+    let stage = Stage::open(settings(&r_file(), url)?)?;
     let threads = available_parallelism().map_or(1, usize::from);
     let before = resident_mib().0;
     let (begun, cpu) = (Instant::now(), cpu_seconds());

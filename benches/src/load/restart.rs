@@ -14,7 +14,7 @@ use crate::programs::Program;
 use crate::progress::Progress;
 use crate::readings::{median, millis, percentile};
 use crate::report::Report;
-use crate::stage::{Stage, settings};
+use crate::stage::{Stage, r_file, settings};
 
 /// How long a worker may take to come back.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,7 +94,7 @@ struct Scene {
 
 impl Scene {
     fn open(url: &str, load: Load) -> Result<Self, Failure> {
-        let stage = Stage::open(settings(None, url)?)?;
+        let stage = Stage::open(settings(&r_file(), url)?)?;
         let pace = Pace::begin(&stage, load.rate)?;
         Ok(Self { stage, pace, load, first: Vec::new(), last: Vec::new(), progress: Progress::new() })
     }

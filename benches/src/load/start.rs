@@ -13,7 +13,7 @@ use crate::programs::Program;
 use crate::progress::Progress;
 use crate::readings::{median, millis, percentile};
 use crate::report::Report;
-use crate::stage::{Stage, settings};
+use crate::stage::{Stage, r_file, settings};
 
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ const EVENTS: u64 = 1_000;
 /// Starts the risk worker `repetitions` times as a process, and as often in this one, each time with records
 /// that wait for it. The first start is on a fresh log, the others after an orderly stop.
 pub fn run(url: &str, repetitions: u32) -> Result<Report, Failure> {
-    let stage = Stage::open(settings(None, url)?)?;
+    let stage = Stage::open(settings(&r_file(), url)?)?;
     let mut pace = Pace::begin(&stage, 0)?;
     let (mut processes, mut assigned) = (Vec::new(), Vec::new());
     let mut progress = Progress::new();

@@ -11,7 +11,7 @@ use crate::Failure;
 use crate::progress::Progress;
 use crate::readings::{median, millis, percentile};
 use crate::report::Report;
-use crate::stage::{Stage, settings};
+use crate::stage::{Stage, r_file, settings};
 
 /// The group and the writer's id: no worker's.
 const GROUP: &str = "tapewatch.bench.transaction";
@@ -22,7 +22,7 @@ const VALUE: usize = 300;
 
 /// Writes `rounds` rounds of `records` records each, with the positions of every task, one after another.
 pub fn run(url: &str, rounds: u32, records: u32) -> Result<Report, Failure> {
-    let stage = Stage::open(settings(None, url)?)?;
+    let stage = Stage::open(settings(&r_file(), url)?)?;
     let inputs = c::worker(c::RISK).ok_or("the catalogue lists the risk worker")?.inputs;
     let mut member = stage.log.member(&GroupSpec {
         group: GROUP.into(),

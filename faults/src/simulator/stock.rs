@@ -14,7 +14,7 @@ use crate::invariants::Watched;
 const PARTITIONS: [u32; 2] = [2, 3];
 
 /// The settings that differ from the defaults: small windows, bounds that are met, short waits.
-const SET: [(&str, &str); 18] = [
+const SET: [(&str, &str); 20] = [
     ("RUNTIME__SNAPSHOT_ROUNDS", "4"),
     ("RUNTIME__ANCHOR_EVERY", "30s"),
     ("RUNTIME__MAX_IDLE", "2s"),
@@ -25,8 +25,10 @@ const SET: [(&str, &str); 18] = [
     ("BREAKER__PERMITTED", "3"),
     ("RISK__PUBLISH_EVERY", "5s"),
     ("RISK__VAR__SAMPLE", "2s"),
-    ("RISK__VAR__WINDOW", "20"),
     ("RISK__VAR__MINIMUM", "5"),
+    ("RISK__HISTORY__INTERVAL", "2s"),
+    ("RISK__HISTORY__WINDOW", "40s"),
+    ("RISK__HISTORY__MINIMUM", "5"),
     ("RISK__FRESHNESS__MARKS", "10s"),
     ("RISK__FRESHNESS__EXECUTIONS", "20s"),
     ("RISK__FRESHNESS__ACCOUNTS", "20s"),
@@ -87,6 +89,7 @@ impl Variant {
             ("TOPICS__PARTITIONS", partitions.to_string()),
             ("RUNTIME__CLOCK", if tape { "tape" } else { "wall" }.to_owned()),
             ("RUNTIME__HEARTBEAT_EVERY", if tape { "4s" } else { "1s" }.to_owned()),
+            ("RISK__VAR__WINDOW", if tape { "40s" } else { "20" }.to_owned()),
             // Soon after the time at which a simulation begins.
             ("RISK__DAY__STARTS", if tape { "12h26m50s" } else { "14h13m30s" }.to_owned()),
         ];

@@ -28,6 +28,7 @@ fn settings() -> Settings {
         ("TAPEWATCH_RUNTIME__HEARTBEAT_EVERY", "20s"),
         ("TAPEWATCH_RISK__PUBLISH_EVERY", "1m"),
         ("TAPEWATCH_RISK__VAR__SAMPLE", "1m"),
+        ("TAPEWATCH_RISK__HISTORY__INTERVAL", "1m"),
     ];
     let vars = set.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     Settings::load(None, None, vars).unwrap()
