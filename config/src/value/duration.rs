@@ -1,3 +1,4 @@
+use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serializer;
@@ -56,7 +57,7 @@ pub(crate) fn spelled(span: Duration) -> String {
         let count = rest / micros;
         rest %= micros;
         if count > 0 {
-            text.push_str(&format!("{count}{unit}"));
+            write!(text, "{count}{unit}").expect("a text takes what is written to it");
         }
     }
     if text.is_empty() { "0s".into() } else { text }
