@@ -8,6 +8,7 @@ from backtests import tests
 from history import NotWarm
 from tails import levels, measures, names
 from tape import Beyond
+from windows import first_in
 
 
 class Changes:
@@ -33,11 +34,15 @@ class Changes:
         revaluation forecasts, at a place and an instant, is asked of `revalued`."""
         now = place if self.var["sample"] == "fill" else instant
         taken = self.changes[: np.searchsorted(self.taken_at, now, side="right")]
-        window = taken[~np.isnan(taken)][-self.var["window"] :]
+        window = self._window(np.flatnonzero(~np.isnan(taken)))
         if len(window) < self.var["minimum"]:
             raise Beyond("the window is not warm yet; choose a later day")
         tested = self._backtests(taken, revalued) if self.var["backtest"] else {}
         return {"samples": float(len(window)), **measures(window, self.var), **tested}
+
+    def _window(self, known):
+        """The changes at these places that are in the window when the last of them was taken."""
+        return self.changes[known[first_in(self.taken_at[known], self.var["window"]) :]]
 
     def _backtests(self, taken, revalued):
         """The tests of the last forecasts, each of the change of profit that came after it."""
@@ -73,10 +78,10 @@ class Changes:
     def _forecast_of(self, nth, known, taken, revalued):
         """What was forecast for the nth known change: from the window before it, and at the sample before it."""
         if nth not in self._forecasts:
-            window = taken[known[max(nth - self.var["window"], 0) : nth]]
+            window = self._window(known[:nth])
             # Forecasts are of one step.
             var = {**self.var, "horizons": [1]}
-            found = measures(window, var) if nth >= var["minimum"] else {}
+            found = measures(window, var) if len(window) >= var["minimum"] else {}
             if self._revaluations():
                 instant = int(self.taken_at[known[nth] - 1])
                 try:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tape import Beyond
+from windows import first_in
 
 
 class NotWarm(Beyond):
@@ -55,7 +56,7 @@ class History:
         """The returns of symbols at the instants of the window at which all of them have one; compounded over so many
         instants in a row, overlapping."""
         known = np.searchsorted(self.instants, instant, side="right")
-        window = slice(max(known - self.settings["window"], 0), known)
+        window = slice(first_in(self.instants[:known], self.settings["window"]), known)
         rows = np.column_stack([self.columns[symbol][window] for symbol in symbols])
         if steps > 1:
             stretches = np.lib.stride_tricks.sliding_window_view(1 + rows, steps, axis=0)
