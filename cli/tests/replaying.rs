@@ -161,32 +161,33 @@ fn episode(line: &Value, which: &str) -> Option<Episode> {
     Some((fingerprint, text("fired")?, text("resolved"), text("severity")?))
 }
 
+/// The demo has limits of its own, which lie over those of a file.
 const TIGHTER: &str = "
-[[risk.limits]]
+[[environments.demo.risk.limits]]
 name = 'var_95'
 measure = 'var_95'
 hard = 20_000
 hysteresis = 0.02
 
-[[risk.limits]]
+[[environments.demo.risk.limits]]
 name = 'var_99'
 measure = 'var_99'
 hard = 30_000
 hysteresis = 0.02
 
-[[risk.limits]]
+[[environments.demo.risk.limits]]
 name = 'position'
 measure = 'position'
 hard = 10_000
 hysteresis = 0.02
 
-[[risk.limits]]
+[[environments.demo.risk.limits]]
 name = 'leverage'
 measure = 'leverage'
 hard = 1.0
 hysteresis = 0.02
 
-[[risk.limits]]
+[[environments.demo.risk.limits]]
 name = 'drawdown'
 measure = 'drawdown'
 soft = 0.02

@@ -42,11 +42,13 @@ const OVERRIDES: &str = r#"[{ limit = "position", hard = 20_000, from = "2021-09
     until = "2021-09-28T18:00:00Z", who = "ada", why = "a drill" }]"#;
 
 fn settings() -> Settings {
-    // Five records and ticks a round at most, what is held is revalued, and limits come and go; all else as it is by
-    // default.
+    // Five records and ticks a round at most, what is held is revalued, windows are stretches of time that the tape is
+    // longer than, and limits come and go; all else as the demo has it.
     let other = [
         ("TAPEWATCH_RUNTIME__MAX_RECORDS", "5"),
         ("TAPEWATCH_RISK__VAR__MODELS", "[\"historical\", \"revalued\"]"),
+        ("TAPEWATCH_RISK__VAR__WINDOW", "6d"),
+        ("TAPEWATCH_RISK__HISTORY__WINDOW", "6d"),
         ("TAPEWATCH_RISK__SCHEDULES", SCHEDULES),
         ("TAPEWATCH_RISK__LIMITS", LIMITS),
         ("TAPEWATCH_RISK__OVERRIDES", OVERRIDES),

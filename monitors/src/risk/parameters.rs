@@ -373,7 +373,7 @@ impl Default for Bounds {
     }
 }
 
-/// The limits that apply where the configuration states none.
+/// Limits on changes by samples of 15 minutes, as the demo has them. The configuration's own are on what is held now.
 pub fn default_limits() -> Vec<LimitParameters> {
     let limit = |name: &str, measure, soft, hard| LimitParameters {
         hysteresis: 0.02,
