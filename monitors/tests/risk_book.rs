@@ -369,7 +369,7 @@ fn a_quiet_portfolio_publishes_nothing_and_has_no_deadline() {
     let mut d = Driver::risk(parameters, TaskContext { partition: 0, opened_from_zero: true });
     d.see(0, account("p", "10000", "10000"));
     let outputs = d.run_to(10 * 24 * 3600);
-    // What the account says, when the clock is past its record; one level, one whole book.
-    assert_eq!(outputs.len(), 3, "{outputs:?}");
+    // What the account says, when the clock is past its record; a level, one after the sample, one whole book.
+    assert_eq!(outputs.len(), 4, "{outputs:?}");
     assert_eq!(d.deadline(), None);
 }
