@@ -26,7 +26,7 @@ struct Silence {
     /// The last ones before that, and the first ones after it.
     last: Time,
     next: Time,
-    /// Who holds one of the symbols all the while, until well after the bound.
+    /// Who holds one of the symbols all the while, until they are back.
     holders: BTreeSet<String>,
 }
 
@@ -46,10 +46,10 @@ fn levels(outputs: &Outputs) -> Vec<RiskMetrics> {
     all(outputs, RISK_METRICS, pick)
 }
 
-/// Those whose every book from before `last` until the bound is over holds one of these symbols.
+/// Those whose every book from before `last` until the marks are back holds one of these symbols.
 fn holders(books: &[Holdings], symbols: &BTreeSet<String>, last: Time) -> BTreeSet<String> {
     let mut holding = BTreeMap::<String, bool>::new();
-    for book in books.iter().filter(|book| book.event_time.since(last) < (BOUND as i64 + 2) * BAR) {
+    for book in books.iter().filter(|book| book.event_time.since(last) < (SILENT as i64 + 2) * BAR) {
         let holds = book.holdings.iter().any(|line| symbols.contains(line.symbol.as_str()));
         let before = book.event_time <= last;
         let known = holding.entry(book.portfolio.to_string()).or_insert(false);
