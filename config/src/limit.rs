@@ -33,7 +33,7 @@ choice! {
 
 /// Measures that a limit can bound, beside `var_NN` and `es_NN` of the levels and models in `risk.var`, and `stress_NAME`
 /// of the scenarios in `risk.stress`.
-const MEASURES: [&str; 15] = [
+const MEASURES: [&str; 20] = [
     "gross_exposure",
     "net_exposure",
     POSITION,
@@ -43,16 +43,21 @@ const MEASURES: [&str; 15] = [
     "herfindahl",
     "max_correlation",
     "max_correlation_ewma",
+    "average_correlation",
+    "average_correlation_ewma",
     "drawdown",
     "max_drawdown",
     "trailing_drawdown",
     "under_water",
     "daily_loss",
     "daily_loss_share",
+    "realised_loss",
+    "unrealised_loss",
+    "fees",
 ];
 
 /// Those of what is above the portfolio.
-pub(crate) const SCOPE_MEASURES: [&str; 16] = [
+pub(crate) const SCOPE_MEASURES: [&str; 21] = [
     "gross_exposure",
     "netted_exposure",
     "net_exposure",
@@ -62,6 +67,8 @@ pub(crate) const SCOPE_MEASURES: [&str; 16] = [
     "herfindahl",
     "max_correlation",
     "max_correlation_ewma",
+    "average_correlation",
+    "average_correlation_ewma",
     "leverage",
     "drawdown",
     "max_drawdown",
@@ -69,6 +76,9 @@ pub(crate) const SCOPE_MEASURES: [&str; 16] = [
     "under_water",
     "daily_loss",
     "daily_loss_share",
+    "realised_loss",
+    "unrealised_loss",
+    "fees",
 ];
 
 /// How the names of the lights of backtests end.
@@ -83,8 +93,8 @@ pub struct Limit {
     /// Its name, in alerts and metrics.
     pub name: String,
     /// What it bounds: `gross_exposure`, `net_exposure`, `position` (each symbol's, without its sign),
-    /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `max_correlation`, `max_correlation_ewma`, `drawdown`, `max_drawdown`,
-    /// `trailing_drawdown`, `under_water` (seconds), `daily_loss`, `daily_loss_share`, those of `risk.conduct` and
+    /// `leverage`, `largest_share`, `top5_share`, `herfindahl`, `max_correlation`, `max_correlation_ewma`, `average_correlation`, `average_correlation_ewma`, `drawdown`, `max_drawdown`,
+    /// `trailing_drawdown`, `under_water` (seconds), `daily_loss`, `daily_loss_share`, `realised_loss`, `unrealised_loss`, `fees`, those of `risk.conduct` and
     /// `risk.liquidity`, `var_95`, `es_99`, …, `stress_crash`, …
     pub measure: String,
     /// Warn over this: money in the portfolio's currency, shares and ratios as fractions.
@@ -200,12 +210,15 @@ pub(crate) fn is_light(measure: &str) -> bool {
 /// True if a measure is a sum of money.
 fn is_money(measure: &str) -> bool {
     let lost = ["var_", "es_", "stress_"].iter().any(|kind| measure.starts_with(kind));
-    const PLAIN: [&str; 10] = [
+    const PLAIN: [&str; 13] = [
         "gross_exposure",
         "netted_exposure",
         "net_exposure",
         POSITION,
         "daily_loss",
+        "realised_loss",
+        "unrealised_loss",
+        "fees",
         "sector_gross",
         "sector_net",
         "currency_gross",

@@ -78,7 +78,10 @@ impl House {
         risk.freshness.marks = LONG;
         risk.freshness.accounts = LONG;
         risk.freshness.executions = LONG;
-        risk.limits.clear();
+        let lost =
+            [Bounded::RealisedLoss, Bounded::UnrealisedLoss, Bounded::Fees, Bounded::AverageCorrelation];
+        let lost = lost.map(|measure| LimitParameters::new(&measure.to_string(), measure, None, Some(100.0)));
+        risk.limits = lost.to_vec();
         let light = Bounded::Light(TailModel::Historical, Confidence(9000));
         let var = Bounded::ValueAtRisk(TailModel::Gaussian, Confidence(9500), Horizon::ONE);
         let limits = [
@@ -94,7 +97,7 @@ impl House {
         };
         let firm = FirmParameters {
             scopes: vec![scope(DESK, &["p"]), scope(FIRM, &[])],
-            limits: limits.map(on).to_vec(),
+            limits: limits.into_iter().chain(lost).map(on).collect(),
             window,
             history,
             rates,
@@ -240,6 +243,11 @@ proptest! {
         let house = House::new(window);
         play(house, &["p"], steps, |house| {
             let Some([portfolio, desk]) = house.latest("p", DESK) else { return };
+            for limit in &portfolio.0.limits {
+                let of_desk = desk.limit(&limit.limit);
+                assert_eq!((limit.status, limit.unknown), (of_desk.status, of_desk.unknown), "{}", limit.limit);
+                assert_eq!(limit.value, of_desk.value, "{}", limit.limit);
+            }
             let of_desk = shared(desk);
             let of_p = shared(portfolio);
             assert_eq!(of_desk["samples"], of_p["samples"]);
@@ -294,6 +302,16 @@ fn what_a_portfolio_abroad_gained_is_at_the_rate_now() {
     house.see(7, mark("EURUSD", "1.5", "1.5"));
     house.restart();
     assert_eq!(values(&mut house), [40.0 + 60.0, 60.0 + 60.0, 2.0 + 1.5]);
+    // Losses are bounded, gains are none.
+    let bounded = |house: &mut House| {
+        let level = house.firm.level(FIRM);
+        ["realised_loss", "unrealised_loss", "fees"].map(|name| level.limit(name).value.unwrap())
+    };
+    assert_eq!(bounded(&mut house), [0.0, 0.0, 3.5]);
+    house.see(8, mark("A", "50", "50"));
+    house.see(9, fill("p", "A", Side::Sell, "3", "20", "0"));
+    assert_eq!(bounded(&mut house), [-40.0 - 60.0 + 3.0 * 80.0, -60.0 + 3.0 * 50.0, 3.5]);
+    assert_eq!(house.firm.level(FIRM).limit("realised_loss").status, LimitStatus::Breached);
 }
 
 #[test]

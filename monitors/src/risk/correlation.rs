@@ -92,13 +92,18 @@ impl Correlated {
     where
         I: ExactSizeIterator<Item = SymbolId>,
     {
+        use Bounded::{AverageCorrelation, AverageCorrelationEwma, MaxCorrelation, MaxCorrelationEwma};
         let found = match (measure, unknown) {
-            (Bounded::MaxCorrelation | Bounded::MaxCorrelationEwma, Some(reason)) => Err(reason),
-            (Bounded::MaxCorrelation, None) => self.together(history, symbols),
-            (Bounded::MaxCorrelationEwma, None) => self.weighted(history, symbols, lambda),
+            (
+                MaxCorrelation | MaxCorrelationEwma | AverageCorrelation | AverageCorrelationEwma,
+                Some(reason),
+            ) => Err(reason),
+            (MaxCorrelation | AverageCorrelation, None) => self.together(history, symbols),
+            (MaxCorrelationEwma | AverageCorrelationEwma, None) => self.weighted(history, symbols, lambda),
             _ => return None,
         };
-        Some(found.map(|together| together.largest))
+        let largest = matches!(measure, MaxCorrelation | MaxCorrelationEwma);
+        Some(found.map(|together| if largest { together.largest } else { together.average }))
     }
 
     /// What is published of them.

@@ -66,6 +66,8 @@ impl Portfolio {
             Bounded::Position
             | Bounded::MaxCorrelation
             | Bounded::MaxCorrelationEwma
+            | Bounded::AverageCorrelation
+            | Bounded::AverageCorrelationEwma
             | Bounded::SectorGross
             | Bounded::SectorNet
             | Bounded::SectorShare
@@ -88,6 +90,9 @@ impl Portfolio {
             Bounded::UnderWater => known(self.equity_unknown(), || self.drawdown.under_water(around.clock)),
             Bounded::DailyLoss => self.daily_loss(around.parameters.window.basis),
             Bounded::DailyLossShare => self.daily_loss_share(around.parameters.window.basis),
+            Bounded::RealisedLoss => self.realised_profit().map(loss),
+            Bounded::UnrealisedLoss => self.unrealised_profit().map(loss),
+            Bounded::Fees => self.fees_paid().map(Money::to_f64),
             Bounded::MessageRate
             | Bounded::PeakMessageRate
             | Bounded::OrderToTrade
@@ -166,6 +171,11 @@ impl Portfolio {
             .map(|track| track.state(&around.parameters.limits[track.place()], around.marks, around.sectors))
             .collect()
     }
+}
+
+/// What was lost, 0 or more.
+pub(super) fn loss(profit: Money) -> f64 {
+    (-profit).max(Money::ZERO).to_f64()
 }
 
 /// Gross exposure over equity; the largest double without equity.

@@ -138,6 +138,10 @@ pub enum Bounded {
     MaxCorrelation,
     /// The same with exponential weights, around a mean of zero.
     MaxCorrelationEwma,
+    /// The mean of the correlations of all pairs held, with their signs: −1 to 1.
+    AverageCorrelation,
+    /// The same with exponential weights, around a mean of zero.
+    AverageCorrelationEwma,
     /// Loss from the highest flow-adjusted equity, 0 to 1.
     Drawdown,
     /// The largest drawdown so far, 0 to 1.
@@ -150,6 +154,12 @@ pub enum Bounded {
     DailyLoss,
     /// Loss since the day began, of the equity it began with: 0 or more.
     DailyLossShare,
+    /// What was realised so far, if it is a loss, account currency, 0 or more.
+    RealisedLoss,
+    /// What is open lost so far, account currency, 0 or more.
+    UnrealisedLoss,
+    /// Fees paid so far, account currency.
+    Fees,
     /// Orders accepted, rejected, replaced and cancelled, a second, over the window of conduct.
     MessageRate,
     /// The same, in the busiest sixtieth of the window.
@@ -223,12 +233,17 @@ impl fmt::Display for Bounded {
             Self::CurrencyShare => f.write_str("currency_share"),
             Self::MaxCorrelation => f.write_str("max_correlation"),
             Self::MaxCorrelationEwma => f.write_str("max_correlation_ewma"),
+            Self::AverageCorrelation => f.write_str("average_correlation"),
+            Self::AverageCorrelationEwma => f.write_str("average_correlation_ewma"),
             Self::Drawdown => f.write_str("drawdown"),
             Self::MaxDrawdown => f.write_str("max_drawdown"),
             Self::TrailingDrawdown => f.write_str("trailing_drawdown"),
             Self::UnderWater => f.write_str("under_water"),
             Self::DailyLoss => f.write_str("daily_loss"),
             Self::DailyLossShare => f.write_str("daily_loss_share"),
+            Self::RealisedLoss => f.write_str("realised_loss"),
+            Self::UnrealisedLoss => f.write_str("unrealised_loss"),
+            Self::Fees => f.write_str("fees"),
             Self::MessageRate => f.write_str("message_rate"),
             Self::PeakMessageRate => f.write_str("peak_message_rate"),
             Self::OrderToTrade => f.write_str("order_to_trade"),
@@ -275,7 +290,7 @@ impl FromStr for Bounded {
 
     /// Reads the name that [`fmt::Display`] writes.
     fn from_str(name: &str) -> Result<Self, String> {
-        const PLAIN: [Bounded; 22] = [
+        const PLAIN: [Bounded; 27] = [
             Bounded::GrossExposure,
             Bounded::NettedExposure,
             Bounded::NetExposure,
@@ -292,12 +307,17 @@ impl FromStr for Bounded {
             Bounded::CurrencyShare,
             Bounded::MaxCorrelation,
             Bounded::MaxCorrelationEwma,
+            Bounded::AverageCorrelation,
+            Bounded::AverageCorrelationEwma,
             Bounded::Drawdown,
             Bounded::MaxDrawdown,
             Bounded::TrailingDrawdown,
             Bounded::UnderWater,
             Bounded::DailyLoss,
             Bounded::DailyLossShare,
+            Bounded::RealisedLoss,
+            Bounded::UnrealisedLoss,
+            Bounded::Fees,
         ];
         if let Some(found) = PLAIN.into_iter().chain(CONDUCT).chain(LIQUIDITY).find(|m| m.to_string() == name)
         {
@@ -334,9 +354,9 @@ impl FromStr for Bounded {
             format!(
                 "`{name}` is not a measure that a limit can bound: expected gross_exposure, netted_exposure, \
                  net_exposure, \
-                 position, leverage, largest_share, top5_share, herfindahl, sector_gross, sector_net, sector_share, currency_gross, currency_net, currency_share, max_correlation, max_correlation_ewma, drawdown, max_drawdown, trailing_drawdown, under_water, \
+                 position, leverage, largest_share, top5_share, herfindahl, sector_gross, sector_net, sector_share, currency_gross, currency_net, currency_share, max_correlation, max_correlation_ewma, average_correlation, average_correlation_ewma, drawdown, max_drawdown, trailing_drawdown, under_water, \
                  daily_loss, \
-                 daily_loss_share, message_rate, peak_message_rate, order_to_trade, rejected_share, \
+                 daily_loss_share, realised_loss, unrealised_loss, fees, message_rate, peak_message_rate, order_to_trade, rejected_share, \
                  duplicate_orders, self_crossings, price_away, relative_spread, beyond_touch, days_to_liquidate, \
                  liquidation_cost, var_95, \
                  es_99 or another level, or of another model: var_99_filtered, or over more steps than one: \
@@ -353,7 +373,11 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 27] = [
+        const NAMES: [&str; 31] = [
+            "average_correlation",
+            "realised_loss",
+            "unrealised_loss",
+            "fees",
             "var_99_h10",
             "es_97_5_gaussian_h10",
             "var_99_75_revalued_h250",

@@ -143,7 +143,7 @@ impl WindowParameters {
     pub(super) fn definition(&self, measure: Bounded) -> String {
         let Self { basis, sampling, length, minimum, shortfall, lambda, age_lambda, .. } = self;
         match measure {
-            Bounded::MaxCorrelationEwma => lambda.to_string(),
+            Bounded::MaxCorrelationEwma | Bounded::AverageCorrelationEwma => lambda.to_string(),
             Bounded::DailyLoss | Bounded::DailyLossShare => format!("{basis:?}"),
             Bounded::ValueAtRisk(model, ..)
             | Bounded::ExpectedShortfall(model, ..)

@@ -262,6 +262,22 @@ impl Portfolio {
         worst(self.exposure_unknown(), worst(self.unknowns.account, self.paid_unknown()))
     }
 
+    /// What was realised so far.
+    pub(super) fn realised_profit(&self) -> Result<Money, Unknown> {
+        self.unknowns.book.or(self.unknown_realised()).map_or(Ok(self.realised), Err)
+    }
+
+    /// What is open gained so far.
+    pub(super) fn unrealised_profit(&self) -> Result<Money, Unknown> {
+        let unknown = self.exposure_unknown().or(self.unknown_cost());
+        unknown.map_or(Ok(self.sums.net - self.sums.cost), Err)
+    }
+
+    /// Fees so far.
+    pub(super) fn fees_paid(&self) -> Result<Money, Unknown> {
+        self.unknowns.book.or(self.unknown_fees()).map_or(Ok(self.fees), Err)
+    }
+
     /// Why it is not known what was realised, beside what makes the book unknown.
     pub(super) fn unknown_realised(&self) -> Option<Unknown> {
         (self.realised_unknown > 0).then_some(Unknown::NoOpening)

@@ -66,9 +66,9 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
         ratio("max_drawdown", equity.map_or(Ok(portfolio.drawdown.largest()), Err)),
         ratio("trailing_drawdown", equity.map_or(Ok(portfolio.drawdown.trailing(around.clock)), Err)),
         ratio("under_water", equity.map_or(Ok(portfolio.drawdown.under_water(around.clock)), Err)),
-        money("realised_pnl", book.or(portfolio.unknown_realised()), portfolio.realised),
-        money("unrealised_pnl", exposure.or(portfolio.unknown_cost()), sums.net - sums.cost),
-        money("fees", book.or(portfolio.unknown_fees()), portfolio.fees),
+        result("realised_pnl", portfolio.realised_profit()),
+        result("unrealised_pnl", portfolio.unrealised_profit()),
+        result("fees", portfolio.fees_paid()),
         result("daily_pnl", portfolio.daily_profit(window.basis)),
         result("daily_realised_pnl", book.map_or_else(|| realised_today.ok_or(Unknown::NoOpening), Err)),
         ratio("daily_loss_share", portfolio.daily_loss_share(window.basis)),
@@ -144,7 +144,7 @@ pub(super) fn money(name: &str, unknown: Option<Unknown>, value: Money) -> Measu
     }
 }
 
-fn result(name: &str, value: Result<Money, Unknown>) -> Measure {
+pub(super) fn result(name: &str, value: Result<Money, Unknown>) -> Measure {
     money(name, value.err(), value.unwrap_or_default())
 }
 

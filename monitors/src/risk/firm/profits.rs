@@ -12,7 +12,7 @@ use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::money::Money;
 use crate::risk::parameters::Basis;
 use crate::risk::portfolio::worst;
-use crate::risk::publish::money;
+use crate::risk::publish::result;
 use crate::risk::rates::Rates;
 
 /// What a portfolio's book gained and lost.
@@ -218,15 +218,33 @@ impl ScopeState {
         self.profits.value(own, rates, marks);
     }
 
+    /// What was realised so far.
+    pub(super) fn realised_profit(&self) -> Result<Money, Unknown> {
+        self.of_books(self.profits.unknown.realised).map_or(Ok(self.profits.in_all.realised), Err)
+    }
+
+    /// What is open gained so far.
+    pub(super) fn unrealised_profit(&self) -> Result<Money, Unknown> {
+        let unknown = worst(self.of_books(self.profits.unknown.cost), self.marks_unknown);
+        unknown.map_or(Ok(self.sums.net - self.profits.in_all.cost), Err)
+    }
+
+    /// Fees so far.
+    pub(super) fn fees_paid(&self) -> Result<Money, Unknown> {
+        self.of_books(self.profits.unknown.fees).map_or(Ok(self.profits.in_all.fees), Err)
+    }
+
+    /// Why something that books say, and that is unknown by this reason if any, is unknown.
+    fn of_books(&self, reason: Option<Unknown>) -> Option<Unknown> {
+        worst(self.books_unknown, worst(reason, self.profits.rates_unknown))
+    }
+
     /// Realised profit, unrealised profit, and fees.
     pub(super) fn profit_measures(&self) -> [Measure; 3] {
-        let Profits { unknown, rates_unknown, in_all, .. } = &self.profits;
-        let of_books = |reason| worst(self.books_unknown, worst(reason, *rates_unknown));
-        let unrealised = worst(of_books(unknown.cost), self.marks_unknown);
         [
-            money("realised_pnl", of_books(unknown.realised), in_all.realised),
-            money("unrealised_pnl", unrealised, self.sums.net - in_all.cost),
-            money("fees", of_books(unknown.fees), in_all.fees),
+            result("realised_pnl", self.realised_profit()),
+            result("unrealised_pnl", self.unrealised_profit()),
+            result("fees", self.fees_paid()),
         ]
     }
 

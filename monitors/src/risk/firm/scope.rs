@@ -19,7 +19,7 @@ use crate::risk::currencies;
 use crate::risk::feeds::Feeds;
 use crate::risk::history::{History, Stake};
 use crate::risk::horizon::Tails;
-use crate::risk::limits::of_equity;
+use crate::risk::limits::{loss, of_equity};
 use crate::risk::liquidity::{Liquidity, Sale};
 use crate::risk::marks::{Marks, SymbolId};
 use crate::risk::measure::{Bounded, CONDUCT, Confidence, TailModel};
@@ -252,6 +252,9 @@ impl ScopeState {
             }
             // It says what was, so that no stale input makes it unknown.
             Bounded::Light(model, level) => return (self.changes.light(model, level, window), None),
+            Bounded::RealisedLoss => return (self.realised_profit().map(loss), None),
+            Bounded::UnrealisedLoss => return (self.unrealised_profit().map(loss), None),
+            Bounded::Fees => return (self.fees_paid().map(Money::to_f64), None),
             // What is held has no say in it.
             of_orders if CONDUCT.contains(&of_orders) => return (self.orders.measure(of_orders), None),
             _ => {}
