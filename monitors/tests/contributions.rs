@@ -197,10 +197,9 @@ fn they_are_of_intervals_alone_and_of_the_highest_level() {
     assert!(published(&none).iter().all(|one| names(one) == 0));
 }
 
-/// They are parts of the figure that is published, which is of the marks of the last fill, sample or instant; the position is
-/// worth what it is worth now.
+/// They are parts of the figure that is published, which is of the marks at the level, as the position's value is.
 #[test]
-fn marks_that_moved_since_move_the_position_alone() {
+fn marks_that_moved_before_a_level_move_all_of_it() {
     let mut parameters = parameters(5);
     // A level before the next instant of the history.
     parameters.publish_interval = Duration::from_secs(20);
@@ -214,10 +213,12 @@ fn marks_that_moved_since_move_the_position_alone() {
     d.run_to(522);
     let after = last(&d);
     assert_ne!(before.0.event_time, after.0.event_time);
-    for name in ["var_90_revalued", "es_90_revalued_component:A", "var_90_revalued_incremental:B"] {
-        assert_eq!(before.value(name), after.value(name), "{name}");
+    for name in ["var_90_revalued", "es_90_revalued_component:A", "var_90_revalued_incremental:A"] {
+        assert_ne!(before.value(name), after.value(name), "{name}");
     }
     assert_eq!(after.value("position:A"), Some(2000.0));
+    let component = 2000.0 * after.value("var_90_revalued_marginal:A").unwrap();
+    assert!((after.value("var_90_revalued_component:A").unwrap() - component).abs() < 1e-9);
     assert_ne!(before.value("position:A"), after.value("position:A"));
 }
 

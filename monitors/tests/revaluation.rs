@@ -352,3 +352,57 @@ fn the_example_of_the_document() {
         assert!(words.contains(&sentence), "{sentence}");
     }
 }
+
+/// A limit on it follows the marks at each level, though nothing is traded and no instant of the history comes; and what
+/// was unknown comes back at the marks now.
+#[test]
+fn it_follows_the_marks_between_instants() {
+    let mut parameters =
+        RiskParameters { publish_interval: Duration::from_secs(10), ..RiskParameters::default() };
+    parameters.window.models = vec![TailModel::Revalued];
+    let history = &mut parameters.history;
+    (history.interval, history.minimum) = (Duration::from_secs(3_600), 4);
+    parameters.freshness.marks = Duration::from_secs(5_000);
+    parameters.freshness.executions = Duration::from_secs(50_000);
+    let tail = Bounded::ValueAtRisk(TailModel::Revalued, Confidence(9500), Horizon::ONE);
+    parameters.limits = vec![LimitParameters::new("var", tail, None, Some(25.0))];
+    let mut d = Driver::risk(parameters, TaskContext { partition: 0, opened_from_zero: true });
+    for hour in 0..9_i64 {
+        let price = if hour % 2 == 0 { "100" } else { "99" };
+        d.see(3_600 * hour + 100, mark("A", price, price));
+    }
+    let start = 3_600 * 8 + 200;
+    d.see(start, fill("p", "A", Side::Buy, "10", "100", "0"));
+    let last = |d: &Driver| {
+        let metrics = d.outputs.iter().rev().find_map(|output| match &output.event {
+            Event::RiskMetrics(metrics) => Some(metrics.clone()),
+            _ => None,
+        });
+        drive::Level(metrics.unwrap())
+    };
+    let known = |d: &Driver| {
+        let level = last(d);
+        assert_eq!(level.limit("var").value, level.value("var_95_revalued"));
+        let value = level.value("var_95_revalued");
+        (value.unwrap_or_else(|| panic!("{:?}", level.unknown("var_95_revalued"))), level.limit("var").status)
+    };
+    d.run_to(start + 11);
+    let (before, status) = known(&d);
+    assert_eq!(status, LimitStatus::Ok, "{before}");
+    d.see(start + 15, mark("A", "300", "300"));
+    d.run_to(start + 21);
+    let (after, status) = known(&d);
+    assert_eq!(status, LimitStatus::Breached);
+    assert!((after - 3.0 * before).abs() < 1e-9, "{before} {after}");
+
+    // Until it is stale, and then at another price: not for a moment at the one before.
+    d.run_to(start + 15 + 5_001);
+    assert_eq!(last(&d).limit("var").unknown, Some(Unknown::Stale));
+    let told = d.outputs.len();
+    d.see(start + 15 + 5_002, mark("A", "100", "100"));
+    let back = d.outputs[told..].iter().find_map(|output| match &output.event {
+        Event::RiskMetrics(metrics) => metrics.limits[0].value,
+        _ => None,
+    });
+    assert!((back.unwrap() - before).abs() < 0.5 * before, "{before} {back:?}");
+}

@@ -184,6 +184,11 @@ impl Conduct {
         self
     }
 
+    /// True if somebody was told of it, under this window.
+    pub(super) fn was_told(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// True while there is something in the window, or nothing is known of it yet.
     fn goes_on(&self, clock: Time) -> bool {
         !self.parts.is_empty() || clock < self.known_from

@@ -318,7 +318,10 @@ impl RiskMonitor {
         let (portfolio, around) = self.with(place);
         let (unknowns, check_at) = around.assess(portfolio);
         let before = std::mem::replace(&mut portfolio.check_at, check_at);
+        let doubtful = portfolio.exposure_unknown().is_some();
         let changed = std::mem::replace(&mut portfolio.unknowns, unknowns) != unknowns;
+        // Marks may have moved while they were not known to be current.
+        portfolio.revalued.due |= doubtful && portfolio.exposure_unknown().is_none();
         let unwell = portfolio.unwell();
         if before != check_at {
             before.map(|at| self.checks.remove(&(at, place)));

@@ -204,7 +204,7 @@ pub struct HistoryParameters {
 
 /// How old an input may be before what rests on it is unknown (`stale`). An age is the clock less the
 /// later of the input's event time and that of its source's last heartbeat all of whose records were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freshness {
     /// The mark of a symbol held.
     pub marks: Duration,

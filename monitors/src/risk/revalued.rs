@@ -10,6 +10,7 @@ use super::measure::{Confidence, TailModel};
 use super::parameters::{Basis, WindowParameters};
 use super::portfolio::Portfolio;
 use crate::kernels::{Horizon, Swings, TailRisk};
+use crate::monitor::Output;
 
 /// A portfolio's figures of [`TailModel::Revalued`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,6 +110,21 @@ impl RiskMonitor {
         portfolio.revalued.swings = swings;
         if changed {
             self.level_is_due(place);
+        }
+    }
+
+    /// Revalues who has a level to publish, at the marks now: a limit on it is never looked at less often than levels are
+    /// published.
+    pub(super) fn revalue_for_levels(&mut self, out: &mut Vec<Output>) {
+        if self.wants_revalued() == (false, false) {
+            return;
+        }
+        for place in 0..self.portfolios.len() as u32 {
+            let portfolio = &mut self.portfolios[place as usize];
+            if portfolio.level_due {
+                portfolio.revalued.due = true;
+                self.settle(place, false, out);
+            }
         }
     }
 

@@ -60,6 +60,7 @@ impl RiskMonitor {
             }
         }
         if self.level_due.is_some_and(|at| at <= self.clock) {
+            self.revalue_for_levels(out);
             self.roll_conduct(out);
         }
         // Last, so that a level says what all of the above made of it. What the above made due is due

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::Time;
 
+use super::around::next_boundary;
 use super::changes::Terms;
 use super::conduct::Conduct;
 use super::day::Day;
@@ -15,7 +16,7 @@ use super::liquidity::{Liquid, Liquidity};
 use super::lots::Costing;
 use super::marks::{Entry, Marks};
 use super::measure::{Bounded, Confidence, TailModel};
-use super::parameters::{HistoryParameters, RiskParameters};
+use super::parameters::{Freshness, HistoryParameters, RiskParameters};
 use super::portfolio::Portfolio;
 use super::rates::{Pair, Rates};
 use super::revalued::Revalued;
@@ -27,7 +28,7 @@ use crate::kernels::{Horizon, ShortfallConvention};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 20;
+const FORMAT: u16 = 21;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -39,6 +40,7 @@ struct Saved<P, M, H, L> {
     clock: Time,
     costing: Costing,
     rates: Vec<Pair>,
+    freshness: Freshness,
     terms: Terms,
     revaluation: RevaluationTerms,
     /// Whether tails and swings of what is held are wanted.
@@ -90,6 +92,7 @@ impl RiskMonitor {
             clock: self.clock,
             costing: self.costing(),
             rates: self.parameters.rates.clone(),
+            freshness: self.parameters.freshness,
             terms: Terms::of(&self.parameters.window),
             revaluation: revaluation_terms(&self.parameters),
             wanted: self.wants_revalued(),
@@ -152,7 +155,9 @@ impl RiskMonitor {
             if other_horizons {
                 portfolio.revalued.wanted_over_others();
             }
-            let others = other_horizons || (&saved.terms, &saved.revaluation) != (&terms, &revaluation);
+            let others = other_horizons
+                || saved.freshness != back.parameters.freshness
+                || (&saved.terms, &saved.revaluation) != (&terms, &revaluation);
             if others && back.clock != Time::MIN {
                 // Looked at before anything else happens.
                 portfolio.check_at = Some(back.clock);
@@ -192,6 +197,12 @@ impl RiskMonitor {
                 Some(conduct) => conduct.restored(self.clock, parameters),
                 None => Conduct::begun_at(self.clock, parameters),
             });
+        if portfolio.conduct.as_ref().is_some_and(|conduct| !conduct.was_told()) && self.clock != Time::MIN {
+            // Whoever adds portfolios up is told what is known from now on.
+            portfolio.level_due = true;
+            let interval = self.parameters.publish_interval;
+            self.level_due.get_or_insert_with(|| next_boundary(self.clock, interval));
+        }
         portfolio.drawdown.restored(self.parameters.drawdown_window);
         portfolio.sum_anew();
         portfolio.check_at.map(|at| self.checks.insert((at, place)));

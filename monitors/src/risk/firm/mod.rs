@@ -228,8 +228,10 @@ impl FirmMonitor {
     fn reassess(&mut self, place: usize) {
         let (scope, around) = self.with(place);
         scope.first_record.get_or_insert(around.clock);
-        let before = scope.check_at;
+        let (before, unknown) = (scope.check_at, scope.unknown());
         let changed = scope.assess(&around);
+        // Marks may have moved while they were not known to be current.
+        scope.revalue_due |= unknown.is_some() && scope.unknown().is_none();
         let after = scope.check_at;
         if before != after {
             before.map(|at| self.checks.remove(&(at, place as u32)));

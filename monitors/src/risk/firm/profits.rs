@@ -181,7 +181,7 @@ impl ScopeState {
         if follows {
             return;
         }
-        if before.is_some() && now.is_some() {
+        if before.zip(now).is_some_and(|(before, now)| before.series != now.series) {
             self.changes.interrupt();
         }
         if basis == Basis::Book {

@@ -54,8 +54,15 @@ impl FirmMonitor {
                 self.settle(place, false, out);
             }
         }
-        // Last, so that a level says what all of the above made of it.
-        if self.level_due.take_if(|at| *at <= self.clock).is_some() {
+        // Last, so that a level says what all of the above made of it, and of the marks now.
+        if self.level_due.is_some_and(|at| at <= self.clock) {
+            for place in 0..self.scopes.len() {
+                if self.scopes[place].level_due {
+                    self.scopes[place].revalue_due = true;
+                    self.settle(place, false, out);
+                }
+            }
+            self.level_due = None;
             for place in 0..self.scopes.len() {
                 let (scope, around) = self.with(place);
                 if std::mem::take(&mut scope.level_due) {
