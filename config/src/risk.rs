@@ -362,8 +362,9 @@ impl LookedAt {
             } else {
                 continue;
             };
-            let key = format!("limits[{at}].measure");
-            section.fail(&key, &format!("{measure} {problem}"), &format!("{expected}, or no such limit"));
+            let (problem, expected) =
+                (format!("{measure} {problem}"), format!("{expected}, or no such limit"));
+            section.fail_in("limits", at, "measure", &problem, &expected);
         }
     }
 }
