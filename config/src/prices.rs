@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -10,6 +11,7 @@ use time::{Date, OffsetDateTime};
 
 use crate::error::Origin;
 use crate::section::Section;
+use crate::value::spelled;
 
 /// So many faults of a file are listed.
 const LISTED: usize = 20;
@@ -28,9 +30,14 @@ pub struct Prices {
 /// A symbol, and its price at each instant.
 type Column = (String, Vec<Option<f64>>);
 
-/// Reads the file that the section's `key` names, of at most so many symbols; nothing if it names none. The bytes are
-/// hashed into the configuration version.
-pub(crate) fn read_file(section: &mut Section<'_>, key: &'static str, most: u32) -> Option<Prices> {
+/// Reads the file that the section's `key` names, of at most so many symbols, with lines an interval apart; nothing if it
+/// names none. The bytes are hashed into the configuration version.
+pub(crate) fn read_file(
+    section: &mut Section<'_>,
+    key: &'static str,
+    most: u32,
+    interval: Duration,
+) -> Option<Prices> {
     let written = section.optional::<String>(key)?;
     let path = section.resolve(&written);
     let text = match fs::read_to_string(&path) {
@@ -44,7 +51,7 @@ pub(crate) fn read_file(section: &mut Section<'_>, key: &'static str, most: u32)
     let hash = blake3::hash(text.as_bytes());
     section.context().references.borrow_mut().insert(section.path_of(key), hash.to_hex().to_string());
     let mut file = File { section, key, name: path.display().to_string().into(), faults: 0 };
-    let (instants, columns) = file.read(&text, most);
+    let (instants, columns) = file.read(&text, most, interval);
     file.conclude();
     Some(Prices { hash: *hash.as_bytes(), instants, columns })
 }
@@ -58,7 +65,10 @@ struct File<'s, 'a> {
 }
 
 impl File<'_, '_> {
-    fn read(&mut self, text: &str, most: u32) -> (Vec<i64>, Vec<Column>) {
+    fn read(&mut self, text: &str, most: u32, interval: Duration) -> (Vec<i64>, Vec<Column>) {
+        // Clocks that are put forward make a day shorter, and weekends make it longer; but a return of a minute is none of a
+        // day.
+        let least = i64::try_from(interval.as_micros() / 2).unwrap_or(i64::MAX);
         // Spreadsheets write a mark of the byte order.
         let mut lines = (1..).zip(text.trim_start_matches('\u{feff}').lines());
         let header = lines.next().map_or("", |(_, line)| line);
@@ -78,7 +88,16 @@ impl File<'_, '_> {
                     let problem = format!("{:?} is not later than the line before", cells[0]);
                     self.fault(line, ".time", problem, "rising times".into());
                 }
-                Some(at) => instants.push(at),
+                Some(at) => {
+                    if instants.last().is_some_and(|last: &i64| at.saturating_sub(*last) < least) {
+                        let problem =
+                            format!("{:?} is less than half an interval after the line before", cells[0]);
+                        let expected =
+                            format!("lines {} apart, which is risk.history.interval", spelled(interval));
+                        self.fault(line, ".time", problem, expected);
+                    }
+                    instants.push(at);
+                }
                 None => {
                     let expected =
                         "a day such as 2026-05-29, or a time with an offset such as 2026-05-29T16:00:00Z";

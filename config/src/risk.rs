@@ -403,7 +403,13 @@ impl History {
         let interval = above_zero(section, "interval");
         let (window, minimum) = window(section, Some(interval), 10_000);
         let symbols = count(section, "symbols");
-        Self { interval, window, minimum, symbols, prices: prices::read_file(section, "prices", symbols) }
+        Self {
+            interval,
+            window,
+            minimum,
+            symbols,
+            prices: prices::read_file(section, "prices", symbols, interval),
+        }
     }
 
     /// Its window, how many returns that holds at most, and the fewest that figures are of.

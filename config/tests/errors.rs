@@ -241,6 +241,15 @@ fn a_file_of_prices_is_checked_cell_by_cell() {
     assert_eq!(found.lines().count(), expected.len(), "{found}");
     assert!(errors("time,A,B,C,D\n").contains("4 symbols; expected at most 3"), "{found}");
     assert!(errors("").contains("a column without a symbol"), "nothing in it");
+    // A day that clocks make shorter is one; what came a minute later is none.
+    let times =
+        ["2026-03-06T21:00:00Z", "2026-03-09T20:00:00Z", "2026-03-10T19:00:00Z", "2026-03-10T19:01:00Z"];
+    let close = errors(&format!("time,A\n{}", times.map(|time| format!("{time},1\n")).concat()));
+    assert_eq!(
+        close.trim_end(),
+        "risk.history.prices.time (closes.csv:5): \"2026-03-10T19:01:00Z\" is less than half an interval after the line \
+         before; expected lines 1d apart, which is risk.history.interval"
+    );
     let many = errors(&format!("time,A\n{}", "x,1\n".repeat(50)));
     assert_eq!(many.lines().count(), 21, "{many}");
     assert!(many.ends_with("30 more faults in closes.csv; expected a file without"), "{many}");
