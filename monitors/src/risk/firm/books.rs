@@ -46,11 +46,16 @@ impl Book {
         (self.feed, self.unknown, self.account_unknown) == (other.feed, other.unknown, other.account_unknown)
     }
 
+    /// True if this is counted on from what it says of profit.
+    pub(super) fn is_followed_by(&self, profit: Option<&Profit>) -> bool {
+        self.profit.as_ref().zip(profit).is_some_and(|(before, now)| now.follows(before))
+    }
+
     /// True if that book, which comes after it, goes on counting what it gained, to something else: after a fill that was
     /// busted or corrected as well.
     pub(super) fn gains_on(&self, next: &Self) -> bool {
-        let both = self.profit.as_ref().zip(next.profit.as_ref());
-        both.is_some_and(|(before, now)| now.follows(before) && now.amounts != before.amounts)
+        let amounts = |book: &Self| book.profit.as_ref().map(|profit| profit.amounts);
+        self.is_followed_by(next.profit.as_ref()) && amounts(self) != amounts(next)
     }
 
     /// What the portfolio is worth at the marks, in a currency; none if its account, a mark or a rate is missing.

@@ -138,8 +138,14 @@ impl FirmMonitor {
             let (standing, account_unknown) = self.standing(holdings);
             let own = &self.parameters.currency;
             let known = self.books.get(&holdings.portfolio);
-            let had = known.and_then(|book| book.worth(&self.marks, &self.rates, own));
-            let had_gained = known.and_then(|book| book.gained(&self.marks, &self.rates, own));
+            // What it was worth and had gained is asked for only where it does not go on from there.
+            let another = |book: &&Book| {
+                let account = book.standing.as_ref().map(|one| &one.currency);
+                account != standing.as_ref().map(|one| &one.currency) || !book.is_followed_by(profit.as_ref())
+            };
+            let left = known.filter(another);
+            let had = left.and_then(|book| book.worth(&self.marks, &self.rates, own));
+            let had_gained = left.and_then(|book| book.gained(&self.marks, &self.rates, own));
             let step = provenance.step;
             let now = standing.clone();
             let gained = profit.clone();
