@@ -10,7 +10,7 @@ use tapewatch_schemas::events::Unknown;
 
 use super::around::next_boundary;
 use super::backtest::{Backtest, Verdict, fresh, number};
-use super::horizon::AtLevels;
+use super::horizon::{AtLevels, Tails};
 use super::measure::{Confidence, TailModel};
 use super::money::Money;
 use super::parameters::{Basis, Sampling, WindowParameters};
@@ -35,6 +35,21 @@ pub(super) struct Changes {
     /// window has no such figure.
     #[serde(skip)]
     tails: Vec<Option<TailRisk>>,
+}
+
+/// Value at risk and expected shortfall by any model, losses positive: of changes while `profit` is known, of what is held,
+/// revalued, while that is.
+pub(super) fn tail_by(
+    (model, level, over): (TailModel, Confidence, Horizon),
+    (changes, profit): (&Changes, Result<Money, Unknown>),
+    (revalued, unknown): (&Tails, Option<Unknown>),
+    window: &WindowParameters,
+) -> Result<TailRisk, Unknown> {
+    if model.of_changes() {
+        profit?;
+        return changes.tail(model, level, over, window).ok_or(Unknown::WarmingUp);
+    }
+    unknown.map_or_else(|| revalued.of(level, over, window), Err)
 }
 
 /// What changes are taken of, and what is made of them.
@@ -141,7 +156,7 @@ impl Changes {
     }
 
     /// Value at risk and expected shortfall by a model of the window, losses positive.
-    pub(super) fn tail(
+    fn tail(
         &self,
         model: TailModel,
         level: Confidence,

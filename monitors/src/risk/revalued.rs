@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
 
 use super::RiskMonitor;
+use super::changes::tail_by;
 use super::correlation::Correlated;
 use super::horizon::Tails;
 use super::measure::{Confidence, TailModel};
-use super::parameters::{Basis, WindowParameters};
+use super::parameters::WindowParameters;
 use super::portfolio::Portfolio;
 use crate::kernels::{Horizon, Swings, TailRisk};
 use crate::monitor::Output;
@@ -59,17 +60,9 @@ impl Portfolio {
         over: Horizon,
         window: &WindowParameters,
     ) -> Result<TailRisk, Unknown> {
-        let reason = match window.basis {
-            Basis::Equity if model.of_changes() => self.equity_unknown(),
-            _ => self.exposure_unknown(),
-        };
-        if let Some(reason) = reason {
-            return Err(reason);
-        }
-        if model.of_changes() {
-            return self.changes.tail(model, level, over, window).ok_or(Unknown::WarmingUp);
-        }
-        self.revalued.tails.of(level, over, window)
+        let changes = (&self.changes, self.profit_by(window.basis));
+        let revalued = (&self.revalued.tails, self.exposure_unknown());
+        tail_by((model, level, over), changes, revalued, window)
     }
 }
 

@@ -9,6 +9,7 @@ use super::books::{Book, BookLine, Held, Standing};
 use super::profits::Profit;
 use super::trades::grew;
 use crate::monitor::{Output, Refusal, Seen};
+use crate::risk::feeds::FeedId;
 use crate::risk::liquidity::Came;
 use crate::risk::marks::{Mark, SymbolId, price_of};
 use crate::risk::money::Money;
@@ -132,67 +133,78 @@ impl FirmMonitor {
             for symbol in new {
                 self.marks.add(symbol);
             }
-            let Holdings { event_time, unknown, filled_at, .. } = *holdings;
-            let conduct = holdings.conduct.as_deref().copied();
-            let profit = Profit::of(holdings);
-            let (standing, account_unknown) = self.standing(holdings);
-            let own = &self.parameters.currency;
-            let known = self.books.get(&holdings.portfolio);
-            // What it was worth and had gained is asked for only where it does not go on from there.
-            let another = |book: &&Book| {
-                let account = book.standing.as_ref().map(|one| &one.currency);
-                account != standing.as_ref().map(|one| &one.currency) || !book.is_followed_by(profit.as_ref())
-            };
-            let left = known.filter(another);
-            let had = left.and_then(|book| book.worth(&self.marks, &self.rates, own));
-            let had_gained = left.and_then(|book| book.gained(&self.marks, &self.rates, own));
-            let step = provenance.step;
-            let now = standing.clone();
-            let gained = profit.clone();
-            let book =
-                Book { feed, event_time, step, unknown, standing, account_unknown, profit, conduct, lines };
-            // A book that only says once more what is held is no observation of anything.
-            let known = self.books.get(&holdings.portfolio);
-            let moved = known.is_none_or(|before| before.differs(&book));
-            let only_orders = !moved && known.is_some_and(|before| before.is_as_known_as(&book));
-            let sampled = self.parameters.window.sampling == Sampling::EachFill
-                && (filled_at.is_some() || known.is_some_and(|before| before.gains_on(&book)));
-            let before = self.books.insert(holdings.portfolio.clone(), book);
-            let (before, lost) = before.map_or((None, None), |book| (book.standing, book.profit));
-            for (place, held) in held {
-                let symbol = held.symbol;
-                let holds = self.scopes[place].put(held);
-                self.marks.set_holder(symbol, place as u32, holds);
-            }
-            for place in 0..self.scopes.len() {
-                if self.parameters.scopes[place].has(&holdings.portfolio) {
-                    if only_orders {
-                        self.look_soon(place);
-                        continue;
-                    }
-                    let scope = &mut self.scopes[place];
-                    let own = &self.parameters.currency;
-                    scope.take_standing(&holdings.portfolio, (before.as_ref(), now.as_ref()), had, own);
-                    let (profits, basis) = ((lost.as_ref(), gained.as_ref()), self.parameters.window.basis);
-                    scope.take_profit(&holdings.portfolio, profits, had_gained, basis);
-                    scope.value_abroad(own, &self.rates, &self.marks);
-                    scope.revalue_due = true;
-                    self.level_is_due(place);
-                    if moved {
-                        self.sample_is_due(place);
-                    }
-                    self.reassess(place);
-                    if sampled {
-                        self.sample(place);
-                    }
-                    self.settle(place, false, out);
-                }
-            }
+            self.put_book(holdings, (feed, lines), held, out);
         }
         if revived {
             self.settle_unknown(out);
         }
         Ok(())
+    }
+
+    /// Puts a portfolio's book in the place of the one before it: `held` is what each scope holds with it.
+    fn put_book(
+        &mut self,
+        holdings: &Holdings,
+        (feed, lines): (FeedId, Vec<BookLine>),
+        held: Vec<(usize, Held)>,
+        out: &mut Vec<Output>,
+    ) {
+        let Holdings { event_time, unknown, filled_at, .. } = *holdings;
+        let conduct = holdings.conduct.as_deref().copied();
+        let profit = Profit::of(holdings);
+        let (standing, account_unknown) = self.standing(holdings);
+        let own = &self.parameters.currency;
+        let known = self.books.get(&holdings.portfolio);
+        // What it was worth and had gained is asked for only where it does not go on from there.
+        let another = |book: &&Book| {
+            let account = book.standing.as_ref().map(|one| &one.currency);
+            account != standing.as_ref().map(|one| &one.currency) || !book.is_followed_by(profit.as_ref())
+        };
+        let left = known.filter(another);
+        let had = left.and_then(|book| book.worth(&self.marks, &self.rates, own));
+        let had_gained = left.and_then(|book| book.gained(&self.marks, &self.rates, own));
+        let step = holdings.provenance.step;
+        let now = standing.clone();
+        let gained = profit.clone();
+        let book =
+            Book { feed, event_time, step, unknown, standing, account_unknown, profit, conduct, lines };
+        // A book that only says once more what is held is no observation of anything.
+        let known = self.books.get(&holdings.portfolio);
+        let moved = known.is_none_or(|before| before.differs(&book));
+        let only_orders = !moved && known.is_some_and(|before| before.is_as_known_as(&book));
+        let sampled = self.parameters.window.sampling == Sampling::EachFill
+            && (filled_at.is_some() || known.is_some_and(|before| before.gains_on(&book)));
+        let before = self.books.insert(holdings.portfolio.clone(), book);
+        let (before, lost) = before.map_or((None, None), |book| (book.standing, book.profit));
+        for (place, held) in held {
+            let symbol = held.symbol;
+            let holds = self.scopes[place].put(held);
+            self.marks.set_holder(symbol, place as u32, holds);
+        }
+        for place in 0..self.scopes.len() {
+            if self.parameters.scopes[place].has(&holdings.portfolio) {
+                if only_orders {
+                    self.look_soon(place);
+                    continue;
+                }
+                let scope = &mut self.scopes[place];
+                let own = &self.parameters.currency;
+                scope.take_standing(&holdings.portfolio, (before.as_ref(), now.as_ref()), had, own);
+                let (profits, basis) = ((lost.as_ref(), gained.as_ref()), self.parameters.window.basis);
+                scope.take_profit(&holdings.portfolio, profits, had_gained, basis);
+                scope.value_abroad(own, &self.rates, &self.marks);
+                scope.revalue_due = true;
+                self.level_is_due(place);
+                if moved {
+                    self.sample_is_due(place);
+                }
+                self.reassess(place);
+                if sampled {
+                    self.sample(place);
+                }
+                self.settle(place, false, out);
+            }
+        }
     }
 
     /// That there is room for `more` new symbols.

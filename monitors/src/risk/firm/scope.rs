@@ -13,7 +13,7 @@ use super::trades::Trades;
 use crate::kernels::{Concentration, Horizon, Swings, TailRisk, concentration};
 use crate::monitor::Ages;
 use crate::risk::around::Earliest;
-use crate::risk::changes::Changes;
+use crate::risk::changes::{Changes, tail_by};
 use crate::risk::correlation::Correlated;
 use crate::risk::currencies;
 use crate::risk::feeds::Feeds;
@@ -307,12 +307,8 @@ impl ScopeState {
         over: Horizon,
         window: &WindowParameters,
     ) -> Result<TailRisk, Unknown> {
-        if model.of_changes() {
-            self.profit_by(window.basis)?;
-            return self.changes.tail(model, level, over, window).ok_or(Unknown::WarmingUp);
-        }
-        self.unknown().map_or(Ok(()), Err)?;
-        self.tails.of(level, over, window)
+        let changes = (&self.changes, self.profit_by(window.basis));
+        tail_by((model, level, over), changes, (&self.tails, self.unknown()), window)
     }
 
     /// What each net position contributes to the figures in force, if that is wanted.
