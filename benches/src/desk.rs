@@ -94,6 +94,7 @@ pub fn parameters(size: Size, holdings_at_change: bool, models: &[TailModel]) ->
         far("largest_share", Bounded::LargestShare),
     ]);
     let history = HistoryParameters {
+        freshness: YEARS,
         window: WindowLength::Observations(size.observations),
         reference: Some(Arc::new(reference(size))),
         ..HistoryParameters::default()

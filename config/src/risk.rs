@@ -243,6 +243,9 @@ pub struct Freshness {
     /// Of a portfolio's account.
     #[serde(serialize_with = "micros")]
     pub accounts: Duration,
+    /// Of the latest return of the symbols; at least two intervals of them, or they would be too old between two.
+    #[serde(serialize_with = "micros")]
+    pub history: Duration,
 }
 
 /// How much state a task may hold. A record that would need more is refused.
@@ -306,6 +309,11 @@ impl Risk {
                 marks: above_zero(group, "marks"),
                 executions: above_zero(group, "executions"),
                 accounts: above_zero(group, "accounts"),
+                history: group.get_if(
+                    "history",
+                    |span: &Duration| *span >= history.interval.saturating_mul(2),
+                    "at least two of risk.history.interval, such as \"7d\"",
+                ),
             }),
             bounds: section.group("bounds", |group| Bounds {
                 portfolios: count(group, "portfolios"),

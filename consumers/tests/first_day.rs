@@ -26,27 +26,27 @@ fn close(nth: i64) -> f64 {
     (9_000 + (nth * nth * 31 + nth * 7) % 2_003) as f64 / 100.0
 }
 
-/// The settings as shipped, on the tape's clock, with a file of prices or without.
-fn settings(folder: &tempfile::TempDir, prices: bool) -> Settings {
+/// The settings as shipped, on the tape's clock, with a file of prices that ended so many days ago, or without.
+fn settings(folder: &tempfile::TempDir, ended: Option<i64>) -> Settings {
     let mut csv = "time,BTC-USD\n".to_owned();
     let today = Tape::new().now.floor_to(DAY).micros();
     for nth in 0..DAYS {
-        let end = today - (DAYS - 1 - nth) * DAY.as_micros() as i64;
+        let end = today - (DAYS - 1 - nth + ended.unwrap_or(0)) * DAY.as_micros() as i64;
         writeln!(csv, "{},{}", Time(end), close(nth)).unwrap();
     }
     fs::write(folder.path().join("closes.csv"), csv).unwrap();
     let file = folder.path().join("tapewatch.toml");
-    fs::write(&file, if prices { "[risk.history]\nprices = \"closes.csv\"\n" } else { "" }).unwrap();
+    fs::write(&file, if ended.is_some() { "[risk.history]\nprices = \"closes.csv\"\n" } else { "" }).unwrap();
     let variables = [("TAPEWATCH_TOPICS__PARTITIONS", "2"), ("TAPEWATCH_RUNTIME__CLOCK", "tape")];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Settings::load(Some(&file), None, variables.into_iter()).unwrap()
 }
 
 /// What risk says of two minutes of a tape.
-fn figures(prices: bool) -> Vec<RiskMetrics> {
+fn figures(ended: Option<i64>) -> Vec<RiskMetrics> {
     let folder = tempfile::tempdir().unwrap();
     let log = memory();
-    let settings = settings(&folder, prices);
+    let settings = settings(&folder, ended);
     let plan = workers::plan(c::RISK, &settings, &*log, "a").unwrap();
     let mut tape = Tape::new();
     let mut worker = Worker::join(plan, Arc::clone(&log) as Arc<dyn Log>).unwrap();
@@ -75,7 +75,7 @@ fn value_at_risk_is_there_on_the_first_day() {
         let convention = ShortfallConvention::AcerbiTasche;
         historical_tail(sample, tail, QuantileType::Linear, convention).unwrap()
     };
-    let said = figures(true);
+    let said = figures(Some(0));
     let mut held = 0;
     for figures in &said {
         let value = |name: &str| figures.measures.iter().find(|one| one.name == name).unwrap().value;
@@ -95,17 +95,23 @@ fn value_at_risk_is_there_on_the_first_day() {
     assert!(held >= 10, "{held} of {}", said.len());
 }
 
-/// Without it nobody knows, and nobody says otherwise.
+/// Without it, or with closes of last week, nobody knows, and nobody says otherwise.
 #[test]
-fn without_a_file_it_is_unknown() {
-    let said = figures(false);
-    for figures in &said {
+fn without_a_file_or_with_an_old_one_it_is_unknown() {
+    assert_unknown(&figures(None), Unknown::WarmingUp);
+    assert_unknown(&figures(Some(7)), Unknown::Stale);
+}
+
+fn assert_unknown(said: &[RiskMetrics], reason: Unknown) {
+    for figures in said {
         let limits = figures.limits.iter().filter(|limit| limit.measure.contains("_revalued"));
         let stand: Vec<_> = limits.map(|limit| (limit.status, limit.unknown)).collect();
         assert_eq!(stand.len(), 3);
         assert!(stand.iter().all(|(status, _)| *status == LimitStatus::Unknown), "{stand:?}");
         let holds = figures.measures.iter().any(|one| one.name == "net_exposure" && one.value > Some(0.0));
-        assert!(!holds || stand.iter().all(|(_, why)| *why == Some(Unknown::WarmingUp)), "{stand:?}");
+        // The light of a backtest warms up in any case.
+        let reasons = [Some(reason), Some(reason), Some(Unknown::WarmingUp)];
+        assert!(!holds || stand.iter().map(|(_, why)| *why).eq(reasons), "{stand:?}");
     }
     assert!(!said.is_empty());
 }

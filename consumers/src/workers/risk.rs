@@ -130,6 +130,7 @@ pub(super) fn history(settings: &Settings) -> HistoryParameters {
     });
     HistoryParameters {
         interval: history.interval,
+        freshness: settings.risk.freshness.history,
         window: length(history.window),
         minimum: history.minimum as usize,
         symbols: history.symbols as usize,

@@ -88,9 +88,7 @@ impl Wanted {
             SampleError::TooFew { .. } => Unknown::WarmingUp,
             _ => Unknown::Missing,
         })?;
-        if !history.has_enough(whole.scenarios()) {
-            return Err(Unknown::WarmingUp);
-        }
+        history.known_of(whole.scenarios())?;
         let components = (0..count).map(|place| whole.component(place)).collect::<Result<Vec<_>, _>>();
         let components = components.map_err(|_| Unknown::Missing)?;
         // By shortfall, which jumps less than value at risk from one moment to the next. Of equal ones the first.

@@ -19,6 +19,7 @@ use super::pairs::Pairs;
 use super::parameters::HistoryParameters;
 use super::rates::Leg;
 use super::reference::ReferencePrices;
+use super::terms::earlier;
 use super::window::WindowLength;
 use crate::kernels::{
     Exposed, Horizon, NO_RETURN, ShortfallConvention, Swings, Tail, TailRisk, revalue, sort_worst,
@@ -42,10 +43,12 @@ pub(in crate::risk) type Price<'a> = Option<(Amount, &'a Currency)>;
 /// after it is over the gap, as a Monday's is. All columns end at the latest instant. Of
 /// [`HistoryParameters::symbols`] symbols the returns of [`HistoryParameters::window`] are kept, with each instant those
 /// that are in it then, and of a stretch of time no more than it has boundaries; what has a later place among the
-/// symbols has no history, and what rests on it is warming up.
+/// symbols has no history, and what rests on it is warming up. While the latest instant is older than
+/// [`HistoryParameters::freshness`], what rests on any of it is stale: prices that end years ago say nothing of today.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::risk) struct History {
     interval: Duration,
+    freshness: Duration,
     #[serde(skip)]
     window: WindowLength,
     #[serde(skip)]
@@ -63,6 +66,8 @@ pub(in crate::risk) struct History {
     due: Option<Time>,
     /// When the returns are of, oldest first; of each symbol as many of the last as it has returns.
     instants: VecDeque<Time>,
+    /// True once the latest of them was too old; false again with the next.
+    stale: bool,
     /// By symbol's place.
     columns: Vec<Column>,
     #[serde(skip)]
@@ -109,13 +114,14 @@ impl Column {
 impl History {
     /// One without a return; `horizons` are over how many instants there are figures.
     pub(in crate::risk) fn new(parameters: &HistoryParameters, horizons: &[Horizon]) -> Self {
-        let HistoryParameters { interval, window, minimum, symbols, ref reference } = *parameters;
+        let HistoryParameters { interval, freshness, window, minimum, symbols, ref reference } = *parameters;
         let reference = reference.as_ref().map(|prices| prices.hash());
-        let (begun, due, instants, columns) = (false, None, VecDeque::new(), Vec::new());
+        let (begun, due, instants, stale, columns) = (false, None, VecDeque::new(), false, Vec::new());
         let (pairs, weighted) = (RefCell::default(), RefCell::default());
         let further = horizons.iter().copied().filter(|horizon| *horizon != Horizon::ONE).collect();
         Self {
             interval,
+            freshness,
             window,
             minimum,
             symbols,
@@ -124,6 +130,7 @@ impl History {
             begun,
             due,
             instants,
+            stale,
             columns,
             pairs,
             weighted,
@@ -137,6 +144,8 @@ impl History {
         if (self.interval, self.reference) == (now.interval, now.reference) {
             (now.begun, now.due) = (self.begun, self.due);
             (now.instants, now.columns) = (self.instants, self.columns);
+            // Under another bound it is looked at anew, which is due at once if it is over it.
+            now.stale = self.stale && self.freshness == now.freshness;
             now.columns.truncate(now.symbols);
             if let Some(latest) = now.instants.back().copied() {
                 now.leave(latest);
@@ -182,6 +191,7 @@ impl History {
     ) {
         let known = reference.known_at(clock);
         self.instants = reference.instants(known).collect();
+        self.stale = self.expires().is_some_and(|at| at <= clock);
         self.leave(clock);
         for (symbol, returns) in reference.returns(known) {
             let Some(at) = place(symbol).map(|at| at as usize).filter(|at| *at < self.symbols) else {
@@ -203,9 +213,38 @@ impl History {
         self.due.get_or_insert_with(|| next_boundary(clock, interval));
     }
 
-    /// The next instant.
+    /// When there is something to do: the next instant, or the latest one is too old.
     pub(in crate::risk) fn due(&self) -> Option<Time> {
-        self.due
+        earlier(self.due, self.expires())
+    }
+
+    /// When the latest instant is too old, unless it was or there is none.
+    fn expires(&self) -> Option<Time> {
+        let latest = self.instants.back().filter(|_| !self.stale)?;
+        Some(*latest + self.freshness + Duration::from_micros(1))
+    }
+
+    /// True, once, when the latest instant is too old and none is due that would take its place: all that rests on the
+    /// history is then to be looked at.
+    pub(in crate::risk) fn take_expired(&mut self, clock: Time) -> bool {
+        let expired = self.expires().is_some_and(|at| at <= clock) && self.due.is_none_or(|due| due > clock);
+        self.stale |= expired;
+        if expired {
+            self.forget_pairs();
+        }
+        expired
+    }
+
+    /// Why figures of so many instants are unknown.
+    ///
+    /// # Errors
+    /// The latest instant is too old (`stale`), or there are fewer than the minimum (`warming_up`).
+    pub(in crate::risk) fn known_of(&self, instants: usize) -> Result<(), Unknown> {
+        match () {
+            () if self.stale => Err(Unknown::Stale),
+            () if instants < self.minimum.max(1) => Err(Unknown::WarmingUp),
+            () => Ok(()),
+        }
     }
 
     /// The next instant, once, if it is here: prices are then to be pushed.
@@ -218,6 +257,7 @@ impl History {
     pub(in crate::risk) fn push<'p>(&mut self, instant: Time, prices: impl IntoIterator<Item = Price<'p>>) {
         self.forget_pairs();
         self.instants.push_back(instant);
+        self.stale = false;
         self.leave(instant);
         let kept = self.instants.len();
         let mut named = 0;
@@ -248,7 +288,7 @@ impl History {
     }
 
     /// What all portfolios share, with this weight of the past, always the same, or with equal weights; none while there are
-    /// fewer instants than the minimum.
+    /// fewer instants than the minimum, or they are too old.
     pub(in crate::risk) fn pairs(&self, lambda: Option<f64>) -> Option<RefMut<'_, Pairs>> {
         let pairs = if lambda.is_some() { &self.weighted } else { &self.pairs };
         let mut pairs = pairs.borrow_mut();
@@ -256,7 +296,7 @@ impl History {
             let instants = self.columns.iter().map(|column| column.returns.len()).max().unwrap_or(0);
             *pairs = Pairs::of(instants, lambda);
         }
-        (pairs.instants() >= self.minimum.max(2)).then_some(pairs)
+        (pairs.instants() >= self.minimum.max(2) && !self.stale).then_some(pairs)
     }
 
     /// Every symbol's return at the latest instant, by place; NaN where there is none.
@@ -305,7 +345,7 @@ impl History {
     /// The returns of symbols at the instants at which all of them have one, a column each, oldest first.
     ///
     /// # Errors
-    /// There are fewer such instants than the minimum, or than two (`warming_up`).
+    /// Those of [`History::known_of`]; or there are fewer such instants than two (`warming_up`).
     pub(in crate::risk) fn common_returns<'h>(
         &self,
         symbols: impl Iterator<Item = (SymbolId, &'h [Leg])>,
@@ -323,7 +363,8 @@ impl History {
             }
         }
         let common = columns.first().map_or(0, Vec::len);
-        if common < self.minimum.max(2) { Err(Unknown::WarmingUp) } else { Ok(columns) }
+        self.known_of(common)?;
+        if common < 2 { Err(Unknown::WarmingUp) } else { Ok(columns) }
     }
 
     /// The deviation of each symbol's returns, by n − 1, over the instants at which all of them have one.
@@ -357,7 +398,7 @@ impl History {
     /// first. See [`revalue`].
     ///
     /// # Errors
-    /// There are fewer such instants than the minimum (`warming_up`), or a figure is no number (`missing`).
+    /// Those of [`History::known_of`], or a figure is no number (`missing`).
     pub(in crate::risk) fn revalue<'h>(
         &self,
         held: impl IntoIterator<Item = Stake<'h>>,
@@ -379,12 +420,7 @@ impl History {
         let held: Vec<Exposed<'_>> =
             columns.iter().map(|(value, returns)| Exposed { value: *value, returns }).collect();
         revalue(&held, pnl).map_err(|_| Unknown::Missing)?;
-        if self.has_enough(pnl.len()) { Ok(()) } else { Err(Unknown::WarmingUp) }
-    }
-
-    /// True if figures of so many instants are not warming up.
-    pub(in crate::risk) fn has_enough(&self, instants: usize) -> bool {
-        instants >= self.minimum.max(1)
+        self.known_of(pnl.len())
     }
 
     /// Value at risk and expected shortfall of these values over each horizon and at each level. Nothing held has none to
@@ -466,7 +502,8 @@ mod tests {
     fn parameters() -> HistoryParameters {
         let interval = Duration::from_secs(900);
         let window = WindowLength::Observations(WINDOW);
-        HistoryParameters { interval, window, minimum: 2, symbols: 3, reference: None }
+        let freshness = Duration::from_secs(86_400);
+        HistoryParameters { interval, freshness, window, minimum: 2, symbols: 3, reference: None }
     }
 
     fn horizons() -> [Horizon; 2] {
@@ -576,6 +613,52 @@ mod tests {
         assert_eq!(history.take_due(Time(900_000_001)), None);
         history.touched(Time(900_000_000));
         assert_eq!(history.due(), Some(Time(1_800_000_000)));
+    }
+
+    #[test]
+    fn what_is_too_old_is_stale_from_one_tick_past_the_bound_to_the_next_instant() {
+        let mut history = history(&[vec![100], vec![110], vec![99]]);
+        let es = |history: &History| {
+            let (levels, held) = ([Confidence(9500)], [stake((0, 1000.0))]);
+            let tails = history.tails(held, &levels, ShortfallConvention::AcerbiTasche, &mut Vec::new());
+            tails.one.map(|at| at[0].es)
+        };
+        let last = Time::from_secs(900 * 3 + 86_400);
+        assert!(es(&history).is_ok() && !history.take_expired(last) && es(&history).is_ok());
+        assert_eq!(history.due(), Some(Time(last.0 + 1)));
+        history.touched(last);
+        assert!(!history.take_expired(Time::from_secs(900 * 100)), "an instant is due that takes its place");
+        assert_eq!(history.take_due(Time::from_secs(900 * 100)), Some(Time::from_secs(900 * 100)));
+        assert!(history.take_expired(Time(last.0 + 1)) && !history.take_expired(Time(last.0 + 1)), "once");
+        assert_eq!((es(&history), history.due()), (Err(Unknown::Stale), None));
+        assert_eq!(history.common_returns([(0, &[][..])].into_iter()), Err(Unknown::Stale));
+        let held = history.tails([], &[Confidence(9500)], ShortfallConvention::AcerbiTasche, &mut Vec::new());
+        assert!(held.one.is_ok(), "nothing held is no risk");
+        push(&mut history, 100, &[99]);
+        assert!(es(&history).is_ok());
+    }
+
+    #[test]
+    fn put_back_under_another_bound_it_is_looked_at_anew() {
+        let mut history = history(&[vec![100], vec![110], vec![99]]);
+        let clock = Time::from_secs(900 * 3 + 86_401);
+        assert!(history.take_expired(clock));
+        let wider = HistoryParameters { freshness: Duration::from_secs(86_402), ..parameters() };
+        let mut history = history.restored(&wider, &horizons());
+        assert!(history.known_of(2).is_ok() && !history.take_expired(clock));
+        let mut history = history.restored(&parameters(), &horizons());
+        assert!(history.due().is_some_and(|due| due <= clock) && history.take_expired(clock));
+    }
+
+    #[test]
+    fn a_file_that_ends_too_early_is_stale_from_the_first() {
+        let after = |boundary: i64| {
+            let parameters = HistoryParameters { reference: Some(file(&[1, 2, 4])), ..parameters() };
+            let mut history = History::new(&parameters, &[Horizon::ONE]);
+            history.follow(&parameters, Time::from_secs(900 * boundary), &mut Marks::default(), 1);
+            history.known_of(2)
+        };
+        assert_eq!((after(4 + 96), after(4 + 97)), (Ok(()), Err(Unknown::Stale)));
     }
 
     /// That a history has the latest returns of one with all of them, over each horizon, from the first that there is.

@@ -192,6 +192,8 @@ pub enum Basis {
 pub struct HistoryParameters {
     /// The instants are its boundaries, counted from the epoch.
     pub interval: Duration,
+    /// With the latest instant older than this, by the clock, what rests on them is unknown (`stale`).
+    pub freshness: Duration,
     /// Which returns of a symbol are kept.
     pub window: WindowLength,
     /// Fewer instants at which all that is held has a return are `warming_up`.
@@ -342,6 +344,7 @@ impl Default for HistoryParameters {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(15 * 60),
+            freshness: Duration::from_secs(7 * 24 * 3600),
             window: WindowLength::Observations(500),
             minimum: 100,
             symbols: 2_000,

@@ -145,7 +145,7 @@ impl RiskMonitor {
     }
 
     /// What was made of the history is to be made anew.
-    fn history_changed(&mut self) {
+    pub(super) fn history_changed(&mut self) {
         for portfolio in &mut self.portfolios {
             portfolio.revalued.due = true;
             portfolio.correlated = Correlated::default();

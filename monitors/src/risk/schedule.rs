@@ -33,12 +33,17 @@ impl RiskMonitor {
 
     /// Does all that is due at the clock. Afterwards every deadline is later.
     pub(super) fn run_due(&mut self, out: &mut Vec<Output>) {
+        // Before anything is looked at again, which would otherwise be known for a moment.
+        let expired = self.history.take_expired(self.clock);
+        if expired {
+            self.history_changed();
+        }
         while let Some((at, place)) = self.checks.first().copied().filter(|(at, _)| *at <= self.clock) {
             self.settle(place, true, out);
             debug_assert!(self.checks.first() != Some(&(at, place)), "a check moves the next one out");
         }
         // Before the samples, so that what is forecast at an instant knows the returns up to it.
-        let extended = self.extend_history();
+        let extended = self.extend_history() || expired;
         let sampling = take_due(&mut self.sample_due, self.clock);
         let looked_at = if extended || sampling { self.portfolios.len() as u32 } else { 0 };
         for place in 0..looked_at {

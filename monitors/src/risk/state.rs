@@ -28,7 +28,7 @@ use crate::kernels::{Horizon, ShortfallConvention};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 21;
+const FORMAT: u16 = 22;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -63,6 +63,7 @@ struct Saved<P, M, H, L> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct RevaluationTerms {
     interval: Duration,
+    freshness: Duration,
     window: WindowLength,
     minimum: usize,
     symbols: usize,
@@ -77,9 +78,10 @@ impl RevaluationTerms {
         levels: &[Confidence],
         shortfall: ShortfallConvention,
     ) -> Self {
-        let HistoryParameters { interval, window, minimum, symbols, ref reference } = *history;
+        let HistoryParameters { interval, freshness, window, minimum, symbols, ref reference } = *history;
         let reference = reference.as_ref().map(|prices| prices.hash());
-        Self { interval, window, minimum, symbols, reference, levels: levels.to_vec(), shortfall }
+        let levels = levels.to_vec();
+        Self { interval, freshness, window, minimum, symbols, reference, levels, shortfall }
     }
 }
 

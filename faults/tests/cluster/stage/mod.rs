@@ -64,7 +64,12 @@ pub(crate) struct Stage {
 impl Stage {
     /// A stage for a scenario with brokers that can be hurt; none, and it says so, if there are none.
     pub(crate) fn with_brokers(hazard: &str) -> Option<Self> {
-        let stage = Self::open(hazard)?;
+        Self::with_brokers_and(hazard, &[])
+    }
+
+    /// As [`Stage::with_brokers`], with these settings over the usual ones.
+    pub(crate) fn with_brokers_and(hazard: &str, settings: &[(&str, &str)]) -> Option<Self> {
+        let stage = Self::open_with(hazard, settings)?;
         if !stage.own_brokers {
             eprintln!("skipped: KAFKA_DATA_DIR does not name the brokers of TAPEWATCH_TEST_KAFKA");
             return None;

@@ -29,12 +29,16 @@ impl FirmMonitor {
 
     /// Does all that is due at the clock. Afterwards every deadline is later.
     pub(super) fn run_due(&mut self, out: &mut Vec<Output>) {
+        // Before anything is looked at again, which would otherwise be known for a moment.
+        let mut extended = self.history.take_expired(self.clock);
+        if extended {
+            self.history_changed();
+        }
         while let Some((at, place)) = self.checks.first().copied().filter(|(at, _)| *at <= self.clock) {
             self.settle(place as usize, true, out);
             debug_assert!(self.checks.first() != Some(&(at, place)), "a check moves the next one out");
         }
         // Before the samples, so that what is forecast at an instant knows the returns up to it.
-        let mut extended = false;
         if let Some(instant) = self.history.take_due(self.clock) {
             let bound = self.parameters.marks;
             self.history.push(instant, fresh_prices(&self.marks, &self.feeds, self.clock, bound));
