@@ -6,7 +6,7 @@ import pandas as pd
 
 from backtests import tests
 from history import NotWarm
-from tails import levels, measures, names
+from tails import measures, names, revalued_names, shape_of
 from tape import Beyond
 from windows import first_in
 
@@ -50,7 +50,7 @@ class Changes:
         found = {}
         ends = [(name, alpha) for name, _, alpha in names(self.var)]
         if self._revaluations():
-            ends += [(f"{name}_revalued", alpha) for name, alpha in levels(self.var)]
+            ends += [(name, alpha) for name, _, alpha in revalued_names(self.var)]
         for name, alpha in ends:
             rows = []
             for nth in range(len(known) - 1, -1, -1):
@@ -73,7 +73,7 @@ class Changes:
         """They forecast over the interval of the history."""
         sample = self.var["sample"]
         same = sample != "fill" and pd.Timedelta(sample) == pd.Timedelta(self.interval)
-        return same and "revalued" in self.var["models"]
+        return same and any(map(shape_of, self.var["models"]))
 
     def _forecast_of(self, nth, known, taken, revalued):
         """What was forecast for the nth known change: from the window before it, and at the sample before it."""

@@ -13,7 +13,7 @@ from equity import daily, drawdowns, grown
 from exposure import groups, shares
 from liquidity import liquidity
 from stress import losses
-from tails import contributions, revalued
+from tails import contributions, revalued, shape_of
 from tape import Beyond
 
 ZERO = Decimal(0)
@@ -207,7 +207,7 @@ class Portfolio:
 
     def _of_the_history(self, place, instant, var):
         """Value at risk and expected shortfall of what is held at a place, over the returns known at the instant."""
-        if "revalued" not in var["models"]:
+        if not any(map(shape_of, var["models"])):
             return {}
         values, _ = self._valued(place, instant)
         return revalued(lambda steps: self.prices.history.profits(values, instant, steps), var)

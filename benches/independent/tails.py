@@ -221,10 +221,27 @@ def _scenarios(profits, alpha, var):
     return quantile, shortfall
 
 
+def shape_of(model):
+    """What a model makes of the profits of what is held now; none if it is of changes."""
+    return None if not model.startswith("revalued") else model.removeprefix("revalued").lstrip("_") or "historical"
+
+
+def revalued_names(var):
+    """How the names of the measures of each model of what is held now and level end, with what it makes of the profits
+    and the probability of the tail."""
+    for model in var["models"]:
+        for level, alpha in levels(var) if shape_of(model) else ():
+            yield f"{level}_{model}", shape_of(model), alpha
+
+
 def revalued(profits, var):
     """Each measure of what is held now, of the profits that it would have made over so many steps."""
     found = {}
-    for name, alpha in levels(var):
+    for name, shape, alpha in revalued_names(var):
         for ending, steps in endings(var):
-            found |= _losses(f"{name}_revalued{ending}", *historical(profits(steps), alpha, var))
+            # Two are of the profits over so many steps, the others scale what they say of one.
+            stretches = shape in ("historical", "age_weighted")
+            of = profits(steps if stretches else 1)
+            moved = over(shape, of, alpha, var, 1 if stretches else steps) if of.any() else (0.0, 0.0)
+            found |= _losses(name + ending, *moved)
     return found

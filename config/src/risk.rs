@@ -215,6 +215,16 @@ choice! {
         AgeWeighted = "age_weighted",
         /// What is held now, over the return history of its symbols: `var_95_revalued`, …
         Revalued = "revalued",
+        /// A normal distribution of the same: `var_95_revalued_gaussian`, …
+        RevaluedGaussian = "revalued_gaussian",
+        /// Moved by skewness and kurtosis.
+        RevaluedCornishFisher = "revalued_cornish_fisher",
+        /// A normal distribution whose deviation is exponentially weighted.
+        RevaluedEwma = "revalued_ewma",
+        /// Filtered historical simulation of the same.
+        RevaluedFiltered = "revalued_filtered",
+        /// Weighted by age.
+        RevaluedAgeWeighted = "revalued_age_weighted",
     }
 }
 
@@ -354,8 +364,7 @@ impl LookedAt {
     ) {
         for (at, limit) in limits.enumerate() {
             let measure = limit.measure.as_str();
-            let revalued =
-                is_light(measure) && measure.ends_with(&format!("_{}{LIGHT}", TailModel::Revalued));
+            let revalued = is_light(measure) && measure.contains(&format!("_{}", TailModel::Revalued));
             let (problem, expected) = if !self.conduct && conduct::MEASURES.contains(&measure) {
                 ("is of orders, which are not looked at", "risk.conduct.window, such as \"1m\"")
             } else if !self.liquidity && liquidity::MEASURES.contains(&measure) {
@@ -400,7 +409,7 @@ impl Risk {
 impl Risk {
     /// Refuses horizons over which what is above the portfolio, which is always revalued, would be warming up for ever.
     pub(crate) fn refuse_long_horizons_of_scopes(&self, section: &Section<'_>) {
-        if !self.var.models.contains(&TailModel::Revalued) {
+        if !self.var.models.iter().any(|model| model.is_revalued_over_stretches()) {
             self.var.refuse_longer(section, "scopes", "risk.history", self.history.holds());
         }
     }
@@ -449,6 +458,13 @@ fn window(section: &mut Section<'_>, interval: Option<Duration>, most: u32) -> (
     };
     let minimum = section.get_if("minimum", |n| (2..=holds).contains(n), &expected);
     (window, minimum)
+}
+
+impl TailModel {
+    /// True if over several steps it is of the history's stretches of so many.
+    fn is_revalued_over_stretches(self) -> bool {
+        matches!(self, Self::Revalued | Self::RevaluedAgeWeighted)
+    }
 }
 
 impl ValueAtRisk {
@@ -526,7 +542,7 @@ impl ValueAtRisk {
             let most = self.window.most(self.sample.interval()).unwrap_or(0);
             self.refuse_longer(section, "horizons", "risk.var", (self.window, most, self.minimum));
         }
-        if self.models.contains(&TailModel::Revalued) {
+        if self.models.iter().any(|model| model.is_revalued_over_stretches()) {
             self.refuse_longer(section, "horizons", "risk.history", history.holds());
         }
     }

@@ -91,36 +91,42 @@ fn scratch(model: TailModel, prices: &[i64], steps: usize) -> TailRisk {
     let tail = Tail::new(ALPHA).unwrap();
     let late = prices.len().saturating_sub(WINDOW + 1);
     let prices: Vec<f64> = prices[late..].iter().map(|price| *price as f64).collect();
-    let changes: Vec<f64> = prices.windows(2).map(|pair| 10.0 * (pair[1] - pair[0])).collect();
-    let sums: Vec<f64> = changes.windows(steps).map(|some| some.iter().sum()).collect();
+    let value = 10.0 * prices[prices.len() - 1];
+    // Of each step, and of each stretch of so many.
+    let (changes, sums): (Vec<f64>, Vec<f64>) = if model.of_changes() {
+        let changes: Vec<f64> = prices.windows(2).map(|pair| 10.0 * (pair[1] - pair[0])).collect();
+        let sums = changes.windows(steps).map(|some| some.iter().sum()).collect();
+        (changes, sums)
+    } else {
+        let over = |steps: usize| {
+            let ratio = |some: &[f64]| value * (some[steps] / some[0] - 1.0);
+            prices.windows(steps + 1).map(ratio).collect()
+        };
+        (over(1), over(steps))
+    };
     let moments = Moments::of(Sample::new(&changes).unwrap());
     let h = steps as f64;
     let moving = &changes[changes.iter().position(|change| *change != 0.0).unwrap_or(0)..];
     match model {
-        TailModel::Historical => historical(&sums),
-        TailModel::AgeWeighted => {
+        TailModel::Historical | TailModel::Revalued => historical(&sums),
+        TailModel::AgeWeighted | TailModel::RevaluedAgeWeighted => {
             Aged::new(Sample::new(&sums).unwrap(), AGE_LAMBDA).unwrap().tail(tail).unwrap()
         }
-        TailModel::Gaussian => {
+        TailModel::Gaussian | TailModel::RevaluedGaussian => {
             gaussian_tail(h * moments.mean(), h.sqrt() * moments.deviation(1).unwrap(), tail).unwrap()
         }
-        TailModel::CornishFisher => {
+        TailModel::CornishFisher | TailModel::RevaluedCornishFisher => {
             let found = cornish_fisher(&moments, Horizon::new(steps as u16).unwrap(), tail).unwrap();
             TailRisk { var: found.var, es: found.es }
         }
-        TailModel::Ewma => {
+        TailModel::Ewma | TailModel::RevaluedEwma => {
             let all = ewma_volatilities(Sample::new(moving).unwrap(), LAMBDA, EwmaSeed::FirstSquare).unwrap();
             gaussian_tail(0.0, h.sqrt() * all.last().unwrap(), tail).unwrap()
         }
-        TailModel::Filtered => {
+        TailModel::Filtered | TailModel::RevaluedFiltered => {
             let filtered = Filtered::new(Sample::new(moving).unwrap(), LAMBDA).unwrap();
             let one = filtered.tail(Horizon::ONE, tail).unwrap();
             TailRisk { var: h.sqrt() * one.var, es: h.sqrt() * one.es }
-        }
-        TailModel::Revalued => {
-            let value = 10.0 * prices[prices.len() - 1];
-            let ratio = |some: &[f64]| value * (some[steps] / some[0] - 1.0);
-            historical(&prices.windows(steps + 1).map(ratio).collect::<Vec<_>>())
         }
     }
 }
@@ -152,7 +158,10 @@ proptest! {
         for model in TailModel::ALL {
             let (var, es) = names(model, "_h3");
             let begun = prices.windows(2).position(|pair| pair[0] != pair[1]).unwrap();
-            let recursive = matches!(model, TailModel::Ewma | TailModel::Filtered);
+            let recursive = matches!(
+                model,
+                TailModel::Ewma | TailModel::Filtered | TailModel::RevaluedEwma | TailModel::RevaluedFiltered
+            );
             let changes = (prices.len() - 1).min(WINDOW);
             if recursive && prices.len() - 1 - begun.max(prices.len() - 1 - changes) < MINIMUM {
                 continue;

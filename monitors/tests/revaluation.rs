@@ -254,10 +254,12 @@ fn a_file_says_nothing_of_the_future() {
 /// made of it.
 #[test]
 fn a_forecast_is_held_against_the_change_of_the_same_interval() {
-    let mut d = driver(parameters());
+    let mut parameters = parameters();
+    parameters.window.models.push(TailModel::RevaluedEwma);
+    let mut d = driver(parameters.clone());
     buy(&mut d, -1, "A", 100, 100);
     let prices: Vec<i64> = (0..30).map(|n| 100 + (n * n * 5) % 17).collect();
-    let (mut hits, mut forecast) = (0, None);
+    let (mut hits, mut forecast) = ([0; 2], [None; 2]);
     for minute in 0..30 {
         let now = prices[minute as usize];
         marks(&mut d, minute, &[("A", now)]);
@@ -265,17 +267,21 @@ fn a_forecast_is_held_against_the_change_of_the_same_interval() {
         buy(&mut d, minute, "A", -100, now);
         buy(&mut d, minute, "A", 100, now);
         let end = level(&mut d, 60 * minute + 62);
-        if let Some(var) = forecast {
-            let change = (100 * (now - prices[minute as usize - 1])) as f64;
-            hits += u32::from(-change > var);
+        for (hits, forecast) in hits.iter_mut().zip(forecast) {
+            let change = (100 * (now - prices[minute.max(1) as usize - 1])) as f64;
+            *hits += u32::from(forecast.is_some_and(|var| -change > var));
         }
-        forecast = said(&end).0;
+        forecast = ["var_90_revalued", "var_90_revalued_ewma"].map(|name| end.value(name));
     }
     let end = level(&mut d, 1_802);
-    assert_eq!(end.value("var_90_revalued_observations"), Some(f64::from(30 - 1 - MINIMUM as u32)));
-    assert_eq!(end.value("var_90_revalued_exceptions"), Some(f64::from(hits)));
+    assert_ne!(hits[0], hits[1], "each is held against its own");
+    for (model, hits) in ["var_90_revalued", "var_90_revalued_ewma"].into_iter().zip(hits) {
+        let observations = Some(f64::from(30 - 1 - MINIMUM as u32));
+        assert_eq!(end.value(&format!("{model}_observations")), observations);
+        assert_eq!(end.value(&format!("{model}_exceptions")), Some(f64::from(hits)));
+    }
 
-    let mut other = parameters();
+    let mut other = parameters;
     other.window.sampling = Sampling::EachFill;
     let mut d = driver(other);
     buy(&mut d, 0, "A", 100, 100);
@@ -313,6 +319,7 @@ fn the_example_of_the_document() {
     let document = include_str!("../../docs/risk.md");
     let mut parameters = parameters();
     parameters.window.levels = vec![Confidence(8000)];
+    parameters.window.models.push(TailModel::RevaluedGaussian);
     parameters.window.horizons = [1, 2].map(|steps| Horizon::new(steps).unwrap()).into();
     parameters.window.contributions = 2;
     // Three stretches of two instants are all there are.
@@ -334,6 +341,9 @@ fn the_example_of_the_document() {
         )),
         "{said:?}"
     );
+    let said = ["var_80_revalued_gaussian", "es_80_revalued_gaussian"].map(|name| level.value(name).unwrap());
+    let [var, es] = said.map(|value| format!("{value:.2}"));
+    assert!(document.contains(&format!("their deviation, 215.11: VaR is {var}, ES {es}.")), "{said:?}");
     let said = ["var_80_revalued_h2", "es_80_revalued_h2"].map(|name| level.value(name).unwrap());
     let [var, es] = said.map(|value| format!("{value:.2}"));
     assert!(document.contains(&format!("two worst: VaR is {var}, ES {es}.")), "{said:?}");

@@ -113,7 +113,7 @@ fn scratch(model: TailModel, changes: &[f64], alpha: f64) -> TailRisk {
         }
         TailModel::Filtered => Filtered::new(moving, LAMBDA).unwrap().tail(Horizon::ONE, tail).unwrap(),
         TailModel::AgeWeighted => Aged::new(sample, AGE_LAMBDA).unwrap().tail(tail).unwrap(),
-        TailModel::Revalued => panic!("it is not of changes: see revaluation.rs"),
+        _ => panic!("it is not of changes: see revaluation.rs and horizons.rs"),
     }
 }
 
@@ -125,7 +125,7 @@ fn names(model: TailModel) -> [(String, String, f64); 2] {
         TailModel::Ewma => "_ewma",
         TailModel::Filtered => "_filtered",
         TailModel::AgeWeighted => "_age_weighted",
-        TailModel::Revalued => "_revalued",
+        _ => panic!("it is not of changes"),
     };
     [(95, 0.05), (99, 0.01)]
         .map(|(level, alpha)| (format!("var_{level}{suffix}"), format!("es_{level}{suffix}"), alpha))

@@ -219,6 +219,11 @@ fn tail_model(model: ModelSetting) -> TailModel {
         ModelSetting::Filtered => TailModel::Filtered,
         ModelSetting::AgeWeighted => TailModel::AgeWeighted,
         ModelSetting::Revalued => TailModel::Revalued,
+        ModelSetting::RevaluedGaussian => TailModel::RevaluedGaussian,
+        ModelSetting::RevaluedCornishFisher => TailModel::RevaluedCornishFisher,
+        ModelSetting::RevaluedEwma => TailModel::RevaluedEwma,
+        ModelSetting::RevaluedFiltered => TailModel::RevaluedFiltered,
+        ModelSetting::RevaluedAgeWeighted => TailModel::RevaluedAgeWeighted,
     }
 }
 
@@ -300,15 +305,18 @@ mod tests {
     #[test]
     fn a_limit_can_be_on_the_tail_of_every_model_and_level() {
         let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-        let models = "[\"historical\", \"gaussian\", \"cornish_fisher\", \"ewma\", \"filtered\", \"age_weighted\", \"revalued\"]";
+        let shapes = ["gaussian", "cornish_fisher", "ewma", "filtered", "age_weighted"];
+        let mut models = vec!["historical".to_owned()];
+        models.extend(shapes.map(String::from));
+        models.push("revalued".to_owned());
+        models.extend(shapes.map(|shape| format!("revalued_{shape}")));
         let mut text = format!(
-            "[risk.var]\nmodels = {models}\nlevels = [0.95, 0.975]\nhorizons = [1, 10]\ncontributions = 7\nlambda = 0.97\n"
+            "[risk.var]\nmodels = {models:?}\nlevels = [0.95, 0.975]\nhorizons = [1, 10]\ncontributions = 7\nlambda = 0.97\n"
         );
         let mut names = Vec::new();
         for level in ["95", "97_5"] {
-            for model in
-                ["", "_gaussian", "_cornish_fisher", "_ewma", "_filtered", "_age_weighted", "_revalued"]
-            {
+            for model in &models {
+                let model = if model == "historical" { String::new() } else { format!("_{model}") };
                 for over in ["", "_h10"] {
                     names.extend(["var", "es"].map(|kind| format!("{kind}_{level}{model}{over}")));
                 }

@@ -10,7 +10,7 @@ use tapewatch_schemas::events::Unknown;
 
 use super::around::next_boundary;
 use super::backtest::{Backtest, Verdict, fresh, number};
-use super::horizon::{AtLevels, Tails};
+use super::horizon::Tails;
 use super::measure::{Confidence, TailModel};
 use super::money::Money;
 use super::parameters::{Basis, Sampling, WindowParameters};
@@ -28,9 +28,9 @@ pub(super) struct Changes {
     sampled: Option<Money>,
     /// Per model and level; none before the first change.
     backtests: Vec<Backtest>,
-    /// What [`TailModel::Revalued`] said of one step at the last sample, per level: what the next one is held against.
-    /// Empty if it said nothing.
-    revalued: Vec<TailRisk>,
+    /// What models of what is held said of one step at the last sample, per model and level: what the next one is held
+    /// against. Empty if nothing was known.
+    revalued: Vec<Option<TailRisk>>,
     /// Value at risk and expected shortfall per model of the window, horizon and level, losses positive; none where the
     /// window has no such figure.
     #[serde(skip)]
@@ -49,7 +49,7 @@ pub(super) fn tail_by(
         profit?;
         return changes.tail(model, level, over, window).ok_or(Unknown::WarmingUp);
     }
-    unknown.map_or_else(|| revalued.of(level, over, window), Err)
+    unknown.map_or_else(|| revalued.of(model, level, over, window), Err)
 }
 
 /// What changes are taken of, and what is made of them.
@@ -139,10 +139,18 @@ impl Changes {
         }
     }
 
-    /// What [`TailModel::Revalued`] says at this sample, unless nothing is known of it.
-    pub(super) fn forecast(&mut self, revalued: Option<&AtLevels>) {
-        let known = revalued.filter(|_| self.sampled.is_some()).and_then(|tails| tails.as_ref().ok());
-        self.revalued = known.cloned().unwrap_or_default();
+    /// What models of what is held say at this sample, unless nothing is known of it.
+    pub(super) fn forecast(&mut self, revalued: Option<&Tails>, parameters: &WindowParameters) {
+        self.revalued.clear();
+        if let Some(tails) = revalued.filter(|_| self.sampled.is_some()) {
+            let said = |model| {
+                parameters
+                    .levels
+                    .iter()
+                    .map(move |level| tails.of(model, *level, Horizon::ONE, parameters).ok())
+            };
+            self.revalued.extend(parameters.revalued().flat_map(said));
+        }
     }
 
     /// What came from elsewhere, or went, is no change.
@@ -182,8 +190,10 @@ impl Changes {
             let forecast = if backtest.model.of_changes() {
                 self.tail(backtest.model, backtest.level, Horizon::ONE, parameters)
             } else {
+                let row = parameters.revalued().position(|model| model == backtest.model);
                 let column = parameters.levels.iter().position(|level| *level == backtest.level);
-                column.and_then(|column| self.revalued.get(column).copied())
+                let place = row.zip(column).map(|(row, column)| row * parameters.levels.len() + column);
+                place.and_then(|place| self.revalued.get(place).copied()?)
             };
             // Of a window in which nothing moved nothing was forecast: the first loss after it says nothing of a model.
             if let Some(forecast) = forecast.filter(|forecast| forecast.var != 0.0 || forecast.es != 0.0) {
@@ -249,7 +259,7 @@ impl Changes {
     /// After it was put back, having been taken while revaluations were of something else.
     pub(super) fn revalued_anew(&mut self) {
         self.revalued.clear();
-        self.backtests.retain(|backtest| backtest.model != TailModel::Revalued);
+        self.backtests.retain(|backtest| backtest.model.of_changes());
     }
 
     /// After it was put back: the configuration may have another size of window, or other models, levels or lengths of

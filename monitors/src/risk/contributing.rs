@@ -137,7 +137,7 @@ impl Portfolio {
     pub(super) fn contributions(&self, around: &Around<'_>) -> Vec<Measure> {
         let Some(wanted) = around.parameters.window.contributions() else { return Vec::new() };
         let revalued = &self.revalued;
-        let unknown = self.exposure_unknown().or(revalued.tails.one.as_ref().err().copied());
+        let unknown = self.exposure_unknown().or(revalued.tails.unknown(&around.parameters.window));
         let unknown = unknown.or(revalued.due.then_some(Unknown::WarmingUp));
         let valued = unknown.map_or(Ok(revalued.values.as_slice()), Err);
         wanted.measures(around.history, around.marks, self.held(around.rates), valued)

@@ -11,9 +11,8 @@ use tapewatch_schemas::{Amount, Currency, Symbol, Time};
 
 use super::around::next_boundary;
 use super::feeds::Feeds;
-use super::horizon::{AtLevels, Compounded, Tails};
+use super::horizon::Compounded;
 use super::marks::{Marks, SymbolId};
-use super::measure::Confidence;
 use super::money::Money;
 use super::pairs::Pairs;
 use super::parameters::HistoryParameters;
@@ -21,10 +20,7 @@ use super::rates::Leg;
 use super::reference::ReferencePrices;
 use super::terms::earlier;
 use super::window::WindowLength;
-use crate::kernels::{
-    Exposed, Horizon, NO_RETURN, ShortfallConvention, Swings, Tail, TailRisk, revalue, sort_worst,
-    sorted_tail, standard_deviation,
-};
+use crate::kernels::{Exposed, Horizon, NO_RETURN, Swings, revalue, standard_deviation};
 
 /// What is held of a symbol, in money, and the way from the currency of its price to that of the money.
 #[derive(Clone, Copy, Debug)]
@@ -235,6 +231,11 @@ impl History {
         expired
     }
 
+    /// The fewest instants that figures are of.
+    pub(in crate::risk) fn minimum(&self) -> usize {
+        self.minimum
+    }
+
     /// Why figures of so many instants are unknown.
     ///
     /// # Errors
@@ -408,7 +409,7 @@ impl History {
     }
 
     /// The same over the instants of one of the horizons, by its place.
-    fn revalue_over<'h>(
+    pub(in crate::risk) fn revalue_over<'h>(
         &self,
         over: usize,
         held: impl IntoIterator<Item = Stake<'h>>,
@@ -421,48 +422,6 @@ impl History {
             columns.iter().map(|(value, returns)| Exposed { value: *value, returns }).collect();
         revalue(&held, pnl).map_err(|_| Unknown::Missing)?;
         self.known_of(pnl.len())
-    }
-
-    /// Value at risk and expected shortfall of these values over each horizon and at each level. Nothing held has none to
-    /// lose. `pnl` is memory to work in.
-    pub(in crate::risk) fn tails<'h>(
-        &self,
-        held: impl IntoIterator<Item = Stake<'h>> + Clone,
-        levels: &[Confidence],
-        shortfall: ShortfallConvention,
-        pnl: &mut Vec<f64>,
-    ) -> Tails {
-        let further = 1..=self.further.len();
-        let further =
-            further.map(|over| self.tails_over(over, held.clone(), levels, shortfall, pnl)).collect();
-        Tails { further, one: self.tails_over(0, held, levels, shortfall, pnl) }
-    }
-
-    /// Those over one of the horizons, by its place; unknown as [`History::revalue`] is.
-    fn tails_over<'h>(
-        &self,
-        over: usize,
-        held: impl IntoIterator<Item = Stake<'h>>,
-        levels: &[Confidence],
-        shortfall: ShortfallConvention,
-        pnl: &mut Vec<f64>,
-    ) -> AtLevels {
-        let mut held = held.into_iter().peekable();
-        if held.peek().is_none() {
-            return Ok(vec![TailRisk { var: 0.0, es: 0.0 }; levels.len()]);
-        }
-        self.revalue_over(over, held, pnl)?;
-        let tail = |level: &Confidence| Tail::new(level.tail()).map_err(|_| Unknown::Missing);
-        let tails = levels.iter().map(tail).collect::<Result<Vec<_>, _>>()?;
-        if let Some(widest) = tails.iter().copied().reduce(|a, b| if a.alpha() < b.alpha() { b } else { a }) {
-            sort_worst(pnl, widest, shortfall);
-        }
-        let losses = |tail: &Tail| {
-            let risk = sorted_tail(pnl, *tail, shortfall).map_err(|_| Unknown::Missing)?;
-            // Adding zero turns the negative zero of a loss of nothing into zero.
-            Ok(TailRisk { var: 0.0 - risk.var, es: 0.0 - risk.es })
-        };
-        tails.iter().map(losses).collect()
     }
 }
 
@@ -495,7 +454,10 @@ mod tests {
     use proptest::test_runner::TestCaseError;
 
     use super::*;
-    use crate::kernels::Sample;
+    use crate::kernels::{ShortfallConvention, SortedWindow, TailRisk};
+    use crate::risk::measure::{Confidence, TailModel};
+    use crate::risk::parameters::WindowParameters;
+    use crate::risk::tails::take_tails;
 
     const WINDOW: usize = 6;
 
@@ -530,6 +492,16 @@ mod tests {
         let mut history = History::new(&parameters(), &horizons());
         (1..).zip(rows).for_each(|(nth, row)| push(&mut history, nth, row));
         history
+    }
+
+    /// What may be lost of these values at 95 %, by the model that takes the quantile.
+    fn tail(history: &History, held: &[(SymbolId, f64)]) -> Result<TailRisk, Unknown> {
+        let models = vec![TailModel::Revalued];
+        let window =
+            WindowParameters { models, levels: vec![Confidence(9500)], ..WindowParameters::default() };
+        let held = held.iter().copied().map(stake);
+        let tails = history.tails(held, &window, &mut Vec::new());
+        tails.of(TailModel::Revalued, Confidence(9500), Horizon::ONE, &window)
     }
 
     #[test]
@@ -585,19 +557,11 @@ mod tests {
     #[test]
     fn too_few_instants_are_warming_up_and_nothing_held_is_no_risk() {
         let history = history(&[vec![100, 0], vec![110, 50], vec![99, 40]]);
-        let levels = [Confidence(9500)];
-        let tails = |held: &[(SymbolId, f64)]| {
-            history.tails(
-                held.iter().copied().map(stake),
-                &levels,
-                ShortfallConvention::AcerbiTasche,
-                &mut Vec::new(),
-            )
-        };
-        assert_eq!(tails(&[(0, 1.0), (1, 1.0)]).one, Err(Unknown::WarmingUp), "they share one instant");
-        assert_eq!(tails(&[(2, 1.0)]).one, Err(Unknown::WarmingUp), "it was never seen");
-        assert_eq!(tails(&[]).one, Ok(vec![TailRisk { var: 0.0, es: 0.0 }]));
-        let one = tails(&[(0, 1000.0)]).one.unwrap()[0];
+        let tail = |held: &[(SymbolId, f64)]| tail(&history, held);
+        assert_eq!(tail(&[(0, 1.0), (1, 1.0)]), Err(Unknown::WarmingUp), "they share one instant");
+        assert_eq!(tail(&[(2, 1.0)]), Err(Unknown::WarmingUp), "it was never seen");
+        assert_eq!(tail(&[]), Ok(TailRisk { var: 0.0, es: 0.0 }));
+        let one = tail(&[(0, 1000.0)]).unwrap();
         assert!((one.es - 100.0).abs() < 1e-9 && one.var < one.es, "{one:?}");
     }
 
@@ -618,11 +582,7 @@ mod tests {
     #[test]
     fn what_is_too_old_is_stale_from_one_tick_past_the_bound_to_the_next_instant() {
         let mut history = history(&[vec![100], vec![110], vec![99]]);
-        let es = |history: &History| {
-            let (levels, held) = ([Confidence(9500)], [stake((0, 1000.0))]);
-            let tails = history.tails(held, &levels, ShortfallConvention::AcerbiTasche, &mut Vec::new());
-            tails.one.map(|at| at[0].es)
-        };
+        let es = |history: &History| tail(history, &[(0, 1000.0)]).map(|at| at.es);
         let last = Time::from_secs(900 * 3 + 86_400);
         assert!(es(&history).is_ok() && !history.take_expired(last) && es(&history).is_ok());
         assert_eq!(history.due(), Some(Time(last.0 + 1)));
@@ -632,8 +592,7 @@ mod tests {
         assert!(history.take_expired(Time(last.0 + 1)) && !history.take_expired(Time(last.0 + 1)), "once");
         assert_eq!((es(&history), history.due()), (Err(Unknown::Stale), None));
         assert_eq!(history.common_returns([(0, &[][..])].into_iter()), Err(Unknown::Stale));
-        let held = history.tails([], &[Confidence(9500)], ShortfallConvention::AcerbiTasche, &mut Vec::new());
-        assert!(held.one.is_ok(), "nothing held is no risk");
+        assert!(tail(&history, &[]).is_ok(), "nothing held is no risk");
         push(&mut history, 100, &[99]);
         assert!(es(&history).is_ok());
     }
@@ -774,7 +733,7 @@ mod tests {
         }
 
         #[test]
-        fn tails_are_those_of_all_profits_sorted(
+        fn tails_are_those_of_a_window_of_these_profits(
             rows in prop::collection::vec(prop::collection::vec(50_i64..150, 3), 4..30),
             values in prop::collection::vec(-1e6..1e6_f64, 3),
             nth in 0_usize..3,
@@ -786,14 +745,39 @@ mod tests {
                 ShortfallConvention::Empyrical,
             ][nth];
             let held = || (0..3).zip(values.iter().copied()).map(stake);
-            let mut pnl = Vec::new();
-            history.revalue(held(), &mut pnl).unwrap();
-            let sorted = Sample::new(&pnl).unwrap().sorted();
-            let levels = [Confidence(9500), Confidence(9900), Confidence(6000)];
-            let got = history.tails(held(), &levels, shortfall, &mut Vec::new()).one.unwrap();
-            for (level, got) in levels.iter().zip(got) {
-                let whole = sorted_tail(&sorted, Tail::new(level.tail()).unwrap(), shortfall).unwrap();
-                prop_assert_eq!((got.var, got.es), (0.0 - whole.var, 0.0 - whole.es));
+            let levels = vec![Confidence(9500), Confidence(9900), Confidence(6000)];
+            let window = |model, over| WindowParameters {
+                levels: levels.clone(),
+                horizons: vec![over],
+                models: vec![model],
+                minimum: 2,
+                shortfall,
+                ..WindowParameters::default()
+            };
+            let all = TailModel::ALL.into_iter().filter(|model| !model.of_changes());
+            let all = WindowParameters {
+                models: all.collect(),
+                horizons: horizons().to_vec(),
+                ..window(TailModel::Revalued, Horizon::ONE)
+            };
+            let got = history.tails(held(), &all, &mut Vec::new());
+            // Each is what the model of changes of the same shape makes of a window of these profits.
+            let of_changes = TailModel::ALL.into_iter().filter(|model| model.of_changes());
+            for ((model, alike), (nth, over)) in all.revalued().zip(of_changes)
+                .flat_map(|pair| horizons().into_iter().enumerate().map(move |over| (pair, over)))
+            {
+                let stretches = model.shape().of_stretches();
+                let mut pnl = Vec::new();
+                let known = history.revalue_over(if stretches { nth } else { 0 }, held(), &mut pnl);
+                let mut made = Vec::new();
+                let parameters = window(alike, if stretches { Horizon::ONE } else { over });
+                take_tails(&mut made, &mut SortedWindow::from_values(30, pnl.into_iter()), &parameters);
+                for (level, made) in levels.iter().zip(0..).map(|(level, at)| (*level, made.get(at).copied().flatten())) {
+                    let expected = known.and_then(|()| made.ok_or(Unknown::WarmingUp));
+                    let got = got.of(model, level, over, &all);
+                    // A series that begins with nothing may be too short for some.
+                    prop_assert_eq!(got, expected, "{:?} {} {}", model, level, over);
+                }
             }
         }
     }

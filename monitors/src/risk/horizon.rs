@@ -3,44 +3,104 @@
 use serde::{Deserialize, Serialize};
 use tapewatch_schemas::events::Unknown;
 
-use super::measure::Confidence;
+use super::history::{History, Stake};
+use super::measure::{Confidence, Shape, TailModel};
 use super::parameters::WindowParameters;
-use crate::kernels::{Horizon, TailRisk};
+use super::tails::tails_of;
+use crate::kernels::{Horizon, SampleError, Tail, TailRisk, sort_worst, sorted_tail};
 
-/// Per level, losses positive; or why they are unknown.
-pub(in crate::risk) type AtLevels = Result<Vec<TailRisk>, Unknown>;
-
-/// Value at risk and expected shortfall of what is held, revalued, over each horizon and at each level.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(in crate::risk) struct Tails {
-    /// Over one step.
-    pub(in crate::risk) one: AtLevels,
-    /// Over each of the others, in the order of the configuration.
-    pub(in crate::risk) further: Vec<AtLevels>,
-}
-
-impl Default for Tails {
-    fn default() -> Self {
-        Self { one: Err(Unknown::WarmingUp), further: Vec::new() }
-    }
-}
+/// Value at risk and expected shortfall of what is held, revalued, losses positive, or why they are unknown: by model that
+/// is not of changes, horizon and level, as the configuration lists them. Empty before they were first made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(in crate::risk) struct Tails(pub(in crate::risk) Vec<Result<TailRisk, Unknown>>);
 
 impl Tails {
-    /// At a level of the configuration, over one of its horizons.
+    /// By a model, at a level and over a horizon of the configuration.
     pub(in crate::risk) fn of(
         &self,
+        model: TailModel,
         level: Confidence,
         over: Horizon,
         window: &WindowParameters,
     ) -> Result<TailRisk, Unknown> {
-        let level = window.levels.iter().position(|one| *one == level).ok_or(Unknown::WarmingUp)?;
-        let over = window.horizons.iter().position(|one| *one == over).ok_or(Unknown::WarmingUp)?;
-        let all = std::iter::once(&self.one).chain(&self.further);
-        match all.into_iter().nth(over) {
-            Some(Ok(tails)) => tails.get(level).copied().ok_or(Unknown::WarmingUp),
-            Some(Err(unknown)) => Err(*unknown),
-            None => Err(Unknown::WarmingUp),
+        let place = || {
+            let row = window.revalued().position(|one| one == model)?;
+            let over = window.horizons.iter().position(|one| *one == over)?;
+            let level = window.levels.iter().position(|one| *one == level)?;
+            Some((row * window.horizons.len() + over) * window.levels.len() + level)
+        };
+        place().and_then(|place| self.0.get(place).copied()).unwrap_or(Err(Unknown::WarmingUp))
+    }
+
+    /// Why those of [`TailModel::Revalued`] over one step are unknown.
+    pub(in crate::risk) fn unknown(&self, window: &WindowParameters) -> Option<Unknown> {
+        let of = |level: &Confidence| self.of(TailModel::Revalued, *level, Horizon::ONE, window).err();
+        window.levels.first().and_then(of)
+    }
+}
+
+impl History {
+    /// Value at risk and expected shortfall of these values, by each model of what is held. Nothing held has none to lose.
+    /// `pnl` is memory to work in.
+    pub(in crate::risk) fn tails<'h>(
+        &self,
+        held: impl IntoIterator<Item = Stake<'h>> + Clone,
+        window: &WindowParameters,
+        pnl: &mut Vec<f64>,
+    ) -> Tails {
+        let (models, horizons, levels) =
+            (window.revalued().count(), window.horizons.len(), window.levels.len());
+        let nothing = held.clone().into_iter().next().is_none();
+        let before = if nothing { Ok(TailRisk { var: 0.0, es: 0.0 }) } else { Err(Unknown::WarmingUp) };
+        let mut tails = vec![before; models * horizons * levels];
+        for stretch in (0..horizons).filter(|_| !nothing) {
+            let rows = || window.revalued().enumerate();
+            let all = || rows().flat_map(|(row, model)| (0..horizons).map(move |nth| (row, model, nth)));
+            let of_it = |(_, model, nth): &(usize, TailModel, usize)| {
+                stretch == if model.shape().of_stretches() { *nth } else { 0 }
+            };
+            let mut known = None;
+            // The one that sorts what it is given comes last.
+            let sorts = |(_, model, _): &(usize, TailModel, usize)| model.shape() == Shape::Historical;
+            let others = all().filter(of_it).filter(|one| !sorts(one));
+            for (row, model, nth) in others.chain(all().filter(of_it).filter(sorts)) {
+                let at = &mut tails[(row * horizons + nth) * levels..][..levels];
+                let known = *known.get_or_insert_with(|| self.revalue_over(stretch, held.clone(), pnl));
+                match known {
+                    Err(unknown) => at.fill(Err(unknown)),
+                    Ok(()) if model.shape() == Shape::Historical => worst_of(pnl, window, at),
+                    Ok(()) => {
+                        let steps =
+                            if model.shape().of_stretches() { Horizon::ONE } else { window.horizons[nth] };
+                        let found = tails_of(model.shape(), steps, (pnl, self.minimum()), window);
+                        at.iter_mut().zip(found).for_each(|(at, found)| *at = found.map_err(why));
+                    }
+                }
+            }
         }
+        Tails(tails)
+    }
+}
+
+/// What is lost in the tails of these profits at each level. They are in another order afterwards.
+fn worst_of(pnl: &mut [f64], window: &WindowParameters, at: &mut [Result<TailRisk, Unknown>]) {
+    let tail = |level: &Confidence| Tail::new(level.tail());
+    let tails = window.levels.iter().filter_map(|level| tail(level).ok());
+    if let Some(widest) = tails.reduce(|a, b| if a.alpha() < b.alpha() { b } else { a }) {
+        sort_worst(pnl, widest, window.shortfall);
+    }
+    for (at, level) in at.iter_mut().zip(&window.levels) {
+        let risk = tail(level).and_then(|tail| sorted_tail(pnl, tail, window.shortfall));
+        // Subtracting from zero turns the negative zero of a loss of nothing into zero.
+        *at = risk.map(|risk| TailRisk { var: 0.0 - risk.var, es: 0.0 - risk.es }).map_err(why);
+    }
+}
+
+/// Why a figure is unknown that cannot be made of a series.
+fn why(refused: SampleError) -> Unknown {
+    match refused {
+        SampleError::TooFew { .. } => Unknown::WarmingUp,
+        _ => Unknown::Missing,
     }
 }
 

@@ -31,8 +31,8 @@ impl fmt::Display for Confidence {
     }
 }
 
-/// How value at risk and expected shortfall are taken. All but the last are functions of the window of n changes
-/// alone.
+/// How value at risk and expected shortfall are taken: of the window of n changes alone, or, those that are revalued, of what
+/// is held now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TailModel {
     /// The type 7 quantile of the changes, and the mean beyond it. A change more costs O(log n).
@@ -54,11 +54,39 @@ pub enum TailModel {
     /// Not of the window of changes: of what is held now, revalued over the return history of the symbols. The type 7
     /// quantile, and the mean beyond it. O(n) a symbol held.
     Revalued,
+    /// As [`TailModel::Gaussian`], of what [`TailModel::Revalued`] is of.
+    RevaluedGaussian,
+    /// As [`TailModel::CornishFisher`], of the same.
+    RevaluedCornishFisher,
+    /// As [`TailModel::Ewma`], of the same.
+    RevaluedEwma,
+    /// As [`TailModel::Filtered`], of the same.
+    RevaluedFiltered,
+    /// As [`TailModel::AgeWeighted`], of the same.
+    RevaluedAgeWeighted,
+}
+
+/// What a model makes of a series of profits and losses, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Historical,
+    Gaussian,
+    CornishFisher,
+    Ewma,
+    Filtered,
+    AgeWeighted,
+}
+
+impl Shape {
+    /// True if figures over several steps are of stretches of so many, which overlap; others are scaled up from one step.
+    pub(super) const fn of_stretches(self) -> bool {
+        matches!(self, Self::Historical | Self::AgeWeighted)
+    }
 }
 
 impl TailModel {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Historical,
         Self::Gaussian,
         Self::CornishFisher,
@@ -66,11 +94,36 @@ impl TailModel {
         Self::Filtered,
         Self::AgeWeighted,
         Self::Revalued,
+        Self::RevaluedGaussian,
+        Self::RevaluedCornishFisher,
+        Self::RevaluedEwma,
+        Self::RevaluedFiltered,
+        Self::RevaluedAgeWeighted,
     ];
 
-    /// True if it is of the window of changes of profit and loss.
+    /// True if it is of the window of changes of profit and loss, false if of what is held now.
     pub const fn of_changes(self) -> bool {
-        !matches!(self, Self::Revalued)
+        matches!(
+            self,
+            Self::Historical
+                | Self::Gaussian
+                | Self::CornishFisher
+                | Self::Ewma
+                | Self::Filtered
+                | Self::AgeWeighted
+        )
+    }
+
+    /// What it makes of either.
+    pub(super) const fn shape(self) -> Shape {
+        match self {
+            Self::Historical | Self::Revalued => Shape::Historical,
+            Self::Gaussian | Self::RevaluedGaussian => Shape::Gaussian,
+            Self::CornishFisher | Self::RevaluedCornishFisher => Shape::CornishFisher,
+            Self::Ewma | Self::RevaluedEwma => Shape::Ewma,
+            Self::Filtered | Self::RevaluedFiltered => Shape::Filtered,
+            Self::AgeWeighted | Self::RevaluedAgeWeighted => Shape::AgeWeighted,
+        }
     }
 
     /// What ends the names of its measures: `var_95_gaussian`. Nothing for the historical one: `var_95`.
@@ -83,6 +136,11 @@ impl TailModel {
             Self::Filtered => "_filtered",
             Self::AgeWeighted => "_age_weighted",
             Self::Revalued => "_revalued",
+            Self::RevaluedGaussian => "_revalued_gaussian",
+            Self::RevaluedCornishFisher => "_revalued_cornish_fisher",
+            Self::RevaluedEwma => "_revalued_ewma",
+            Self::RevaluedFiltered => "_revalued_filtered",
+            Self::RevaluedAgeWeighted => "_revalued_age_weighted",
         }
     }
 }
@@ -324,7 +382,8 @@ impl FromStr for Bounded {
             return Ok(found);
         }
         let level = |text: &str| {
-            let mut named = TailModel::ALL.into_iter().skip(1);
+            // The longer endings come later, and end with shorter ones.
+            let mut named = TailModel::ALL.into_iter().skip(1).rev();
             let (model, text) = named
                 .find_map(|model| Some((model, text.strip_suffix(model.suffix())?)))
                 .unwrap_or((TailModel::Historical, text));
@@ -373,7 +432,9 @@ mod tests {
 
     #[test]
     fn a_measure_is_read_as_it_is_written() {
-        const NAMES: [&str; 31] = [
+        const NAMES: [&str; 33] = [
+            "var_95_revalued_cornish_fisher_h10",
+            "var_97_5_revalued_gaussian_light",
             "average_correlation",
             "realised_loss",
             "unrealised_loss",
@@ -432,6 +493,7 @@ mod tests {
             "var_9999999",
             "var_95_",
             "var_95_normal",
+            "var_95_gaussian_revalued",
             "var_light",
             "es_95_light",
             "var_95_h",

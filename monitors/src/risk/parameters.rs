@@ -15,7 +15,7 @@ use super::contributing::Wanted;
 use super::day::DayParameters;
 use super::liquidity::LiquidityParameters;
 use super::lots::Costing;
-use super::measure::{Bounded, Confidence, TailModel};
+use super::measure::{Bounded, Confidence, Shape, TailModel};
 use super::rates::Pair;
 use super::reference::ReferencePrices;
 use super::scenario::Scenario;
@@ -80,8 +80,7 @@ pub enum PnlMethod {
 impl RiskParameters {
     /// Over what returns are compounded: further than one step for revaluation alone.
     pub(super) fn compounded(&self) -> &[Horizon] {
-        let wanted = self.window.models.contains(&TailModel::Revalued);
-        if wanted { &self.window.horizons } else { &[] }
+        if self.window.revalued().next().is_some() { &self.window.horizons } else { &[] }
     }
 
     /// True if a limit is on the time that equity is under water.
@@ -132,6 +131,20 @@ impl WindowParameters {
         self.length.most_by(self.sampling)
     }
 
+    /// The models of what is held now, in their order.
+    pub(super) fn revalued(&self) -> impl Iterator<Item = TailModel> {
+        self.models.iter().copied().filter(|model| !model.of_changes())
+    }
+
+    /// How much the past weighs in a model; 1 where it weighs as much as the present.
+    pub(super) fn weight(&self, model: TailModel) -> f64 {
+        match model.shape() {
+            Shape::Ewma | Shape::Filtered => self.lambda,
+            Shape::AgeWeighted => self.age_lambda,
+            Shape::Historical | Shape::Gaussian | Shape::CornishFisher => 1.0,
+        }
+    }
+
     /// True if the forecasts of a model are held against what came after them: a revaluation forecasts over the interval
     /// of the history, so changes must be over the same.
     pub(super) fn tries(&self, model: TailModel, interval: Duration) -> bool {
@@ -141,7 +154,7 @@ impl WindowParameters {
 
     /// What a measure is of, where its name does not say it.
     pub(super) fn definition(&self, measure: Bounded) -> String {
-        let Self { basis, sampling, length, minimum, shortfall, lambda, age_lambda, .. } = self;
+        let Self { basis, sampling, length, minimum, shortfall, lambda, .. } = self;
         match measure {
             Bounded::MaxCorrelationEwma | Bounded::AverageCorrelationEwma => lambda.to_string(),
             Bounded::DailyLoss | Bounded::DailyLossShare => format!("{basis:?}"),
@@ -150,11 +163,7 @@ impl WindowParameters {
             | Bounded::Light(model, _)
                 if model.of_changes() =>
             {
-                let weight = match model {
-                    TailModel::Ewma | TailModel::Filtered => *lambda,
-                    TailModel::AgeWeighted => *age_lambda,
-                    _ => 1.0,
-                };
+                let weight = self.weight(model);
                 format!("{basis:?} {sampling:?} {length:?} {minimum} {shortfall:?} {weight}")
             }
             _ => String::new(),

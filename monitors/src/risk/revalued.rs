@@ -13,7 +13,7 @@ use super::portfolio::Portfolio;
 use crate::kernels::{Horizon, Swings, TailRisk};
 use crate::monitor::Output;
 
-/// A portfolio's figures of [`TailModel::Revalued`].
+/// A portfolio's figures of what is held now, over the return history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Revalued {
     /// True if what is held, or the history, changed since they were made.
@@ -47,7 +47,7 @@ impl Revalued {
     /// Other horizons are wanted than when it was saved: their places are others'.
     pub(super) fn wanted_over_others(&mut self) {
         self.due = true;
-        self.tails.further.clear();
+        self.tails = Tails::default();
     }
 }
 
@@ -69,7 +69,7 @@ impl Portfolio {
 impl RiskMonitor {
     /// The figures of what is held, revalued, that the configuration wants: tails, and how it swings.
     pub(super) fn wants_revalued(&self) -> (bool, bool) {
-        (self.parameters.window.models.contains(&TailModel::Revalued), self.stress.needs_swings())
+        (self.parameters.window.revalued().next().is_some(), self.stress.needs_swings())
     }
 
     /// Revalues what a portfolio holds, at its marks now, if it is due, and what is held and its value are known. What
@@ -90,7 +90,7 @@ impl RiskMonitor {
         let mut changed = swings != portfolio.revalued.swings;
         if tails {
             let held = portfolio.held(&self.rates);
-            let tails = self.history.tails(held, &window.levels, window.shortfall, &mut self.pnl);
+            let tails = self.history.tails(held, window, &mut self.pnl);
             changed |= tails != portfolio.revalued.tails;
             let mut remembered = std::mem::take(&mut portfolio.revalued.values);
             remembered.clear();
@@ -128,7 +128,7 @@ impl RiskMonitor {
         self.revalue(place);
         let portfolio = &mut self.portfolios[place as usize];
         let known = !portfolio.revalued.due;
-        portfolio.changes.forecast(known.then_some(&portfolio.revalued.tails.one));
+        portfolio.changes.forecast(known.then_some(&portfolio.revalued.tails), &self.parameters.window);
     }
 
     /// An instant of the history, if it is due; true if it was. All that rests on it is due to be looked at.

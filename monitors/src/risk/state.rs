@@ -16,7 +16,7 @@ use super::liquidity::{Liquid, Liquidity};
 use super::lots::Costing;
 use super::marks::{Entry, Marks};
 use super::measure::{Bounded, Confidence, TailModel};
-use super::parameters::{Freshness, HistoryParameters, RiskParameters};
+use super::parameters::{Freshness, HistoryParameters, RiskParameters, WindowParameters};
 use super::portfolio::Portfolio;
 use super::rates::{Pair, Rates};
 use super::revalued::Revalued;
@@ -68,20 +68,24 @@ pub(super) struct RevaluationTerms {
     minimum: usize,
     symbols: usize,
     reference: Option<[u8; 32]>,
+    /// Each with the weight of the past in it.
+    models: Vec<(TailModel, f64)>,
     levels: Vec<Confidence>,
     shortfall: ShortfallConvention,
 }
 
 impl RevaluationTerms {
+    /// Of these models.
     pub(super) fn of(
         history: &HistoryParameters,
-        levels: &[Confidence],
-        shortfall: ShortfallConvention,
+        of: &WindowParameters,
+        models: impl Iterator<Item = TailModel>,
     ) -> Self {
         let HistoryParameters { interval, freshness, window, minimum, symbols, ref reference } = *history;
         let reference = reference.as_ref().map(|prices| prices.hash());
-        let levels = levels.to_vec();
-        Self { interval, freshness, window, minimum, symbols, reference, levels, shortfall }
+        let models = models.map(|model| (model, of.weight(model))).collect();
+        let (levels, shortfall) = (of.levels.clone(), of.shortfall);
+        Self { interval, freshness, window, minimum, symbols, reference, models, levels, shortfall }
     }
 }
 
@@ -235,19 +239,24 @@ impl Portfolio {
 }
 
 fn revaluation_terms(parameters: &RiskParameters) -> RevaluationTerms {
-    RevaluationTerms::of(&parameters.history, &parameters.window.levels, parameters.window.shortfall)
+    let RiskParameters { history, window, .. } = parameters;
+    RevaluationTerms::of(history, window, window.revalued())
 }
 
 /// What a measure is of, where its name does not say it.
 fn definition(parameters: &RiskParameters, measure: Bounded) -> String {
-    let RiskParameters { stress, drawdown_window, liquidity, day, window, .. } = parameters;
+    let RiskParameters { stress, drawdown_window, liquidity, day, window, history, .. } = parameters;
     match measure {
         Bounded::Stress(_) | Bounded::StressWorst => format!("{stress:?}"),
         Bounded::TrailingDrawdown => format!("{drawdown_window:?}"),
         Bounded::DaysToLiquidate => format!("{liquidity:?} {day:?}"),
-        Bounded::ValueAtRisk(TailModel::Revalued, ..)
-        | Bounded::ExpectedShortfall(TailModel::Revalued, ..)
-        | Bounded::Light(TailModel::Revalued, _) => format!("{:?}", revaluation_terms(parameters)),
+        Bounded::ValueAtRisk(model, ..)
+        | Bounded::ExpectedShortfall(model, ..)
+        | Bounded::Light(model, _)
+            if !model.of_changes() =>
+        {
+            format!("{:?}", RevaluationTerms::of(history, window, std::iter::once(model)))
+        }
         _ => window.definition(measure),
     }
 }

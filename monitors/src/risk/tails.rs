@@ -1,8 +1,8 @@
-//! Value at risk and expected shortfall of a window of changes, by the models that are wanted.
+//! Value at risk and expected shortfall of a series of profits and losses, by the models that are wanted.
 
 use std::borrow::Cow;
 
-use super::measure::TailModel;
+use super::measure::Shape;
 use super::parameters::WindowParameters;
 use crate::kernels::{
     Aged, EwmaSeed, Filtered, Horizon, Moments, Sample, SampleError, SortedWindow, Tail, TailRisk,
@@ -22,17 +22,38 @@ pub(super) fn take_tails(
     }
     let models = parameters.models.iter().filter(|model| model.of_changes());
     for (model, over) in models.flat_map(|model| parameters.horizons.iter().map(|over| (*model, *over))) {
-        let estimate = Estimate::of(model, over, window, parameters);
-        tails.extend(parameters.levels.iter().map(|level| {
-            let tail = Tail::new(level.tail()).ok()?;
-            let risk = estimate.as_ref().ok()?.tail(over, tail, parameters).ok()?;
-            // Adding zero turns the negative zero of a loss of nothing into zero.
-            Some(TailRisk { var: 0.0 - risk.var, es: 0.0 - risk.es })
-        }));
+        let estimate = match model.shape() {
+            Shape::Historical if over == Horizon::ONE => Ok(Estimate::Sorted(Cow::Borrowed(window.sorted()))),
+            shape => Estimate::of(shape, over, window.in_order(), parameters.minimum, parameters),
+        };
+        tails.extend(at_levels(estimate, over, parameters).map(Result::ok));
     }
 }
 
-/// What a model makes of a window, before a level is asked for.
+/// The same of a series, oldest first, by one shape over one horizon, at each level.
+pub(super) fn tails_of<'a>(
+    shape: Shape,
+    over: Horizon,
+    (values, minimum): (&'a [f64], usize),
+    parameters: &'a WindowParameters,
+) -> impl Iterator<Item = Result<TailRisk, SampleError>> + 'a {
+    at_levels(Estimate::of(shape, over, values, minimum, parameters), over, parameters)
+}
+
+fn at_levels<'a>(
+    estimate: Result<Estimate<'a>, SampleError>,
+    over: Horizon,
+    parameters: &'a WindowParameters,
+) -> impl Iterator<Item = Result<TailRisk, SampleError>> + 'a {
+    parameters.levels.iter().map(move |level| {
+        let tail = Tail::new(level.tail())?;
+        let risk = estimate.as_ref().map_err(Clone::clone)?.tail(over, tail, parameters)?;
+        // Subtracting from zero turns the negative zero of a loss of nothing into zero.
+        Ok(TailRisk { var: 0.0 - risk.var, es: 0.0 - risk.es })
+    })
+}
+
+/// What a model makes of a series, before a level is asked for.
 enum Estimate<'a> {
     /// The values, or their sums over the horizon, ascending.
     Sorted(Cow<'a, [f64]>),
@@ -48,46 +69,42 @@ enum Estimate<'a> {
     Aged(Aged),
 }
 
-impl<'a> Estimate<'a> {
+impl Estimate<'_> {
     fn of(
-        model: TailModel,
+        shape: Shape,
         over: Horizon,
-        window: &'a mut SortedWindow,
+        values: &[f64],
+        minimum: usize,
         parameters: &WindowParameters,
     ) -> Result<Self, SampleError> {
-        if model == TailModel::Historical && over == Horizon::ONE {
-            return Ok(Self::Sorted(Cow::Borrowed(window.sorted())));
-        }
-        let values = window.in_order();
         let moments = || Sample::new(values).map(Moments::of);
-        match model {
-            TailModel::Revalued => unreachable!("it is not of changes"),
-            TailModel::Historical => {
+        match shape {
+            Shape::Historical => {
                 let sums = over.sums(values);
-                Ok(Self::Sorted(Cow::Owned(Sample::new(&sums)?.of_at_least(parameters.minimum)?.sorted())))
+                Ok(Self::Sorted(Cow::Owned(Sample::new(&sums)?.of_at_least(minimum)?.sorted())))
             }
-            TailModel::Gaussian => {
+            Shape::Gaussian => {
                 let moments = moments()?;
                 Ok(Self::Normal { mean: moments.mean(), deviation: moments.deviation(1)? })
             }
             // Without variation there is no shape, and no tail but the mean.
-            TailModel::CornishFisher => Ok(match moments()? {
+            Shape::CornishFisher => Ok(match moments()? {
                 constant if constant.skewness().is_err() => {
                     Self::Normal { mean: constant.mean(), deviation: 0.0 }
                 }
                 moments => Self::Expanded(moments),
             }),
-            TailModel::AgeWeighted => {
+            Shape::AgeWeighted => {
                 let sums = over.sums(values);
-                let sample = Sample::new(&sums)?.of_at_least(parameters.minimum)?;
+                let sample = Sample::new(&sums)?.of_at_least(minimum)?;
                 Aged::new(sample, parameters.age_lambda).map(Self::Aged)
             }
-            TailModel::Ewma | TailModel::Filtered => {
+            Shape::Ewma | Shape::Filtered => {
                 // The first change seeds the recursion: one of nothing would say that there is no risk.
                 let from = values.iter().position(|change| *change != 0.0);
                 let Some(from) = from else { return Ok(Self::Normal { mean: 0.0, deviation: 0.0 }) };
-                let sample = Sample::new(&values[from..])?.of_at_least(parameters.minimum)?;
-                if model == TailModel::Filtered {
+                let sample = Sample::new(&values[from..])?.of_at_least(minimum)?;
+                if shape == Shape::Filtered {
                     return Filtered::new(sample, parameters.lambda).map(Self::Filtered);
                 }
                 let all = ewma_volatilities(sample, parameters.lambda, EwmaSeed::FirstSquare)?;

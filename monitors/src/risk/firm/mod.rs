@@ -212,7 +212,7 @@ impl FirmMonitor {
         self.revalue(place);
         let scope = &mut self.scopes[place];
         let known = !scope.revalue_due;
-        scope.changes.forecast(known.then_some(&scope.tails.one));
+        scope.changes.forecast(known.then_some(&scope.tails), &self.parameters.window);
     }
 
     /// A scope is looked at once all that comes at this instant has come: as many books may as there are portfolios.
@@ -266,7 +266,7 @@ impl FirmMonitor {
         let scope = &self.scopes[place];
         let FirmParameters { window, currency, .. } = &self.parameters;
         let held = stakes(&scope.held, currency, &self.marks, &self.rates);
-        let tails = self.history.tails(held.clone(), &window.levels, window.shortfall, &mut self.pnl);
+        let tails = self.history.tails(held.clone(), window, &mut self.pnl);
         if !self.stress.needs_swings() {
             return (tails, scope.swings);
         }

@@ -314,7 +314,7 @@ impl ScopeState {
     /// What each net position contributes to the figures in force, if that is wanted.
     pub(super) fn contributions(&self, around: &Surroundings<'_>) -> Vec<Measure> {
         let Some(wanted) = around.parameters.window.contributions() else { return Vec::new() };
-        let unknown = self.unknown().or(self.tails.one.as_ref().err().copied());
+        let unknown = self.unknown().or(self.tails.unknown(&around.parameters.window));
         let unknown = unknown.or(self.revalue_due.then_some(Unknown::WarmingUp));
         let valued = unknown.map_or(Ok(self.valued.as_slice()), Err);
         let held = stakes(&self.held, &around.parameters.currency, around.marks, around.rates);

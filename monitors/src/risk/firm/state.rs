@@ -18,7 +18,7 @@ use crate::risk::history::History;
 use crate::risk::horizon::Tails;
 use crate::risk::liquidity::{Liquid, Liquidity};
 use crate::risk::marks::{Entry, Marks};
-use crate::risk::measure::{Bounded, TailModel};
+use crate::risk::measure::Bounded;
 use crate::risk::parameters::Basis;
 use crate::risk::rates::{Pair, Rates};
 use crate::risk::state::RevaluationTerms;
@@ -68,7 +68,7 @@ impl Terms {
         let FirmParameters { history, window, scopes, currency, rates, marks, books, conduct, .. } =
             parameters;
         Self {
-            revaluation: RevaluationTerms::of(history, &window.levels, window.shortfall),
+            revaluation: RevaluationTerms::of(history, window, window.revalued()),
             horizons: window.horizons.clone(),
             scopes: scopes.iter().map(|one| (one.scope.clone(), one.portfolios.clone())).collect(),
             currency: currency.clone(),
@@ -198,10 +198,12 @@ impl FirmMonitor {
             Bounded::Stress(_) | Bounded::StressWorst => self.scenarios(),
             Bounded::TrailingDrawdown => format!("{drawdown_window:?}"),
             Bounded::DaysToLiquidate => format!("{liquidity:?} {day:?}"),
-            Bounded::ValueAtRisk(TailModel::Revalued, ..)
-            | Bounded::ExpectedShortfall(TailModel::Revalued, ..)
-            | Bounded::Light(TailModel::Revalued, _) => {
-                format!("{:?}", RevaluationTerms::of(history, &window.levels, window.shortfall))
+            Bounded::ValueAtRisk(model, ..)
+            | Bounded::ExpectedShortfall(model, ..)
+            | Bounded::Light(model, _)
+                if !model.of_changes() =>
+            {
+                format!("{:?}", RevaluationTerms::of(history, window, std::iter::once(model)))
             }
             _ => window.definition(measure),
         }
