@@ -15,6 +15,12 @@ def shares(values, gross):
     }
 
 
+def largest(values, most):
+    """What the largest positions are worth, by name; of equal ones the first."""
+    order = sorted((symbol for symbol in values if values[symbol]), key=lambda symbol: (-abs(values[symbol]), symbol))
+    return {f"position:{symbol}": values[symbol] for symbol in order[:most]}
+
+
 def groups(values, gross, prices):
     """Of each currency in which anything is priced, where there are rates, and of each sector, where there are any: by
     symbols' values, whose sizes have this sum."""

@@ -10,7 +10,7 @@ from ledger import Position
 from changes import Changes
 from correlation import correlations
 from equity import daily, drawdowns, grown
-from exposure import groups, shares
+from exposure import groups, largest, shares
 from liquidity import liquidity
 from stress import losses
 from tails import contributions, revalued, shape_of
@@ -151,6 +151,7 @@ class Portfolio:
         figures |= self._of_the_history(*self._evaluated(place, instant), self.risk["var"])
         if said["occasion"] == "interval":
             figures |= self._of_positions(values, *self._evaluated(place, instant))
+            figures |= largest(values, self.risk["positions"])
         figures |= correlations(self.market.history, sorted(values), instant, self.risk["var"]["lambda"])
         stakes = {symbol: (held[symbol][0], value) for symbol, value in values.items()}
         figures |= liquidity(self.market.traded, self.marks, stakes, place)

@@ -8,7 +8,7 @@ import numpy as np
 from changes import Changes
 from correlation import correlations
 from equity import daily, drawdowns, grown
-from exposure import groups, shares
+from exposure import groups, largest, shares
 from liquidity import liquidity
 from stress import losses
 from tails import contributions, revalued
@@ -106,6 +106,7 @@ class Scope:
         if said["occasion"] == "interval":
             rows = self.prices.history.rows(list(evaluated[0]), evaluated[1]) if evaluated[0] else None
             figures |= contributions(evaluated[0], rows, values, var)
+            figures |= largest(values, self.risk["positions"])
         return None, figures
 
     def _values(self, books, place):

@@ -35,6 +35,8 @@ pub struct Risk {
     pub holdings_every: Duration,
     /// Whether it is published at each change too.
     pub holdings_at_change: bool,
+    /// How many positions are named with their value in each record at an interval; 0 for none.
+    pub positions: u32,
     /// What a fill that closes is against.
     pub pnl_method: PnlMethod,
     /// When a day of profit and loss begins.
@@ -306,6 +308,11 @@ impl Risk {
             publish_every: above_zero(section, "publish_every"),
             holdings_every: above_zero(section, "holdings_every"),
             holdings_at_change: section.get("holdings_at_change"),
+            positions: section.get_if(
+                "positions",
+                |n| *n <= 1_000,
+                "a whole number from 0, for none, to 1000",
+            ),
             pnl_method: section.get("pnl_method"),
             day: section.group("day", Day::read),
             drawdown: section.group("drawdown", |group| Drawdown {

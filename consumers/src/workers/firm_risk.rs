@@ -21,6 +21,7 @@ pub fn parameters(settings: &Settings) -> FirmParameters {
     let terms = risk::Terms::new(&risk.schedules, &firm.overrides);
     FirmParameters {
         publish_interval: firm.publish_every,
+        positions: risk.positions as usize,
         currency: risk.currency.as_str().into(),
         rates: risk::rates(settings),
         scopes: firm

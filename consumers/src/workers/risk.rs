@@ -36,6 +36,7 @@ pub fn parameters(settings: &Settings) -> RiskParameters {
         publish_interval: risk.publish_every,
         holdings_interval: risk.holdings_every,
         holdings_at_change: risk.holdings_at_change,
+        positions: risk.positions as usize,
         default_currency: risk.currency.as_str().into(),
         pnl_method: match risk.pnl_method {
             MethodSetting::AverageCost => PnlMethod::AverageCost,

@@ -32,6 +32,8 @@ pub struct RiskParameters {
     pub holdings_interval: Duration,
     /// True if the whole book is published at each change too, false if only at the interval's boundaries.
     pub holdings_at_change: bool,
+    /// How many positions are named with their value in each level, the largest first.
+    pub positions: usize,
     /// The currency stated while neither an account nor a fill has named the portfolio's own.
     pub default_currency: Currency,
     /// What a fill that closes is against.
@@ -311,6 +313,7 @@ impl Default for RiskParameters {
             publish_interval: Duration::from_secs(60),
             holdings_interval: Duration::from_secs(24 * 3600),
             holdings_at_change: true,
+            positions: 0,
             default_currency: Currency::from("USD"),
             pnl_method: PnlMethod::AverageCost,
             day: DayParameters::default(),

@@ -10,6 +10,7 @@ use super::backtest::{Verdict, number};
 use super::changes::Changes;
 use super::correlation::symbols_of;
 use super::currencies;
+use super::marks::{Marks, SymbolId};
 use super::measure::{Bounded, CONDUCT, Confidence, TailModel};
 use super::money::Money;
 use super::parameters::WindowParameters;
@@ -23,6 +24,8 @@ pub(super) fn risk_metrics(portfolio: &mut Portfolio, around: &Around<'_>, occas
     let mut measures = measures(portfolio, around);
     if occasion == Occasion::Interval {
         measures.extend(portfolio.contributions(around));
+        let (unknown, values) = (portfolio.exposure_unknown(), portfolio.values());
+        name_positions(&mut measures, unknown, around.marks, values, around.parameters.positions);
     }
     let currency = portfolio.currency.as_ref().unwrap_or(&around.parameters.default_currency).clone();
     Output {
@@ -37,6 +40,36 @@ pub(super) fn risk_metrics(portfolio: &mut Portfolio, around: &Around<'_>, occas
             measures,
             limits,
         }),
+    }
+}
+
+/// Names the largest of these positions with their values, at most so many, as far as they are not named already; of equal
+/// ones the first by name. None while they are unknown.
+pub(super) fn name_positions(
+    list: &mut Vec<Measure>,
+    unknown: Option<Unknown>,
+    marks: &Marks,
+    values: impl Iterator<Item = (SymbolId, Money)>,
+    most: usize,
+) {
+    if unknown.is_some() || most == 0 {
+        return;
+    }
+    let symbol = |at: SymbolId| marks.entry(at).symbol.as_str();
+    let mut all: Vec<_> = values.filter(|(_, value)| *value != Money::ZERO).collect();
+    let larger = |(a, of_a): &(SymbolId, Money), (b, of_b): &(SymbolId, Money)| {
+        of_b.abs().cmp(&of_a.abs()).then_with(|| symbol(*a).cmp(symbol(*b)))
+    };
+    if most < all.len() {
+        all.select_nth_unstable_by(most, larger);
+        all.truncate(most);
+    }
+    all.sort_unstable_by(larger);
+    for (at, value) in all {
+        let name = format!("{}:{}", Bounded::Position, symbol(at));
+        if !list.iter().any(|measure| measure.name == name) {
+            list.push(money(&name, None, value));
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::risk::{
 pub struct FirmParameters {
     /// How often levels are published, on boundaries counted from the epoch.
     pub publish_interval: Duration,
+    /// How many net positions are named with their value in each level, the largest first.
+    pub positions: usize,
     /// The currency of every figure; what is in another is converted.
     pub currency: Currency,
     /// The pairs of currencies by which it is, each way; symbols once, and a pair once.
@@ -103,6 +105,7 @@ impl Default for FirmParameters {
     fn default() -> Self {
         Self {
             publish_interval: Duration::from_secs(60),
+            positions: 0,
             currency: Currency::from("USD"),
             rates: Vec::new(),
             scopes: Vec::new(),

@@ -7,7 +7,7 @@ use super::scope::{ScopeState, Surroundings, symbols_of};
 use crate::monitor::Output;
 use crate::risk::currencies;
 use crate::risk::measure::Bounded;
-use crate::risk::publish::{backtested, money, ratio, tail_measures};
+use crate::risk::publish::{backtested, money, name_positions, ratio, tail_measures};
 
 /// The scope's figures and limit states.
 pub(super) fn risk_metrics(scope: &mut ScopeState, around: &Surroundings<'_>, occasion: Occasion) -> Output {
@@ -15,6 +15,8 @@ pub(super) fn risk_metrics(scope: &mut ScopeState, around: &Surroundings<'_>, oc
     let mut measures = measures(scope, around);
     if occasion == Occasion::Interval {
         measures.extend(scope.contributions(around));
+        let (unknown, values) = (scope.unknown(), scope.values());
+        name_positions(&mut measures, unknown, around.marks, values, around.parameters.positions);
     }
     let tracks = scope.limits.tracks.iter_mut();
     let limits =
