@@ -18,8 +18,10 @@ use run::Folder;
 use serde_json::Value;
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::{Log, LogError, OpenOptions, RecordRef, TopicPartition, open};
-use tapewatch_producers::{Found, FoundAlert, Layout, Player, PlayerOptions, Tape};
-use tapewatch_schemas::catalogue::{self, ALERTING, ALERTS, CONTROL, FIRM_RISK, RISK, journal_topic};
+use tapewatch_producers::{Found, FoundAlert, Layout, Player, PlayerOptions, Tape, Witness};
+use tapewatch_schemas::catalogue::{
+    self, ALERTING, ALERTS, CONTROL, FIRM_RISK, HOLDINGS, MARKET_DATA, RISK, RISK_METRICS, journal_topic,
+};
 use tapewatch_schemas::events::AlertState;
 use tapewatch_schemas::journal::JournalRecord;
 use tapewatch_schemas::{Codec, Digest, Event};
@@ -99,7 +101,8 @@ fn a_tape_through_real_brokers_survives_a_kill() {
     // behind after its kill: the book knows no time for what is unknown there.
     let mut alerts = alerts(&log);
     alerts.retain(|alert| !(alert.scope.contains(':') && matches!(alert.status, Found::Unknown(_))));
-    let verdict = book.player.incidents().judge(&alerts);
+    let bound = Duration::from_secs(2 * 3600);
+    let verdict = book.player.incidents().judge(&alerts, &witness(&log), bound);
     assert!(!verdict.found.is_empty(), "no incident of the book has a monitor");
     assert!(verdict.is_clean(), "{verdict:#?}");
     eprintln!("found {:?}; no monitor yet for {:?}", verdict.found, verdict.no_monitor);
@@ -322,6 +325,20 @@ fn standing_outputs(log: &Arc<dyn Log>, worker: &str) -> BTreeMap<i32, i64> {
         assert!(seen.insert(from.clone()), "{from} stands again at {topic}/{partition} offset {offset}");
     });
     outputs
+}
+
+/// The marks, the books, and where the limits of portfolios stood.
+fn witness(log: &Arc<dyn Log>) -> Witness {
+    let codec = Codec::new(&[]).expect("the shipped schemas are good");
+    let mut witness = Witness::default();
+    scan(log, [MARKET_DATA, HOLDINGS, RISK_METRICS], &mut |record| {
+        let event = codec.decode_any(record.value.expect("a value")).expect("a good event");
+        let above = matches!(&event, Event::RiskMetrics(metrics) if metrics.scope.as_str().contains(':'));
+        if !above {
+            witness.see(record.partition, &event);
+        }
+    });
+    witness
 }
 
 /// The alerts that fired, as the incident book's judge takes them.

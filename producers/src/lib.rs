@@ -17,7 +17,10 @@ pub mod spool;
 pub mod tape;
 mod trading;
 
-pub use incidents::{About, Expectation, Found, FoundAlert, Incident, IncidentBook, Kind, Says, Verdict};
+pub use incidents::{
+    About, Expectation, Feed, Found, FoundAlert, Incident, IncidentBook, Kind, Says, Silence, Stopped,
+    Untimely, Verdict, Witness,
+};
 pub use options::{Layout, PlayerError, PlayerOptions, SIM_SOURCE, TAPE_SOURCE};
 pub use player::Player;
 pub use publish::{

@@ -11,14 +11,17 @@ use tapewatch_monitors::{
     AlertingMonitor, AlertingParameters, Monitor, Output, RiskMonitor, Seen, SourceChange, TaskContext,
 };
 use tapewatch_producers::{
-    Body, Found, FoundAlert, Kind, Layout, Player, PlayerOptions, SliceRecord, Tape, Verdict,
+    BAR, Body, Found, FoundAlert, IncidentBook, Kind, Layout, Player, PlayerOptions, SliceRecord, Tape,
+    Untimely, Verdict, Witness,
 };
 use tapewatch_schemas::catalogue::{EXEC_REPORTS, HEARTBEATS, MARKET_DATA};
-use tapewatch_schemas::events::{Cause, Event, LimitStatus, Unknown};
+use tapewatch_schemas::events::{Cause, Event, LimitState, LimitStatus, Unknown};
 use tapewatch_schemas::{Time, TopicName};
 
 /// What is still filling is no alert so long after the start.
 const GRACE: i64 = 2 * 86_400_000_000;
+/// How old inputs may be.
+const TWO_HOURS: Duration = Duration::from_secs(7200);
 
 struct Task {
     partition: i32,
@@ -32,17 +35,19 @@ struct Task {
     held: Vec<SliceRecord>,
     down: bool,
     alerts: Vec<FoundAlert>,
+    /// What it published.
+    outputs: Vec<Event>,
 }
 
 impl Task {
     fn new(partition: i32, start: Time) -> Self {
-        let two_hours = Duration::from_secs(7200);
-        let freshness = Freshness { marks: two_hours, executions: two_hours, accounts: two_hours };
+        let freshness = Freshness { marks: TWO_HOURS, executions: TWO_HOURS, accounts: TWO_HOURS };
         let parameters = RiskParameters { freshness, ..RiskParameters::default() };
         let monitor = RiskMonitor::new(parameters, TaskContext { partition, opened_from_zero: true });
         let (clock, held, alerts) = (Time::MIN, Vec::new(), Vec::new());
         let alerting = AlertingMonitor::new(AlertingParameters::default());
-        Self { partition, monitor, alerting, clock, start, bad: 0, good: 0, held, down: false, alerts }
+        let (bad, good, down, outputs) = (0, 0, false, Vec::new());
+        Self { partition, monitor, alerting, clock, start, bad, good, held, down, alerts, outputs }
     }
 
     fn take(&mut self, record: &SliceRecord) {
@@ -118,6 +123,7 @@ impl Task {
     fn keep(&mut self, out: &[Output]) {
         for output in out {
             self.contained(&output.event);
+            self.outputs.push(output.event.clone());
             let Event::RiskMetrics(metrics) = &output.event else { continue };
             for limit in metrics.limits.iter().filter(|limit| limit.previous.is_some()) {
                 let status = match limit.status {
@@ -160,25 +166,54 @@ impl Task {
     }
 }
 
-fn judged(seed: u64, bars: Option<usize>, incidents: bool, layout: Layout) -> (Verdict, Vec<FoundAlert>) {
-    let options = PlayerOptions { seed, bars, incidents, layout, ..PlayerOptions::default() };
-    let player = Player::new(options, &Tape::built_in().unwrap()).unwrap();
-    let (book, start) = (player.incidents().clone(), player.start());
-    let mut tasks: Vec<Task> =
-        (0..layout.partitions as i32).map(|partition| Task::new(partition, start)).collect();
-    for record in player.flat_map(|slice| slice.records) {
-        for task in &mut tasks {
-            task.take(&record);
+/// What came of a tape, before it is judged.
+#[derive(Clone)]
+struct Run {
+    book: IncidentBook,
+    alerts: Vec<FoundAlert>,
+    marks: Vec<(i32, Event)>,
+    outputs: Vec<Event>,
+}
+
+impl Run {
+    fn of(seed: u64, bars: Option<usize>, incidents: bool, layout: Layout) -> Self {
+        let options = PlayerOptions { seed, bars, incidents, layout, ..PlayerOptions::default() };
+        let player = Player::new(options, &Tape::built_in().unwrap()).unwrap();
+        let (book, start) = (player.incidents().clone(), player.start());
+        let mut tasks: Vec<Task> =
+            (0..layout.partitions as i32).map(|partition| Task::new(partition, start)).collect();
+        let mut marks = Vec::new();
+        for record in player.flat_map(|slice| slice.records) {
+            for task in &mut tasks {
+                task.take(&record);
+            }
+            if record.topic == MARKET_DATA
+                && let Body::Event(event) = record.body
+            {
+                marks.push((record.partition, *event));
+            }
         }
+        let mut outputs = Vec::new();
+        let alerts = tasks.into_iter().flat_map(|task| {
+            outputs.extend(task.outputs);
+            task.alerts
+        });
+        let alerts = alerts.collect();
+        Self { book, alerts, marks, outputs }
     }
-    let alerts: Vec<FoundAlert> = tasks.into_iter().flat_map(|task| task.alerts).collect();
-    (book.judge(&alerts), alerts)
+
+    fn judged(&self) -> Verdict {
+        let mut witness = Witness::default();
+        self.marks.iter().for_each(|(partition, mark)| witness.see(*partition, mark));
+        self.outputs.iter().for_each(|output| witness.see(0, output));
+        self.book.judge(&self.alerts, &witness, TWO_HOURS)
+    }
 }
 
 #[test]
 fn quiet_tapes_raise_nothing() {
     for seed in 0..6 {
-        let (verdict, _) = judged(seed, Some(1000), false, Layout::default());
+        let verdict = Run::of(seed, Some(1000), false, Layout::default()).judged();
         assert_eq!(verdict.falsely_found, [], "seed {seed}");
     }
 }
@@ -188,9 +223,87 @@ fn incidents_are_found_and_nothing_else() {
     for seed in 0..6 {
         let layout =
             if seed % 2 == 0 { Layout::default() } else { Layout { partitions: 2, ..Layout::default() } };
-        let (verdict, _) = judged(seed, Some(1000), true, layout);
+        let verdict = Run::of(seed, Some(1000), true, layout).judged();
         assert!(verdict.is_clean(), "seed {seed}: {verdict:#?}");
         let with_monitor = Kind::ALL.iter().filter(|kind| kind.monitor().is_some()).count();
         assert_eq!(verdict.found.len(), with_monitor);
+        let stopped = verdict.stopped.unwrap();
+        assert!(stopped.rested.values().sum::<usize>() >= 5 && stopped.others >= 6, "{stopped:?}");
     }
+}
+
+/// The transition of a limit of the incident's portfolio that comes to stand, or no longer to stand, as `unknown (stale)`.
+fn transition(run: &Run, turns: bool) -> (usize, usize) {
+    let incident = run.book.incidents.iter().find(|one| one.kind == Kind::StoppedFeed).unwrap();
+    let portfolio = incident.portfolio.as_ref().unwrap();
+    let within = |time: Time| time >= incident.time && time.since(incident.until) <= BAR;
+    let place = |(place, event): (usize, &Event)| {
+        let Event::RiskMetrics(metrics) = event else { return None };
+        let of = metrics.scope.as_str() == portfolio.as_str() && within(metrics.event_time);
+        let moved = |limit: &LimitState| {
+            limit.measure == "leverage"
+                && limit.previous.is_some()
+                && (limit.unknown == Some(Unknown::Stale)) == turns
+        };
+        metrics.limits.iter().position(|limit| of && moved(limit)).map(|limit| (place, limit))
+    };
+    run.outputs.iter().enumerate().find_map(place).unwrap()
+}
+
+#[test]
+fn a_limit_that_does_not_turn_with_its_feed_is_missed() {
+    let whole = Run::of(3, Some(1000), true, Layout::default());
+    let run = || whole.clone();
+    let missed = |run: &Run, what: &str| {
+        let verdict = run.judged();
+        assert!(verdict.missed.iter().any(|id| id.ends_with("stopped_feed")), "{verdict:?}");
+        let untimely = verdict.stopped.unwrap().untimely;
+        let said = |one: &Untimely| one.limit == "leverage" && one.what.contains(what);
+        assert!(untimely.iter().any(said), "{what}: {untimely:?}");
+    };
+    let shifted = |turns: bool, by: i64, what: &str| {
+        let mut run = run();
+        let (place, limit) = transition(&run, turns);
+        let Event::RiskMetrics(metrics) = &mut run.outputs[place] else { panic!() };
+        metrics.limits = vec![metrics.limits[limit].clone()];
+        metrics.event_time = Time(metrics.event_time.micros() + by);
+        missed(&run, what);
+    };
+    shifted(true, 2 * BAR, "only; expected it by");
+    shifted(true, -BAR, "before what it rests on was too old");
+    shifted(false, 2 * BAR, "was known again at");
+    shifted(false, -BAR, "before its feed was back");
+
+    // It never turns: whatever says so is gone, and it goes on as it was.
+    let mut silent = run();
+    let (place, limit) = transition(&silent, true);
+    let (back, _) = transition(&silent, false);
+    let Event::RiskMetrics(first) = &silent.outputs[place] else { panic!() };
+    let (scope, name) = (first.scope.clone(), first.limits[limit].limit.clone());
+    for event in &mut silent.outputs[place..=back] {
+        let Event::RiskMetrics(metrics) = event else { continue };
+        if metrics.scope == scope {
+            metrics.limits.retain(|limit| limit.limit != name);
+        }
+    }
+    missed(&silent, "was never unknown");
+
+    // It turns for another reason.
+    let mut other = run();
+    let (place, limit) = transition(&other, true);
+    let Event::RiskMetrics(metrics) = &mut other.outputs[place] else { panic!() };
+    metrics.limits[limit].unknown = Some(Unknown::Missing);
+    missed(&other, "unknown (missing)");
+
+    // What rests on nothing that stopped turns with it.
+    let mut light = run();
+    let (place, limit) = transition(&light, true);
+    let Event::RiskMetrics(metrics) = &light.outputs[place] else { panic!() };
+    assert_eq!(metrics.limits[limit].limit, "leverage");
+    for event in &mut light.outputs {
+        let Event::RiskMetrics(metrics) = event else { continue };
+        let named = metrics.limits.iter_mut().filter(|one| one.limit == "leverage");
+        named.for_each(|one| one.measure = "fees".to_owned());
+    }
+    missed(&light, "rests on nothing that had stopped");
 }

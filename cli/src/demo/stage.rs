@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tapewatch_config::Settings;
 use tapewatch_consumers::{Worker, workers};
 use tapewatch_eventlog::{Log, TopicSpec, open};
-use tapewatch_producers::{Layout, Player, PlayerOptions, SliceWriter, Tape};
+use tapewatch_producers::{Layout, Player, PlayerOptions, SliceWriter, Tape, Witness};
 use tapewatch_schemas::catalogue::{EXEC_REPORTS, HEARTBEATS, MARKET_DATA};
 use tapewatch_schemas::{Codec, Time};
 
@@ -27,6 +27,8 @@ pub(super) struct Stage {
     writer: SliceWriter,
     workers: Vec<Worker>,
     timings: Timings,
+    /// How old a mark may be.
+    marks: Duration,
 }
 
 /// What one slice did.
@@ -65,7 +67,7 @@ impl Stage {
             let plan = workers::plan(name, settings, &*log, "demo")?;
             workers.push(Worker::join(plan, Arc::clone(&log)).map_err(CliError::Worker)?);
         }
-        let watch = Watch::new(Arc::clone(&log), codec)?;
+        let watch = Watch::new(Arc::clone(&log), codec, witness(settings))?;
         Ok(Self {
             log,
             folder,
@@ -76,6 +78,7 @@ impl Stage {
             writer,
             workers,
             timings: Timings::default(),
+            marks: settings.risk.freshness.marks,
         })
     }
 
@@ -85,6 +88,7 @@ impl Stage {
         let Some(slice) = self.player.next() else { return Ok(None) };
         let (bars, until) = (slice.bars, slice.until);
         self.timings.inputs += slice.records.len() as u64;
+        self.watch.marks(&slice);
         self.writer.write(slice)?;
         let written = Instant::now();
         self.timings.produce += written - begun;
@@ -108,7 +112,7 @@ impl Stage {
         }
         let law = tapewatch_consumers::audit::reconcile_all(&self.log)?;
         let book = self.player.incidents();
-        let verdict = book.judge(self.watch.found());
+        let verdict = book.judge(self.watch.found(), self.watch.witness(), self.marks);
         let judgement = Judgement { incidents: book.incidents.clone(), verdict };
         let derived = self.watch.derived_records()?;
         Ok(Summary {
@@ -123,6 +127,12 @@ impl Stage {
             law,
         })
     }
+}
+
+/// Of a log that has these settings' scopes.
+fn witness(settings: &Settings) -> Witness {
+    let ids = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect();
+    Witness::of(settings.firm.scopes.iter().map(|one| (one.scope.as_str().into(), ids(&one.portfolios))))
 }
 
 /// How the demo's topics will be cut.

@@ -98,6 +98,7 @@ impl Summary {
             "missed": verdict.missed,
             "no_monitor": verdict.no_monitor,
             "falsely_found": verdict.falsely_found,
+            "stopped": verdict.stopped,
             "law1": self.law,
         })
     }
@@ -106,6 +107,7 @@ impl Summary {
     pub fn print(&self, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
         self.print_rates(out)?;
         self.print_incidents(out, paint)?;
+        self.print_stopped(out, paint)?;
         self.print_law(out, paint)?;
         let log = self.log();
         let program = std::env::args().next().unwrap_or_else(|| "tapewatch".to_owned());
@@ -164,6 +166,22 @@ impl Summary {
         for alert in &verdict.falsely_found {
             let text = format!("{} {} {} {:?}", alert.time, alert.scope, alert.subject, alert.status);
             writeln!(out, "  {} {text}", paint.red("FALSE"))?;
+        }
+        Ok(())
+    }
+
+    fn print_stopped(&self, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
+        let Some(stopped) = &self.judgement.verdict.stopped else { return Ok(()) };
+        writeln!(
+            out,
+            "stale feed {} limits rested on the marks that stopped, {} did not; {} of them unknown too late, too early \
+             or wrongly",
+            stopped.rested.values().sum::<usize>(),
+            stopped.others,
+            stopped.untimely.len()
+        )?;
+        for one in &stopped.untimely {
+            writeln!(out, "  {} {} {} {}", paint.red("WRONG"), one.scope, one.limit, one.what)?;
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
-//! What a subscriber of the outputs sees: alerts as they fire, and the latest figures of each portfolio.
+//! What a subscriber of the outputs sees: alerts as they fire, the latest figures of each portfolio, and what the judge
+//! asks the log itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::{Log, LogError, TopicPartition};
-use tapewatch_producers::{Found, FoundAlert};
-use tapewatch_schemas::catalogue::{ALERTS, CONTROL, RISK_METRICS};
+use tapewatch_producers::{Body, Found, FoundAlert, Slice, Witness};
+use tapewatch_schemas::catalogue::{ALERTS, CONTROL, HOLDINGS, MARKET_DATA, RISK_METRICS};
 use tapewatch_schemas::events::{Alert, AlertState, RiskMetrics};
 use tapewatch_schemas::{Codec, Event, TopicName};
 
@@ -21,16 +22,17 @@ pub(super) struct Watch {
     /// The alerts that stand, by fingerprint.
     pub(super) open: BTreeMap<String, Alert>,
     found: Vec<FoundAlert>,
+    witness: Witness,
     fired: u64,
     resolved: u64,
 }
 
 impl Watch {
     /// From the beginning of the log.
-    pub(super) fn new(log: Arc<dyn Log>, codec: Arc<Codec>) -> Result<Self, LogError> {
+    pub(super) fn new(log: Arc<dyn Log>, codec: Arc<Codec>, witness: Witness) -> Result<Self, LogError> {
         let mut positions = BTreeMap::new();
         for topic in log.topics()? {
-            if [ALERTS, RISK_METRICS].contains(&topic.name.as_str()) {
+            if [ALERTS, HOLDINGS, RISK_METRICS].contains(&topic.name.as_str()) {
                 for partition in 0..topic.partitions {
                     positions.insert(TopicPartition::new(topic.name.clone(), partition), 0);
                 }
@@ -45,9 +47,19 @@ impl Watch {
             latest: BTreeMap::new(),
             open: BTreeMap::new(),
             found: Vec::new(),
+            witness,
             fired: 0,
             resolved: 0,
         })
+    }
+
+    /// Takes the marks of a slice that is about to be written.
+    pub(super) fn marks(&mut self, slice: &Slice) {
+        for record in slice.records.iter().filter(|record| record.topic == MARKET_DATA) {
+            if let Body::Event(event) = &record.body {
+                self.witness.see(record.partition, event);
+            }
+        }
     }
 
     /// Reads what came since.
@@ -61,8 +73,10 @@ impl Watch {
                 events.extend(codec.decode(record.topic.as_str(), record.value.unwrap_or_default()).ok());
                 Ok(())
             })?;
+            let partition = at.partition;
             self.positions.insert(at, end);
             for event in events {
+                self.witness.see(partition, &event);
                 self.take(event);
             }
         }
@@ -93,6 +107,11 @@ impl Watch {
     /// Every alert that fired.
     pub(super) fn found(&self) -> &[FoundAlert] {
         &self.found
+    }
+
+    /// What the log says besides.
+    pub(super) fn witness(&self) -> &Witness {
+        &self.witness
     }
 
     /// How many fired, and how many of them were resolved.

@@ -1,186 +1,224 @@
-//! The marks of a partition stop for five hours while everything else goes on, and the worker is killed meanwhile: what
-//! rests on them is unknown within the freshness bound and one tick, and known again with the next mark.
+//! The marks of a partition stop for five hours while everything else goes on, and the accounts of another later; the
+//! workers are killed meanwhile. What rests on them, of portfolios and of what is above them, is unknown within the
+//! freshness bound and one tick, and known again with the feed; what does not, is not touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
-use tapewatch_eventlog::OutRecord;
-use tapewatch_schemas::catalogue::{HOLDINGS, MARKET_DATA, RISK_METRICS};
-use tapewatch_schemas::events::{Holdings, LimitStatus, RiskMetrics, Unknown};
+use tapewatch_config::Settings;
+use tapewatch_consumers::scan::Scanner;
+use tapewatch_eventlog::{LogError, OutRecord, TopicPartition};
+use tapewatch_producers::{Feed, Silence, Stopped, Witness};
+use tapewatch_schemas::catalogue::{ACCOUNTS, FIRM_RISK, HOLDINGS, MARKET_DATA, RISK, RISK_METRICS};
 use tapewatch_schemas::{Codec, Event, Time};
 
-use crate::stage::tape::{Outputs, outputs, tape, undisturbed};
-use crate::stage::{Stage, injected};
+use crate::stage::journals::Journals;
+use crate::stage::tape::{Outputs, tape, undisturbed};
+use crate::stage::{Stage, injected, until};
 
-/// Bars of a quarter of an hour without marks.
+/// Bars of a quarter of an hour without anything from a feed.
 const SILENT: usize = 20;
 const BAR: i64 = 900_000_000;
-/// How old marks may be (`environments/demo.toml`), in bars.
-const BOUND: usize = 8;
+/// How old marks and accounts may be (`environments/demo.toml`).
+const BOUND: Duration = Duration::from_secs(2 * 3600);
 
-/// Which marks stop, and when.
-#[derive(Debug)]
-struct Silence {
-    partition: i32,
-    /// The slice that they stop with.
-    slice: usize,
-    /// The last ones before that, and the first ones after it.
-    last: Time,
-    next: Time,
-    /// Who holds one of the symbols all the while, until they are back.
-    holders: BTreeSet<String>,
+/// The demo's limits, and one on what full revaluation says; above the portfolio the same, and value at risk.
+const SETTINGS: [(&str, &str); 4] = [
+    ("TAPEWATCH_RISK__VAR__MODELS", r#"["historical", "revalued"]"#),
+    (
+        "TAPEWATCH_RISK__LIMITS",
+        r#"[{ name = "var_95", measure = "var_95", hard = 200_000 },
+            { name = "var_95_revalued", measure = "var_95_revalued", hard = 200_000 },
+            { name = "var_99_light", measure = "var_99_light", soft = 0, hard = 1 },
+            { name = "position", measure = "position", hard = 100_000 },
+            { name = "leverage", measure = "leverage", hard = 3.0 },
+            { name = "correlation", measure = "max_correlation", soft = 0.80 },
+            { name = "drawdown", measure = "drawdown", soft = 0.15, hard = 0.20 }]"#,
+    ),
+    (
+        "TAPEWATCH_FIRM__SCOPES",
+        r#"[{ scope = "strategy:trend", portfolios = ["alpha", "delta"] },
+            { scope = "desk:majors", portfolios = ["alpha", "bravo", "charlie"] },
+            { scope = "desk:alts", portfolios = ["delta", "echo", "foxtrot"] }, { scope = "firm:tape" }]"#,
+    ),
+    (
+        "TAPEWATCH_FIRM__LIMITS",
+        r#"[{ name = "gross", measure = "gross_exposure", hard = 10_000_000 },
+            { name = "symbol", measure = "position", hard = 1_000_000 },
+            { name = "tail", measure = "var_99_revalued", hard = 1_000_000 },
+            { name = "fall", measure = "drawdown", hard = 0.2 }]"#,
+    ),
+];
+
+/// What is in a slice of the tape, of a topic's partition.
+fn of_partition(record: &OutRecord, topic: &str, partition: i32) -> bool {
+    record.target.topic.as_str() == topic && record.target.partition == partition
 }
 
-fn all<T>(outputs: &Outputs, topic: &str, pick: impl Fn(Event) -> Option<T>) -> Vec<T> {
+/// Inputs and outputs, as one who reads all of them sees them.
+fn witness(
+    settings: &Settings,
+    tape: &[Vec<OutRecord>],
+    outputs: impl IntoIterator<Item = (i32, Event)>,
+) -> Witness {
     let codec = Codec::new(&[]).unwrap();
-    let of = outputs.iter().filter(|((name, _), _)| name == topic).flat_map(|(_, records)| records);
-    of.filter_map(|(_, value)| pick(codec.decode_any(value).unwrap())).collect()
-}
-
-fn books(outputs: &Outputs) -> Vec<Holdings> {
-    let pick = |event| if let Event::Holdings(book) = event { Some(book) } else { None };
-    all(outputs, HOLDINGS, pick)
-}
-
-fn levels(outputs: &Outputs) -> Vec<RiskMetrics> {
-    let pick = |event| if let Event::RiskMetrics(metrics) = event { Some(metrics) } else { None };
-    all(outputs, RISK_METRICS, pick)
-}
-
-/// Those whose every book from before `last` until the marks are back holds one of these symbols.
-fn holders(books: &[Holdings], symbols: &BTreeSet<String>, last: Time) -> BTreeSet<String> {
-    let mut holding = BTreeMap::<String, bool>::new();
-    for book in books.iter().filter(|book| book.event_time.since(last) < (SILENT as i64 + 2) * BAR) {
-        let holds = book.holdings.iter().any(|line| symbols.contains(line.symbol.as_str()));
-        let before = book.event_time <= last;
-        let known = holding.entry(book.portfolio.to_string()).or_insert(false);
-        *known = holds && (before || *known);
+    let ids = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect();
+    let scopes = settings.firm.scopes.iter();
+    let mut witness = Witness::of(scopes.map(|one| (one.scope.as_str().into(), ids(&one.portfolios))));
+    for record in tape.iter().flatten() {
+        if [MARKET_DATA, ACCOUNTS].contains(&record.target.topic.as_str()) {
+            let event = codec.decode_any(record.value.as_ref().unwrap()).unwrap();
+            witness.see(record.target.partition, &event);
+        }
     }
-    holding.into_iter().filter(|(_, holds)| *holds).map(|(portfolio, _)| portfolio).collect()
+    outputs.into_iter().for_each(|(partition, event)| witness.see(partition, &event));
+    witness
 }
 
-impl Silence {
-    /// The first place in the tape at which somebody misses the marks.
-    fn find(tape: &[Vec<OutRecord>], books: &[Holdings]) -> Self {
+/// What risk makes of the tape when nothing is wrong with it.
+fn whole(outputs: &Outputs) -> Vec<(i32, Event)> {
+    let codec = Codec::new(&[]).unwrap();
+    let figures = [HOLDINGS, RISK_METRICS];
+    let of = outputs.iter().filter(|((name, _), _)| figures.contains(&name.as_str()));
+    of.flat_map(|(_, records)| records).map(|(_, value)| (0, codec.decode_any(value).unwrap())).collect()
+}
+
+/// What all workers have written.
+fn written(stage: &Stage) -> Vec<(i32, Event)> {
+    let codec = Codec::new(&[]).unwrap();
+    let mut scanner = Scanner::new(Arc::clone(&stage.log)).unwrap();
+    let mut events = Vec::new();
+    for topic in stage.log.topics().unwrap() {
+        for partition in 0..topic.partitions {
+            if ![HOLDINGS, RISK_METRICS].contains(&topic.name.as_str()) {
+                continue;
+            }
+            let at = TopicPartition::new(topic.name.clone(), partition);
+            let mut take = |value: &[u8]| events.push((partition, codec.decode_any(value).unwrap()));
+            scanner
+                .scan::<LogError>(&at, 0, |record| {
+                    take(record.value.unwrap());
+                    Ok(())
+                })
+                .unwrap();
+        }
+    }
+    events
+}
+
+/// A feed that says nothing from a slice on.
+#[derive(Debug)]
+struct Gap {
+    topic: &'static str,
+    slice: usize,
+    silence: Silence,
+}
+
+impl Gap {
+    /// A gap of a feed's partition that begins with a slice: none where it would say nothing there anyway.
+    fn at(tape: &[Vec<OutRecord>], feed: Feed, partition: i32, slice: usize) -> Option<Self> {
+        let topic = if feed == Feed::Marks { MARKET_DATA } else { ACCOUNTS };
         let codec = Codec::new(&[]).unwrap();
-        let marks = |slice: usize, partition: i32| {
-            let of = |record: &&OutRecord| {
-                record.target.topic.as_str() == MARKET_DATA && record.target.partition == partition
-            };
-            let mark = |record: &OutRecord| match codec.decode_any(record.value.as_ref().unwrap()).unwrap() {
-                Event::MarketData(data) => (data.event_time, data.symbol.to_string()),
-                other => panic!("{other:?}"),
-            };
-            tape[slice].iter().filter(of).map(mark).collect::<Vec<_>>()
+        let time = |record: &OutRecord| match codec.decode_any(record.value.as_ref().unwrap()).unwrap() {
+            Event::MarketData(mark) => mark.event_time,
+            Event::Account(account) => account.event_time,
+            other => panic!("{other:?}"),
         };
-        let partitions: BTreeSet<i32> = tape
-            .iter()
-            .flatten()
-            .filter(|record| record.target.topic.as_str() == MARKET_DATA)
-            .map(|record| record.target.partition)
-            .collect();
-        // Late enough for all limits to be known, those on value at risk, too.
-        for slice in (150..tape.len() - SILENT - 20).step_by(5) {
+        let first = |from: usize| -> Option<Time> {
+            let records = tape[from..].iter().flatten();
+            records.filter(|record| of_partition(record, topic, partition)).map(time).next()
+        };
+        let (from, until) = (first(slice)?, first(slice + SILENT)?);
+        let tick = Duration::from_micros(BAR as u64);
+        let silence = Silence { feed, partition, from, until, bound: BOUND, tick };
+        Some(Self { topic, slice, silence })
+    }
+
+    /// The first one from a slice on that many limits rest on: `wanted` says of how many of a portfolio's.
+    fn find(tape: &[Vec<OutRecord>], whole: &Witness, feed: Feed, from: usize, wanted: usize) -> Self {
+        let partitions: Vec<i32> = (0..4).collect();
+        for slice in (from..tape.len() - SILENT - 20).step_by(5) {
             for partition in &partitions {
-                let (before, after) = (marks(slice - 1, *partition), marks(slice + SILENT, *partition));
-                let last = before.iter().map(|(at, _)| *at).max().unwrap();
-                let next = after.iter().map(|(at, _)| *at).min().unwrap();
-                let symbols = before.into_iter().map(|(_, symbol)| symbol).collect();
-                let holders = holders(books, &symbols, last);
-                if !holders.is_empty() {
-                    return Self { partition: *partition, slice, last, next, holders };
+                let Some(gap) = Self::at(tape, feed, *partition, slice) else { continue };
+                let rested = gap.silence.judge(whole).rested;
+                if rested.values().any(|limits| *limits >= wanted) {
+                    return gap;
                 }
             }
         }
-        panic!("nobody holds anything for so long");
+        panic!("nothing rests on {feed:?} for so long");
     }
 
     fn take_out_of(&self, tape: &mut [Vec<OutRecord>]) -> usize {
         let mut taken = 0;
         for slice in &mut tape[self.slice..self.slice + SILENT] {
             let before = slice.len();
-            let stopped = |record: &OutRecord| {
-                record.target.topic.as_str() == MARKET_DATA && record.target.partition == self.partition
-            };
-            slice.retain(|record| !stopped(record));
+            slice.retain(|record| !of_partition(record, self.topic, self.silence.partition));
             taken += before - slice.len();
         }
         taken
     }
 
-    /// The limits of a portfolio that rest on marks, as far as they were known before the marks stopped: all but those on
-    /// lights, which say what was.
-    fn limits(&self, holder: &str, levels: &[RiskMetrics]) -> Vec<String> {
-        let of = |level: &&RiskMetrics| level.scope.as_str() == holder && level.event_time <= self.last;
-        let before = levels.iter().rev().find(of).expect("a level before the marks stopped");
-        let known = before.limits.iter().filter(|one| one.status != LimitStatus::Unknown);
-        known.filter(|one| !one.measure.ends_with("_light")).map(|one| one.limit.clone()).collect()
-    }
-
-    /// That all that rests on the marks was known until the bound, unknown from then on, and known again with them; how many
-    /// limits that were.
-    fn judge(&self, levels: &[RiskMetrics]) -> usize {
-        let mut judged = 0;
-        for holder in &self.holders {
-            let limits = self.limits(holder, levels);
-            judged += limits.len();
-            for limit in ["position", "leverage", "drawdown", "correlation", "var_95", "var_99"] {
-                assert!(
-                    limits.iter().any(|one| one == limit),
-                    "{limit} of {holder} was unknown before: {self:?}"
-                );
-            }
-            for limit in &limits {
-                let turns: Vec<(i64, LimitStatus, Option<Unknown>)> = levels
-                    .iter()
-                    .filter(|level| level.scope.as_str() == holder)
-                    .flat_map(|level| level.limits.iter().map(move |one| (level.event_time, one)))
-                    .filter(|(_, one)| one.limit == *limit && one.previous.is_some())
-                    .filter(|(at, _)| *at > self.last && at.since(self.next) <= BAR)
-                    .map(|(at, one)| (at.since(self.last), one.status, one.unknown))
-                    .collect();
-                let unknown = turns.iter().find(|(_, status, _)| *status == LimitStatus::Unknown);
-                let (after, _, reason) =
-                    unknown.unwrap_or_else(|| panic!("{holder} {limit} never turned: {turns:?} {self:?}"));
-                // The source's heartbeat may vouch for the mark until the end of its bar.
-                let bound = BOUND as i64 * BAR;
-                assert!(
-                    (bound + 1..=bound + BAR + 1).contains(after),
-                    "{holder} {limit}: {turns:?} {self:?}"
-                );
-                assert_eq!(*reason, Some(Unknown::Stale), "{holder} {limit}: {turns:?}");
-                let back = turns.last().expect("there is one");
-                assert_ne!(
-                    back.1,
-                    LimitStatus::Unknown,
-                    "{holder} {limit} did not come back: {turns:?} {self:?}"
-                );
-                assert!(back.0 >= self.next.since(self.last), "{holder} {limit} was never fine: {turns:?}");
-            }
-        }
-        judged
+    /// That every limit turned as it must.
+    fn judge(&self, witness: &Witness) -> Stopped {
+        let stopped = self.silence.judge(witness);
+        assert!(stopped.untimely.is_empty(), "{:#?} {self:?}", stopped.untimely);
+        stopped
     }
 }
 
 #[test]
-fn what_rests_on_marks_that_stopped_is_unknown_in_time_and_back() {
-    let Some(stage) = Stage::open("stale-feed") else { return };
+fn what_rests_on_a_feed_that_stopped_is_unknown_in_time_and_back() {
+    let Some(stage) = Stage::open_with("stale-feed", &SETTINGS) else { return };
     let mut tape = tape(&*stage.log, 400);
-    let silence = Silence::find(&tape, &books(&undisturbed(&stage.loaded(), &tape)));
-    let taken = silence.take_out_of(&mut tape);
+    let undisturbed_tape = witness(&stage.loaded(), &tape, whole(&undisturbed(&stage.loaded(), &tape)));
+    // Late enough for all limits to be known, those on value at risk, too: six of a portfolio, but for its light.
+    let marks = Gap::find(&tape, &undisturbed_tape, Feed::Marks, 150, 6);
+    let accounts = Gap::find(&tape, &undisturbed_tape, Feed::Accounts, marks.slice + 2 * SILENT, 3);
+    let taken = (marks.take_out_of(&mut tape), accounts.take_out_of(&mut tape));
     let expected = undisturbed(&stage.loaded(), &tape);
-    let feeder = stage.feed(tape);
+    let feeder = stage.feed(tape.clone());
     let mut journals = stage.journals();
+    let mut of_firm = Journals::follow(&stage.log, FIRM_RISK, 1);
     let mut worker = stage.risk("one");
+    let mut firm = stage.worker(FIRM_RISK, "one", stage.log.address());
     let kills = 4;
     for _ in 0..kills {
         journals.all_go_on(&mut worker);
+        of_firm.all_go_on(&mut firm);
         worker.kill();
+        firm.kill();
         worker = stage.risk("one");
+        firm = stage.worker(FIRM_RISK, "one", stage.log.address());
     }
-    stage.finish(feeder, &mut journals, worker, &expected);
-    let limits = silence.judge(&levels(&outputs(&stage.log)));
+    feeder.finish();
+    journals.see_the_end(&mut worker);
+    of_firm.see_the_end(&mut firm);
+    firm.stop();
+    // What firm-risk said of itself last is an input, too.
+    until("risk to take all", || stage.audited(RISK).iter().all(|line| line.lag == 0));
+    worker.stop();
+    stage.judge_risk(&expected);
+    stage.judge(&[FIRM_RISK]);
+
+    let seen = witness(&stage.loaded(), &tape, written(&stage));
+    let of_marks = marks.judge(&seen);
+    let of_accounts = accounts.judge(&seen);
+    for (stopped, feed) in [(&of_marks, "marks"), (&of_accounts, "accounts")] {
+        let above = stopped.rested.keys().filter(|scope| scope.as_str().contains(':')).count();
+        assert!(above > 0 && above < stopped.rested.len(), "{feed}: {stopped:?}");
+        assert!(stopped.others > 0, "{feed}: {stopped:?}");
+    }
+    let told = |stopped: &Stopped| {
+        let limits = stopped.rested.values().sum::<usize>();
+        format!("{limits} limits of {} scopes rest on, and {} do not", stopped.rested.len(), stopped.others)
+    };
     injected(&format!(
-        "{taken} marks of a partition never come, which {} portfolios miss, and {limits} limits, {kills} kills meanwhile",
-        silence.holders.len()
+        "{} marks of a partition never come, which {}, {} account records neither, which {}, {kills} kills of risk and {kills} \
+         of firm-risk meanwhile",
+        taken.0,
+        told(&of_marks),
+        taken.1,
+        told(&of_accounts)
     ));
 }

@@ -1,8 +1,11 @@
-use serde::Serialize;
-use tapewatch_schemas::Time;
-use tapewatch_schemas::events::Unknown;
+use std::time::Duration;
 
-use super::{About, Expectation, IncidentBook, Says};
+use serde::Serialize;
+use tapewatch_schemas::events::Unknown;
+use tapewatch_schemas::{PortfolioId, Time};
+
+use super::{About, Expectation, Feed, Incident, IncidentBook, Kind, Says, Silence, Stopped, Witness};
+use crate::tape::BAR;
 
 /// How the measures of a model's backtest end, and the limits on them.
 const LIGHT: &str = "_light";
@@ -50,7 +53,8 @@ pub enum Found {
 /// What the incidents and the alerts say together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// Ids of the incidents all of whose expected alerts fired in time.
+    /// Ids of the incidents all of whose expected alerts fired in time, and, where a feed stopped, all of whose limits turned
+    /// in time.
     pub found: Vec<String>,
     /// Ids of the incidents that have a monitor and were not found, or not in time.
     pub missed: Vec<String>,
@@ -58,6 +62,8 @@ pub struct Verdict {
     pub no_monitor: Vec<String>,
     /// Alerts that no incident accounts for.
     pub falsely_found: Vec<FoundAlert>,
+    /// What became of the limits when a feed stopped; none where no feed did.
+    pub stopped: Option<Stopped>,
 }
 
 impl Verdict {
@@ -71,17 +77,24 @@ impl IncidentBook {
     /// Judges the alerts that fired (not those that resolved) against the book. An empty book makes every
     /// alert a false one, but that a model's light has turned or that two symbols held move alike: these are questions of
     /// the tape's market, of which the book says nothing. What cannot be told is judged as all others are.
-    pub fn judge(&self, alerts: &[FoundAlert]) -> Verdict {
+    ///
+    /// Where the marks of a feed stop, every limit is looked at in what the witness saw of the same log, by `marks`: how old
+    /// a mark may be there.
+    pub fn judge(&self, alerts: &[FoundAlert], witness: &Witness, marks: Duration) -> Verdict {
         let mut verdict = Verdict::default();
         for incident in &self.incidents {
+            let told = incident.expected.iter().all(|one| alerts.iter().any(|alert| one.is_met_by(alert)));
+            let stopped = incident.silence(marks).map(|silence| silence.judge(witness));
+            let turned = stopped.as_ref().is_none_or(|stopped| incident.is_in(stopped));
             let list = if incident.monitor.is_none() {
                 &mut verdict.no_monitor
-            } else if incident.expected.iter().all(|one| alerts.iter().any(|alert| one.is_met_by(alert))) {
+            } else if told && turned {
                 &mut verdict.found
             } else {
                 &mut verdict.missed
             };
             list.push(incident.id.clone());
+            verdict.stopped = stopped.or(verdict.stopped);
         }
         let accounted = |alert: &&FoundAlert| {
             !self.incidents.iter().any(|incident| {
@@ -91,6 +104,22 @@ impl IncidentBook {
         verdict.falsely_found =
             alerts.iter().filter(accounted).filter(|a| !a.is_of_the_market()).cloned().collect();
         verdict
+    }
+}
+
+impl Incident {
+    /// The marks that stop, where a feed does. Limits turn at the bar's end at the latest.
+    fn silence(&self, bound: Duration) -> Option<Silence> {
+        let tick = Duration::from_micros(BAR as u64);
+        let (feed, partition) = (Feed::Marks, self.partition);
+        let (from, until) = (self.time, self.until);
+        (self.kind == Kind::StoppedFeed).then_some(Silence { feed, partition, from, until, bound, tick })
+    }
+
+    /// True if limits of its portfolio rested on the feed, and all limits turned as they must.
+    fn is_in(&self, stopped: &Stopped) -> bool {
+        let its = |portfolio: &PortfolioId| stopped.rested.contains_key(portfolio.as_str());
+        stopped.untimely.is_empty() && self.portfolio.as_ref().is_some_and(its)
     }
 }
 
@@ -181,12 +210,19 @@ mod tests {
         }
     }
 
+    fn judged(book: &IncidentBook, alerts: &[FoundAlert]) -> Verdict {
+        book.judge(alerts, &Witness::default(), Duration::ZERO)
+    }
+
     #[test]
     fn what_is_expected_in_time_is_found() {
-        let verdict = book().judge(&[
-            alert(150, "alpha", "position", Found::Breached),
-            alert(250, "alpha", "position", Found::Warning),
-        ]);
+        let verdict = judged(
+            &book(),
+            &[
+                alert(150, "alpha", "position", Found::Breached),
+                alert(250, "alpha", "position", Found::Warning),
+            ],
+        );
         assert_eq!(verdict.found, ["01-position_over_limit"]);
         assert_eq!(verdict.no_monitor, ["01-slip"]);
         assert!(verdict.is_clean(), "{verdict:?}");
@@ -201,11 +237,11 @@ mod tests {
             alert(150, "alpha", "leverage", Found::Breached),
             alert(150, "alpha", "position", Found::Unknown(Unknown::Stale)),
         ] {
-            let verdict = book().judge(std::slice::from_ref(&wrong));
+            let verdict = judged(&book(), std::slice::from_ref(&wrong));
             assert_eq!(verdict.missed, ["01-position_over_limit"], "{wrong:?}");
             assert_eq!(verdict.falsely_found, [wrong]);
         }
-        assert!(!book().judge(&[]).is_clean());
+        assert!(!judged(&book(), &[]).is_clean());
     }
 
     #[test]
@@ -227,12 +263,12 @@ mod tests {
     fn an_empty_book_makes_every_alert_false() {
         for of_the_market in ["var_99_light", "correlation", "max_correlation"] {
             let told = alert(1, "alpha", of_the_market, Found::Warning);
-            assert!(IncidentBook::default().judge(&[told]).is_clean());
+            assert!(judged(&IncidentBook::default(), &[told]).is_clean());
             let untold = alert(1, "alpha", of_the_market, Found::Unknown(Unknown::WarmingUp));
-            assert!(!IncidentBook::default().judge(&[untold]).is_clean());
+            assert!(!judged(&IncidentBook::default(), &[untold]).is_clean());
         }
-        let verdict = IncidentBook::default().judge(&[alert(1, "alpha", "position", Found::Warning)]);
+        let verdict = judged(&IncidentBook::default(), &[alert(1, "alpha", "position", Found::Warning)]);
         assert_eq!(verdict.falsely_found.len(), 1);
-        assert!(IncidentBook::default().judge(&[]).is_clean());
+        assert!(judged(&IncidentBook::default(), &[]).is_clean());
     }
 }

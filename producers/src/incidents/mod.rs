@@ -5,6 +5,8 @@ mod kind;
 mod plan;
 mod poison;
 mod scene;
+mod silence;
+mod witness;
 
 use serde::Serialize;
 use tapewatch_schemas::events::Unknown;
@@ -13,6 +15,8 @@ use tapewatch_schemas::{PortfolioId, Symbol, Time, TopicName};
 pub use judge::{Found, FoundAlert, Verdict};
 pub use kind::Kind;
 pub(crate) use plan::{Plan, Stage};
+pub use silence::{Silence, Stopped, Untimely};
+pub use witness::{Feed, Witness};
 
 /// Every incident of a tape, in order of time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
