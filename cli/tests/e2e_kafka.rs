@@ -20,7 +20,7 @@ use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::{Log, LogError, OpenOptions, RecordRef, TopicPartition, open};
 use tapewatch_producers::{Found, FoundAlert, Layout, Player, PlayerOptions, Tape, Witness};
 use tapewatch_schemas::catalogue::{
-    self, ALERTING, ALERTS, CONTROL, FIRM_RISK, HOLDINGS, MARKET_DATA, RISK, RISK_METRICS, journal_topic,
+    self, ALERTING, ALERTS, FIRM_RISK, HOLDINGS, MARKET_DATA, RISK, RISK_METRICS, journal_topic,
 };
 use tapewatch_schemas::events::AlertState;
 use tapewatch_schemas::journal::JournalRecord;
@@ -348,25 +348,9 @@ fn alerts(log: &Arc<dyn Log>) -> Vec<FoundAlert> {
     scan(log, [ALERTS], &mut |record| {
         let event = codec.decode(record.topic.as_str(), record.value.expect("a value"));
         let Event::Alert(alert) = event.expect("an alert") else { panic!("no alert in {ALERTS}") };
-        // What restricts trading is found already: by the alert of the limit that called for it.
-        if alert.state != AlertState::Firing || alert.subject == CONTROL {
-            return;
+        if alert.state == AlertState::Firing {
+            fired.push(FoundAlert::from(&alert));
         }
-        let status = match (alert.unknown, alert.rule.as_str()) {
-            (Some(reason), _) => Found::Unknown(reason),
-            (None, "limit_warning") => Found::Warning,
-            (None, "limit_breached") => Found::Breached,
-            (None, _) => Found::Health,
-        };
-        // Health rules are named after what they are raised by.
-        let subject = if status == Found::Health { alert.rule.clone() } else { alert.subject };
-        fired.push(FoundAlert {
-            time: alert.event_time,
-            rule: alert.rule,
-            scope: alert.scope,
-            subject,
-            status,
-        });
     });
     fired
 }

@@ -234,7 +234,14 @@ fn alerts_that_say_what_the_book_expects_are_judged_clean() {
             Says::Health(kind) => (*kind, Found::Health),
         };
         let rule = "a-rule".to_owned();
-        alerts.push(FoundAlert { time: one.by, rule, scope, subject: subject.to_owned(), status });
+        alerts.push(FoundAlert {
+            time: one.by,
+            rule,
+            scope,
+            subject: subject.to_owned(),
+            status,
+            resolved: None,
+        });
     }
     let stopped = |id: &String| id.ends_with("stopped_feed");
     let judged =

@@ -15,7 +15,7 @@ use tapewatch_producers::{
     Untimely, Verdict, Witness,
 };
 use tapewatch_schemas::catalogue::{EXEC_REPORTS, HEARTBEATS, MARKET_DATA};
-use tapewatch_schemas::events::{Cause, Event, LimitState, LimitStatus, Unknown};
+use tapewatch_schemas::events::{AlertState, Cause, Event, LimitState, LimitStatus, Unknown};
 use tapewatch_schemas::{Time, TopicName};
 
 /// What is still filling is no alert so long after the start.
@@ -140,16 +140,28 @@ impl Task {
         }
     }
 
-    /// Whether what is restricted trades.
+    /// What is restricted, whether anybody acknowledges that, and whether it trades on.
     fn contained(&mut self, event: &Event) {
+        while let Some(due) = self.alerting.next_deadline()
+            && due <= self.clock
+        {
+            let mut out = Vec::new();
+            self.alerting.tick(due, &mut out);
+            self.keep_restrictions(out);
+        }
         let (topic, cause) =
             (TopicName::from(event.topic()), Cause::Injected { kind: "test", time: self.clock });
         let seen = Seen { event, topic: &topic, partition: self.partition, cause: &cause, clock: self.clock };
         let mut out = Vec::new();
         self.alerting.observe(&seen, &mut out).unwrap();
+        self.keep_restrictions(out);
+    }
+
+    fn keep_restrictions(&mut self, out: Vec<Output>) {
         for output in out {
             let Event::Alert(alert) = output.event else { continue };
-            if alert.rule == "halt_broken" {
+            let of_halts = ["trading_restricted", "halt_unacknowledged", "halt_broken"];
+            if of_halts.contains(&alert.rule.as_str()) && alert.state == AlertState::Firing {
                 self.alert(alert.event_time, alert.scope, &alert.rule, Found::Health);
             }
         }
@@ -162,7 +174,7 @@ impl Task {
 
     fn alert(&mut self, time: Time, scope: String, subject: &str, status: Found) {
         let (rule, subject) = ("test".to_owned(), subject.to_owned());
-        self.alerts.push(FoundAlert { time, rule, scope, subject, status });
+        self.alerts.push(FoundAlert { time, rule, scope, subject, status, resolved: None });
     }
 }
 

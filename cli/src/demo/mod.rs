@@ -1,8 +1,10 @@
 //! The demo: a real tape with its incident book through the whole pipeline, in lock step.
 //!
 //! The player commits one slice of tape, each worker in pipeline order runs to the true end of the log,
-//! then the next slice: so two runs with the same seed write the same bytes.
+//! then the next slice: so two runs with the same seed write the same bytes. An order gate that has read of a halt
+//! acknowledges it with the next slice.
 
+mod gate;
 mod stage;
 mod summary;
 mod view;

@@ -12,6 +12,7 @@ use tapewatch_schemas::catalogue::{EXEC_REPORTS, HEARTBEATS, MARKET_DATA};
 use tapewatch_schemas::{Codec, Time};
 
 use super::Options;
+use super::gate::Gate;
 use super::summary::{Judgement, Summary, Timings};
 use super::watch::Watch;
 use crate::{CliError, Context};
@@ -25,6 +26,9 @@ pub(super) struct Stage {
     options: Options,
     tape: String,
     writer: SliceWriter,
+    gate: Gate,
+    /// Where the next slice begins.
+    next: Time,
     workers: Vec<Worker>,
     timings: Timings,
     /// How old a mark may be.
@@ -56,7 +60,7 @@ impl Stage {
         };
         let player =
             Player::new(player_options, &tape).map_err(|error| CliError::Usage(error.to_string()))?;
-        let folder = folder(options)?;
+        let (next, folder) = (player.start(), folder(options)?);
         let url = format!("sqlite:{}", folder.join("tape.db").display());
         let log = open(&url, &Context::open_options(settings))?;
         log.create(&topics)?;
@@ -76,6 +80,8 @@ impl Stage {
             options: options.clone(),
             tape: tape.report().to_string(),
             writer,
+            gate: Gate::new(layout),
+            next,
             workers,
             timings: Timings::default(),
             marks: settings.risk.freshness.marks,
@@ -85,10 +91,12 @@ impl Stage {
     /// Plays one slice and lets every worker run to its end; none at the end of the tape.
     pub(super) fn next_slice(&mut self) -> Result<Option<Played>, CliError> {
         let begun = Instant::now();
-        let Some(slice) = self.player.next() else { return Ok(None) };
+        let Some(mut slice) = self.player.next() else { return Ok(None) };
+        self.gate.answer(&mut slice, self.next);
         let (bars, until) = (slice.bars, slice.until);
+        self.next = until;
         self.timings.inputs += slice.records.len() as u64;
-        self.watch.marks(&slice);
+        self.watch.inputs(&slice);
         self.writer.write(slice)?;
         let written = Instant::now();
         self.timings.produce += written - begun;
@@ -96,7 +104,9 @@ impl Stage {
             worker.run_to_end().map_err(CliError::Worker)?;
         }
         self.timings.slices.push(written.elapsed());
-        self.watch.catch_up()?;
+        for control in self.watch.catch_up()? {
+            self.gate.hear(&control);
+        }
         Ok(Some(Played { bars, until }))
     }
 

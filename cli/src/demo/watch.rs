@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::{Log, LogError, TopicPartition};
-use tapewatch_producers::{Body, Found, FoundAlert, Slice, Witness};
-use tapewatch_schemas::catalogue::{ALERTS, CONTROL, HOLDINGS, MARKET_DATA, RISK_METRICS};
-use tapewatch_schemas::events::{Alert, AlertState, RiskMetrics};
+use tapewatch_producers::{Body, FoundAlert, Slice, Witness};
+use tapewatch_schemas::catalogue::{ALERTS, CONTROL, CONTROL_REQUESTS, HOLDINGS, MARKET_DATA, RISK_METRICS};
+use tapewatch_schemas::events::{Alert, AlertState, Control, RiskMetrics};
 use tapewatch_schemas::{Codec, Event, TopicName};
 
 /// Follows the outputs.
@@ -22,6 +22,8 @@ pub(super) struct Watch {
     /// The alerts that stand, by fingerprint.
     pub(super) open: BTreeMap<String, Alert>,
     found: Vec<FoundAlert>,
+    /// Where in them those stand that are open, by fingerprint.
+    places: BTreeMap<String, usize>,
     witness: Witness,
     fired: u64,
     resolved: u64,
@@ -32,7 +34,7 @@ impl Watch {
     pub(super) fn new(log: Arc<dyn Log>, codec: Arc<Codec>, witness: Witness) -> Result<Self, LogError> {
         let mut positions = BTreeMap::new();
         for topic in log.topics()? {
-            if [ALERTS, HOLDINGS, RISK_METRICS].contains(&topic.name.as_str()) {
+            if [ALERTS, CONTROL, HOLDINGS, RISK_METRICS].contains(&topic.name.as_str()) {
                 for partition in 0..topic.partitions {
                     positions.insert(TopicPartition::new(topic.name.clone(), partition), 0);
                 }
@@ -47,23 +49,27 @@ impl Watch {
             latest: BTreeMap::new(),
             open: BTreeMap::new(),
             found: Vec::new(),
+            places: BTreeMap::new(),
             witness,
             fired: 0,
             resolved: 0,
         })
     }
 
-    /// Takes the marks of a slice that is about to be written.
-    pub(super) fn marks(&mut self, slice: &Slice) {
-        for record in slice.records.iter().filter(|record| record.topic == MARKET_DATA) {
-            if let Body::Event(event) = &record.body {
+    /// Takes the marks and acknowledgements of a slice that is about to be written.
+    pub(super) fn inputs(&mut self, slice: &Slice) {
+        for record in &slice.records {
+            if let Body::Event(event) = &record.body
+                && [CONTROL_REQUESTS, MARKET_DATA].contains(&record.topic)
+            {
                 self.witness.see(record.partition, event);
             }
         }
     }
 
-    /// Reads what came since.
-    pub(super) fn catch_up(&mut self) -> Result<(), LogError> {
+    /// Reads what came since, and returns what it says trading is allowed to do, in order for each scope.
+    pub(super) fn catch_up(&mut self) -> Result<Vec<Control>, LogError> {
+        let mut controls = Vec::new();
         let partitions: Vec<(TopicPartition, i64)> =
             self.positions.iter().map(|(at, from)| (at.clone(), *from)).collect();
         for (at, from) in partitions {
@@ -77,10 +83,13 @@ impl Watch {
             self.positions.insert(at, end);
             for event in events {
                 self.witness.see(partition, &event);
-                self.take(event);
+                match event {
+                    Event::Control(control) => controls.push(control),
+                    other => self.take(other),
+                }
             }
         }
-        Ok(())
+        Ok(controls)
     }
 
     fn take(&mut self, event: Event) {
@@ -91,13 +100,14 @@ impl Watch {
             Event::Alert(alert) if alert.state == AlertState::Resolved => {
                 self.resolved += 1;
                 self.open.remove(&alert.fingerprint);
+                if let Some(place) = self.places.remove(&alert.fingerprint) {
+                    self.found[place].resolved = Some(alert.event_time);
+                }
             }
             Event::Alert(alert) => {
                 self.fired += 1;
-                // What restricts trading is found already: by the alert of the limit that called for it.
-                if alert.subject != CONTROL {
-                    self.found.push(found(&alert));
-                }
+                self.places.insert(alert.fingerprint.clone(), self.found.len());
+                self.found.push(FoundAlert::from(&alert));
                 self.open.insert(alert.fingerprint.clone(), alert);
             }
             _ => {}
@@ -136,23 +146,5 @@ impl Watch {
             counts.insert(topic.name.to_string(), count);
         }
         Ok(counts)
-    }
-}
-
-/// An alert as the judge sees it.
-fn found(alert: &Alert) -> FoundAlert {
-    let status = match (alert.unknown, alert.rule.as_str()) {
-        (Some(reason), _) => Found::Unknown(reason),
-        (None, "limit_warning") => Found::Warning,
-        (None, "limit_breached") => Found::Breached,
-        (None, _) => Found::Health,
-    };
-    FoundAlert {
-        time: alert.event_time,
-        rule: alert.rule.clone(),
-        scope: alert.scope.clone(),
-        // Health rules are named after what they are raised by.
-        subject: if status == Found::Health { alert.rule.clone() } else { alert.subject.clone() },
-        status,
     }
 }

@@ -1,11 +1,14 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tapewatch_schemas::events::Unknown;
-use tapewatch_schemas::{PortfolioId, Time};
+use tapewatch_schemas::events::{Alert, Unknown};
+use tapewatch_schemas::{PortfolioId, Scope, Time};
 
 use super::{About, Expectation, Feed, Incident, IncidentBook, Kind, Says, Silence, Stopped, Witness};
 use crate::tape::BAR;
+
+/// The rule on halts that nobody has acknowledged.
+pub(super) const UNACKNOWLEDGED: &str = "halt_unacknowledged";
 
 /// How the measures of a model's backtest end, and the limits on them.
 const LIGHT: &str = "_light";
@@ -26,6 +29,28 @@ pub struct FoundAlert {
     pub subject: String,
     /// What it says of it.
     pub status: Found,
+    /// When it was resolved; none while it stands, or if nobody looked.
+    pub resolved: Option<Time>,
+}
+
+impl From<&Alert> for FoundAlert {
+    fn from(alert: &Alert) -> Self {
+        let status = match (alert.unknown, alert.rule.as_str()) {
+            (Some(reason), _) => Found::Unknown(reason),
+            (None, "limit_warning") => Found::Warning,
+            (None, "limit_breached") => Found::Breached,
+            (None, _) => Found::Health,
+        };
+        Self {
+            time: alert.event_time,
+            rule: alert.rule.clone(),
+            scope: alert.scope.clone(),
+            // Rules on health and halts are named after what they are raised by.
+            subject: if status == Found::Health { alert.rule.clone() } else { alert.subject.clone() },
+            status,
+            resolved: None,
+        }
+    }
 }
 
 impl FoundAlert {
@@ -46,7 +71,7 @@ pub enum Found {
     Breached,
     /// Unknown, with the reason.
     Unknown(Unknown),
-    /// A health event that is not well, or a restriction that is not kept.
+    /// A health event that is not well, a restriction, or that one is not acknowledged or not kept.
     Health,
 }
 
@@ -78,6 +103,8 @@ impl IncidentBook {
     /// alert a false one, but that a model's light has turned or that two symbols held move alike: these are questions of
     /// the tape's market, of which the book says nothing. What cannot be told is judged as all others are.
     ///
+    /// Where the witness saw a halt acknowledged, the alert that nobody had must have been resolved by that.
+    ///
     /// Where the marks of a feed stop, every limit is looked at in what the witness saw of the same log, by `marks`: how old
     /// a mark may be there.
     pub fn judge(&self, alerts: &[FoundAlert], witness: &Witness, marks: Duration) -> Verdict {
@@ -86,9 +113,10 @@ impl IncidentBook {
             let told = incident.expected.iter().all(|one| alerts.iter().any(|alert| one.is_met_by(alert)));
             let stopped = incident.silence(marks).map(|silence| silence.judge(witness));
             let turned = stopped.as_ref().is_none_or(|stopped| incident.is_in(stopped));
+            let ended = witness.acknowledged().iter().all(|answer| incident.ends(answer, alerts));
             let list = if incident.monitor.is_none() {
                 &mut verdict.no_monitor
-            } else if told && turned {
+            } else if told && turned && ended {
                 &mut verdict.found
             } else {
                 &mut verdict.missed
@@ -114,6 +142,22 @@ impl Incident {
         let (feed, partition) = (Feed::Marks, self.partition);
         let (from, until) = (self.time, self.until);
         (self.kind == Kind::StoppedFeed).then_some(Silence { feed, partition, from, until, bound, tick })
+    }
+
+    /// True if, where this restricts its portfolio, an acknowledgement of that ended the alert that there was none.
+    fn ends(&self, (scope, at): &(Scope, Time), alerts: &[FoundAlert]) -> bool {
+        let its = self.portfolio.as_ref().is_some_and(|portfolio| portfolio.as_str() == scope.as_str());
+        if self.kind != Kind::Drawdown || !its {
+            return true;
+        }
+        let missing = |alert: &&FoundAlert| {
+            alert.subject == UNACKNOWLEDGED && alert.scope == scope.as_str() && alert.time <= *at
+        };
+        let since: Vec<i64> =
+            alerts.iter().filter(missing).filter_map(|a| a.resolved).map(|end| end.since(*at)).collect();
+        since.len() == alerts.iter().filter(missing).count()
+            && since.iter().all(|since| *since <= BAR)
+            && since.iter().any(|since| *since >= 0)
     }
 
     /// True if limits of its portfolio rested on the feed, and all limits turned as they must.
@@ -164,6 +208,9 @@ impl Says {
 
 #[cfg(test)]
 mod tests {
+    use tapewatch_schemas::Event;
+    use tapewatch_schemas::events::{ControlRequest, RequestKind};
+
     use super::super::{Incident, Kind};
     use super::*;
 
@@ -196,6 +243,7 @@ mod tests {
             scope: scope.to_owned(),
             subject: subject.to_owned(),
             status,
+            resolved: None,
         }
     }
 
@@ -256,6 +304,48 @@ mod tests {
             ("risk/3/exec.reports.v1/x", false),
         ] {
             assert_eq!(about.is(scope), is, "{scope}");
+        }
+    }
+
+    #[test]
+    fn an_acknowledgement_ends_the_alert_that_there_was_none() {
+        let told = expectation(About::Portfolio("alpha".into()), Says::Health(UNACKNOWLEDGED));
+        let book = IncidentBook { incidents: vec![incident(Kind::Drawdown, vec![told.clone()], vec![told])] };
+        let mut witness = Witness::default();
+        witness.see(0, &Event::ControlRequest(acknowledged("alpha", 180)));
+        let judged = |alerts: &[FoundAlert], witness: &Witness| {
+            book.judge(alerts, witness, Duration::ZERO).missed.is_empty()
+        };
+        let fired = |resolved| FoundAlert { resolved, ..alert(150, "alpha", UNACKNOWLEDGED, Found::Health) };
+        // One of a restriction that became a halt, and one that the answer ended.
+        let both = |end| [fired(Some(Time(160))), fired(end)];
+        assert!(judged(&both(Some(Time(180))), &witness));
+        assert!(!judged(&both(None), &witness), "it stands for ever");
+        assert!(!judged(&both(Some(Time(170))), &witness), "it ended by itself");
+        assert!(!judged(&both(Some(Time(181 + BAR))), &witness), "it ended long after the answer");
+        assert!(!judged(&[], &witness), "it never fired");
+        // Nobody answered: it stands.
+        assert!(judged(&both(None), &Witness::default()));
+        // An answer for another says nothing of it.
+        let mut other = Witness::default();
+        other.see(0, &Event::ControlRequest(acknowledged("bravo", 180)));
+        assert!(judged(&both(None), &other));
+        // Who is in no incident has none missing.
+        let strange = alert(150, "bravo", UNACKNOWLEDGED, Found::Health);
+        assert_eq!(IncidentBook::default().judge(&[strange], &other, Duration::ZERO).falsely_found.len(), 1);
+    }
+
+    fn acknowledged(scope: &str, at: i64) -> ControlRequest {
+        ControlRequest {
+            source: "gate".into(),
+            sequence: 0,
+            event_time: Time(at),
+            scope: scope.into(),
+            request: RequestKind::Acknowledge,
+            halt: None,
+            who: "gate".to_owned(),
+            reason: "heard".to_owned(),
+            despite_breach: false,
         }
     }
 

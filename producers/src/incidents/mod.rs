@@ -98,7 +98,8 @@ pub enum Says {
     Breached(&'static str),
     /// Any limit or measure is unknown, for this reason.
     Unknown(Unknown),
-    /// This kind of health event: `dead_letters`, `breaker_opened`, `late`; or that trading which is restricted goes
-    /// on, `halt_broken`.
+    /// This kind of health event: `dead_letters`, `breaker_opened`, `late`; or that trading is restricted,
+    /// `trading_restricted`, that nobody has acknowledged that in time, `halt_unacknowledged`, or that it goes on,
+    /// `halt_broken`.
     Health(&'static str),
 }

@@ -2,6 +2,7 @@ use tapewatch_schemas::catalogue::{ACCOUNTS, EXEC_REPORTS, MARKET_DATA, SIGNALS}
 use tapewatch_schemas::events::{Side, Unknown};
 use tapewatch_schemas::{PortfolioId, Time};
 
+use super::judge::UNACKNOWLEDGED;
 use super::plan::{Plan, Stage};
 use super::poison::{self, Poison};
 use super::{About, Expectation, Incident, Kind, Says};
@@ -76,10 +77,13 @@ impl Scene<'_, '_> {
     fn drawdown(&mut self) -> Incident {
         self.script(0, Script::Churn(LOST));
         let mut incident = self.incident(EXEC_REPORTS, 1);
-        // From some way on it may only reduce, and then not trade at all, and the loop reads no control.
+        // From some way on it may only reduce, and then not trade at all, and the loop reads no control: nobody
+        // acknowledges that in time.
         incident.expected = vec![
             self.of_portfolio(Says::Warning("drawdown"), 2),
             self.of_portfolio(Says::Breached("drawdown"), 2),
+            self.of_portfolio(Says::Health("trading_restricted"), 2),
+            self.of_portfolio(Says::Health(UNACKNOWLEDGED), 2),
             self.of_portfolio(Says::Health("halt_broken"), 2),
         ];
         // The loss stays: whoever bounds the largest loss so far is told of it too. So does the halt, and the portfolio's
@@ -229,7 +233,7 @@ impl Scene<'_, '_> {
                 format!(
                     "a loop buys {symbol} high and sells it low until {portfolio} has lost 21.5 % of its peak"
                 ),
-                "the limit `drawdown` over 15 % and then over 20 %, a halt, and a portfolio that trades on",
+                "the limit `drawdown` over 15 % and then over 20 %, a halt, that nobody acknowledges it in time, and a portfolio that trades on",
             ),
             Kind::StoppedFeed => (
                 format!(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
-use tapewatch_schemas::events::{Holdings, LimitStatus, RiskMetrics, Unknown};
+use tapewatch_schemas::events::{Holdings, LimitStatus, RequestKind, RiskMetrics, Unknown};
 use tapewatch_schemas::{Event, PortfolioId, Scope, Symbol, Time};
 
 /// What a log's own records say, kept as they come: a judge asks it, and needs no worker's word.
@@ -17,6 +17,8 @@ pub struct Witness {
     said: BTreeMap<(Feed, i32), BTreeMap<SmolStr, Vec<Time>>>,
     /// What each portfolio held, and from when on, in order.
     books: BTreeMap<PortfolioId, Vec<(Time, BTreeSet<Symbol>)>>,
+    /// Halts that somebody acknowledged: of which scope, and when.
+    acknowledged: Vec<(Scope, Time)>,
     /// By scope and name.
     limits: BTreeMap<(Scope, String), Track>,
 }
@@ -71,8 +73,16 @@ impl Witness {
             }
             Event::Holdings(book) => self.book(book),
             Event::RiskMetrics(metrics) => self.figures(metrics),
+            Event::ControlRequest(asked) if asked.request == RequestKind::Acknowledge => {
+                self.acknowledged.push((asked.scope.clone(), asked.event_time));
+            }
             _ => {}
         }
+    }
+
+    /// Halts that somebody acknowledged: of which scope, and when.
+    pub(super) fn acknowledged(&self) -> &[(Scope, Time)] {
+        &self.acknowledged
     }
 
     fn hear(&mut self, from: (Feed, i32), of: &SmolStr, at: Time) {
