@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use run::Folder;
 use serde_json::Value;
+use tapewatch_config::Settings;
 use tapewatch_consumers::scan::Scanner;
 use tapewatch_eventlog::{Log, LogError, OpenOptions, RecordRef, TopicPartition, open};
 use tapewatch_producers::{Found, FoundAlert, Layout, Player, PlayerOptions, Tape, Witness};
@@ -330,7 +331,8 @@ fn standing_outputs(log: &Arc<dyn Log>, worker: &str) -> BTreeMap<i32, i64> {
 /// The marks, the books, and where the limits of portfolios stood.
 fn witness(log: &Arc<dyn Log>) -> Witness {
     let codec = Codec::new(&[]).expect("the shipped schemas are good");
-    let mut witness = Witness::default();
+    let settings = Settings::load(None, Some("demo"), std::iter::empty()).expect("the shipped settings");
+    let mut witness = tapewatch::demo::witness(&settings);
     scan(log, [MARKET_DATA, HOLDINGS, RISK_METRICS], &mut |record| {
         let event = codec.decode_any(record.value.expect("a value")).expect("a good event");
         let above = matches!(&event, Event::RiskMetrics(metrics) if metrics.scope.as_str().contains(':'));

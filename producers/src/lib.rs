@@ -19,7 +19,7 @@ mod trading;
 
 pub use incidents::{
     About, Expectation, Feed, Found, FoundAlert, Incident, IncidentBook, Kind, Says, Silence, Stopped,
-    Untimely, Verdict, Witness,
+    Untimely, Untold, Verdict, Witness,
 };
 pub use options::{Layout, PlayerError, PlayerOptions, SIM_SOURCE, TAPE_SOURCE};
 pub use player::Player;

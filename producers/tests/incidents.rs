@@ -240,6 +240,8 @@ fn alerts_that_say_what_the_book_expects_are_judged_clean() {
             scope,
             subject: subject.to_owned(),
             status,
+            value: None,
+            cause: String::new(),
             resolved: None,
         });
     }

@@ -16,7 +16,7 @@ use tapewatch_producers::{
 };
 use tapewatch_schemas::catalogue::{EXEC_REPORTS, HEARTBEATS, MARKET_DATA};
 use tapewatch_schemas::events::{AlertState, Cause, Event, LimitState, LimitStatus, Unknown};
-use tapewatch_schemas::{Time, TopicName};
+use tapewatch_schemas::{RecordId, Time, TopicName};
 
 /// What is still filling is no alert so long after the start.
 const GRACE: i64 = 2 * 86_400_000_000;
@@ -123,8 +123,13 @@ impl Task {
     fn keep(&mut self, out: &[Output]) {
         for output in out {
             self.contained(&output.event);
-            self.outputs.push(output.event.clone());
-            let Event::RiskMetrics(metrics) = &output.event else { continue };
+            let mut event = output.event.clone();
+            if let Event::RiskMetrics(metrics) = &mut event {
+                // As the runtime does.
+                metrics.id = RecordId::of_step("risk", self.partition, self.outputs.len() as u64, 0);
+            }
+            self.outputs.push(event.clone());
+            let Event::RiskMetrics(metrics) = &event else { continue };
             for limit in metrics.limits.iter().filter(|limit| limit.previous.is_some()) {
                 let status = match limit.status {
                     LimitStatus::Ok | LimitStatus::NotInForce => continue,
@@ -134,7 +139,9 @@ impl Task {
                 };
                 let filling = matches!(status, Found::Unknown(Unknown::Missing | Unknown::WarmingUp));
                 if !(filling && metrics.event_time.since(self.start) < GRACE) {
-                    self.alert(metrics.event_time, metrics.scope.to_string(), &limit.measure, status);
+                    self.alert(metrics.event_time, metrics.scope.to_string(), &limit.limit, status);
+                    let alert = self.alerts.last_mut().unwrap();
+                    (alert.value, alert.cause) = (limit.value, metrics.id.to_string());
                 }
             }
         }
@@ -174,7 +181,16 @@ impl Task {
 
     fn alert(&mut self, time: Time, scope: String, subject: &str, status: Found) {
         let (rule, subject) = ("test".to_owned(), subject.to_owned());
-        self.alerts.push(FoundAlert { time, rule, scope, subject, status, resolved: None });
+        self.alerts.push(FoundAlert {
+            time,
+            rule,
+            scope,
+            subject,
+            status,
+            value: None,
+            cause: String::new(),
+            resolved: None,
+        });
     }
 }
 
@@ -215,7 +231,10 @@ impl Run {
     }
 
     fn judged(&self) -> Verdict {
-        let mut witness = Witness::default();
+        let mut witness = Witness::default().telling(LimitStatus::Warning).telling(LimitStatus::Breached);
+        for limit in &RiskParameters::default().limits {
+            witness = witness.with_hysteresis(false, &limit.name, limit.hysteresis);
+        }
         self.marks.iter().for_each(|(partition, mark)| witness.see(*partition, mark));
         self.outputs.iter().for_each(|output| witness.see(0, output));
         self.book.judge(&self.alerts, &witness, TWO_HOURS)
@@ -226,7 +245,7 @@ impl Run {
 fn quiet_tapes_raise_nothing() {
     for seed in 0..6 {
         let verdict = Run::of(seed, Some(1000), false, Layout::default()).judged();
-        assert_eq!(verdict.falsely_found, [], "seed {seed}");
+        assert_eq!((&verdict.falsely_found[..], &verdict.untold[..]), (&[][..], &[][..]), "seed {seed}");
     }
 }
 
@@ -318,4 +337,74 @@ fn a_limit_that_does_not_turn_with_its_feed_is_missed() {
         named.for_each(|one| one.measure = "fees".to_owned());
     }
     missed(&light, "rests on nothing that had stopped");
+}
+
+/// Where the first alert stands that a correlation is over its soft bound, and the record that caused it.
+fn warned(run: &Run) -> (usize, usize) {
+    let of = |alert: &FoundAlert| alert.subject == "correlation" && alert.status == Found::Warning;
+    let alert = run.alerts.iter().position(of).unwrap();
+    (alert, caused(run, &run.alerts[alert].cause))
+}
+
+fn caused(run: &Run, cause: &str) -> usize {
+    let is = |event: &Event| matches!(event, Event::RiskMetrics(metrics) if metrics.id.to_string() == cause);
+    run.outputs.iter().position(is).unwrap()
+}
+
+#[test]
+fn an_alert_on_the_market_is_judged_by_the_figure_that_it_quotes() {
+    let whole = Run::of(2, Some(1000), false, Layout::default());
+    let verdict = whole.judged();
+    assert!(verdict.is_clean() && verdict.of_the_market > 0, "{verdict:?}");
+    let (alert, record) = warned(&whole);
+    let falsely = |planted: Run| {
+        let verdict = planted.judged();
+        assert!(!verdict.is_clean());
+        verdict.falsely_found.len()
+    };
+
+    // Of a figure that is over no bound: a record of the same scope in which the limit is well.
+    let mut planted = whole.clone();
+    let scope = &whole.alerts[alert].scope;
+    let well = |event: &&Event| {
+        let Event::RiskMetrics(metrics) = event else { return false };
+        let ok = |limit: &LimitState| limit.limit == "correlation" && limit.status == LimitStatus::Ok;
+        metrics.scope.as_str() == scope && metrics.limits.iter().any(ok)
+    };
+    let Some(Event::RiskMetrics(well)) = whole.outputs.iter().find(well) else { panic!() };
+    let cause = well.id.to_string();
+    planted.alerts.push(FoundAlert { time: well.event_time, cause, ..whole.alerts[alert].clone() });
+    assert_eq!(falsely(planted), 1);
+
+    // Of another bound, with another figure, of no record, of a scope that is not there.
+    for change in [
+        (|alert: &mut FoundAlert| alert.status = Found::Breached) as fn(&mut FoundAlert),
+        |alert| alert.value = alert.value.map(|value| value + 1e-9),
+        |alert| alert.cause = RecordId::default().to_string(),
+        |alert| alert.scope = "nobody".to_owned(),
+    ] {
+        let mut planted = whole.clone();
+        let mut alert = planted.alerts[alert].clone();
+        change(&mut alert);
+        planted.alerts.push(alert);
+        assert_eq!(falsely(planted), 1);
+    }
+
+    // What risk says of its limit is not believed where the figure says otherwise.
+    let mut planted = whole.clone();
+    let Event::RiskMetrics(metrics) = &mut planted.outputs[record] else { panic!() };
+    let figure = metrics.measures.iter_mut().find(|measure| measure.name == "max_correlation").unwrap();
+    figure.value = Some(0.79);
+    assert!(falsely(planted) >= 1);
+
+    // And nobody told of what is over its bound.
+    let mut planted = whole.clone();
+    let removed = planted.alerts.remove(alert);
+    let verdict = planted.judged();
+    assert!(verdict.falsely_found.is_empty() && verdict.untold.len() == 1, "{verdict:?}");
+    let untold = &verdict.untold[0];
+    assert_eq!(
+        (untold.time, untold.scope.as_str(), &untold.limit),
+        (removed.time, &*removed.scope, &removed.subject)
+    );
 }

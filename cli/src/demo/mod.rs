@@ -17,6 +17,7 @@ use tapewatch_config::Settings;
 
 use crate::{CliError, Paint};
 
+pub use stage::witness;
 pub use summary::Summary;
 
 /// What to show.

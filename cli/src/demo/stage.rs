@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tapewatch_config::Settings;
+use tapewatch_config::{Condition, LimitStatus, Settings};
 use tapewatch_consumers::{Worker, workers};
 use tapewatch_eventlog::{Log, TopicSpec, open};
 use tapewatch_producers::{Layout, Player, PlayerOptions, SliceWriter, Tape, Witness};
 use tapewatch_schemas::catalogue::{EXEC_REPORTS, HEARTBEATS, MARKET_DATA};
-use tapewatch_schemas::{Codec, Time};
+use tapewatch_schemas::{Codec, Time, events};
 
 use super::Options;
 use super::gate::Gate;
@@ -139,10 +139,26 @@ impl Stage {
     }
 }
 
-/// Of a log that has these settings' scopes.
-fn witness(settings: &Settings) -> Witness {
+/// Who looks at a log that has these settings.
+pub fn witness(settings: &Settings) -> Witness {
     let ids = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect();
-    Witness::of(settings.firm.scopes.iter().map(|one| (one.scope.as_str().into(), ids(&one.portfolios))))
+    let scopes = settings.firm.scopes.iter().map(|one| (one.scope.as_str().into(), ids(&one.portfolios)));
+    let of_portfolios = settings.risk.limits.iter().map(|limit| (false, limit));
+    let above = settings.firm.limits.iter().map(|one| (true, &one.limit));
+    let witness = of_portfolios.chain(above).fold(Witness::of(scopes), |witness, (above, limit)| {
+        witness.with_hysteresis(above, &limit.name, limit.hysteresis)
+    });
+    // Of what rules wait for, or pass over, an alert is not demanded.
+    let told = settings.alerting.rules.iter().filter(|rule| rule.lasting.is_zero() && rule.scope == "*");
+    told.fold(witness, |witness, rule| match &rule.condition {
+        Condition::Limit { limit: None, status: LimitStatus::Warning } => {
+            witness.telling(events::LimitStatus::Warning)
+        }
+        Condition::Limit { limit: None, status: LimitStatus::Breached } => {
+            witness.telling(events::LimitStatus::Breached)
+        }
+        _ => witness,
+    })
 }
 
 /// How the demo's topics will be cut.

@@ -98,6 +98,8 @@ impl Summary {
             "missed": verdict.missed,
             "no_monitor": verdict.no_monitor,
             "falsely_found": verdict.falsely_found,
+            "of_the_market": verdict.of_the_market,
+            "untold": verdict.untold,
             "stopped": verdict.stopped,
             "law1": self.law,
         })
@@ -107,6 +109,7 @@ impl Summary {
     pub fn print(&self, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
         self.print_rates(out)?;
         self.print_incidents(out, paint)?;
+        self.print_market(out, paint)?;
         self.print_stopped(out, paint)?;
         self.print_law(out, paint)?;
         let log = self.log();
@@ -166,6 +169,21 @@ impl Summary {
         for alert in &verdict.falsely_found {
             let text = format!("{} {} {} {:?}", alert.time, alert.scope, alert.subject, alert.status);
             writeln!(out, "  {} {text}", paint.red("FALSE"))?;
+        }
+        Ok(())
+    }
+
+    fn print_market(&self, out: &mut dyn Write, paint: Paint) -> io::Result<()> {
+        let verdict = &self.judgement.verdict;
+        writeln!(
+            out,
+            "market     {} alerts on lights of backtests and correlations, each over its bound in the figures; {} untold",
+            verdict.of_the_market,
+            verdict.untold.len()
+        )?;
+        for one in &verdict.untold {
+            let text = format!("{} {} {} {:?} {}", one.time, one.scope, one.limit, one.status, one.value);
+            writeln!(out, "  {} {text}", paint.red("UNTOLD"))?;
         }
         Ok(())
     }

@@ -4,20 +4,16 @@ use serde::Serialize;
 use tapewatch_schemas::events::{Alert, Unknown};
 use tapewatch_schemas::{PortfolioId, Scope, Time};
 
-use super::{About, Expectation, Feed, Incident, IncidentBook, Kind, Says, Silence, Stopped, Witness};
+use super::{
+    About, Expectation, Feed, Incident, IncidentBook, Kind, Says, Silence, Stopped, Untold, Witness,
+};
 use crate::tape::BAR;
 
 /// The rule on halts that nobody has acknowledged.
 pub(super) const UNACKNOWLEDGED: &str = "halt_unacknowledged";
 
-/// How the measures of a model's backtest end, and the limits on them.
-const LIGHT: &str = "_light";
-
-/// How the measure of how alike two symbols move ends, and the default limit on it.
-const CORRELATION: &str = "correlation";
-
 /// An alert that fired, as the judge sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FoundAlert {
     /// Its event time.
     pub time: Time,
@@ -29,6 +25,10 @@ pub struct FoundAlert {
     pub subject: String,
     /// What it says of it.
     pub status: Found,
+    /// The figure that it quotes; none if it is unknown, or there is none.
+    pub value: Option<f64>,
+    /// The id of the record that caused it, or `kind@time` of what else did.
+    pub cause: String,
     /// When it was resolved; none while it stands, or if nobody looked.
     pub resolved: Option<Time>,
 }
@@ -48,16 +48,10 @@ impl From<&Alert> for FoundAlert {
             // Rules on health and halts are named after what they are raised by.
             subject: if status == Found::Health { alert.rule.clone() } else { alert.subject.clone() },
             status,
+            value: alert.value,
+            cause: alert.provenance.cause.clone(),
             resolved: None,
         }
-    }
-}
-
-impl FoundAlert {
-    /// True of what a market is like, and not of what went wrong: a model's light has turned, or two symbols move alike.
-    fn is_of_the_market(&self) -> bool {
-        let measured = [LIGHT, CORRELATION].iter().any(|end| self.subject.ends_with(end));
-        measured && matches!(self.status, Found::Warning | Found::Breached)
     }
 }
 
@@ -76,7 +70,7 @@ pub enum Found {
 }
 
 /// What the incidents and the alerts say together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Verdict {
     /// Ids of the incidents all of whose expected alerts fired in time, and, where a feed stopped, all of whose limits turned
     /// in time.
@@ -85,8 +79,12 @@ pub struct Verdict {
     pub missed: Vec<String>,
     /// Ids of the incidents without a monitor yet.
     pub no_monitor: Vec<String>,
-    /// Alerts that no incident accounts for.
+    /// Alerts that no incident accounts for, and no figure of the market.
     pub falsely_found: Vec<FoundAlert>,
+    /// How many alerts that no incident accounts for are of a model's light or of a correlation, and are so.
+    pub of_the_market: usize,
+    /// Lights and correlations over a bound, by the log's own figures, of which no alert says so.
+    pub untold: Vec<Untold>,
     /// What became of the limits when a feed stopped; none where no feed did.
     pub stopped: Option<Stopped>,
 }
@@ -94,14 +92,16 @@ pub struct Verdict {
 impl Verdict {
     /// True if nothing was missed and nothing falsely found.
     pub fn is_clean(&self) -> bool {
-        self.missed.is_empty() && self.falsely_found.is_empty()
+        self.missed.is_empty() && self.falsely_found.is_empty() && self.untold.is_empty()
     }
 }
 
 impl IncidentBook {
     /// Judges the alerts that fired (not those that resolved) against the book. An empty book makes every
-    /// alert a false one, but that a model's light has turned or that two symbols held move alike: these are questions of
-    /// the tape's market, of which the book says nothing. What cannot be told is judged as all others are.
+    /// alert a false one, but that a model's light has turned or that two symbols held move alike, if that is so: these are
+    /// questions of the tape's market, of which the book says nothing, and the witness is asked whether the figure that the
+    /// alert quotes stands over the limit's bound in the record that caused it. What cannot be told is judged as all others
+    /// are.
     ///
     /// Where the witness saw a halt acknowledged, the alert that nobody had must have been resolved by that.
     ///
@@ -124,13 +124,19 @@ impl IncidentBook {
             list.push(incident.id.clone());
             verdict.stopped = stopped.or(verdict.stopped);
         }
-        let accounted = |alert: &&FoundAlert| {
+        let unaccounted = |alert: &&FoundAlert| {
             !self.incidents.iter().any(|incident| {
                 incident.expected.iter().chain(&incident.also_expected).any(|one| one.is_met_by(alert))
             })
         };
-        verdict.falsely_found =
-            alerts.iter().filter(accounted).filter(|a| !a.is_of_the_market()).cloned().collect();
+        for alert in alerts.iter().filter(unaccounted) {
+            if witness.market.is_so(alert) == Some(true) {
+                verdict.of_the_market += 1;
+            } else {
+                verdict.falsely_found.push(alert.clone());
+            }
+        }
+        verdict.untold = witness.market.untold(alerts);
         verdict
     }
 }
@@ -243,6 +249,8 @@ mod tests {
             scope: scope.to_owned(),
             subject: subject.to_owned(),
             status,
+            value: None,
+            cause: String::new(),
             resolved: None,
         }
     }
@@ -351,12 +359,6 @@ mod tests {
 
     #[test]
     fn an_empty_book_makes_every_alert_false() {
-        for of_the_market in ["var_99_light", "correlation", "max_correlation"] {
-            let told = alert(1, "alpha", of_the_market, Found::Warning);
-            assert!(judged(&IncidentBook::default(), &[told]).is_clean());
-            let untold = alert(1, "alpha", of_the_market, Found::Unknown(Unknown::WarmingUp));
-            assert!(!judged(&IncidentBook::default(), &[untold]).is_clean());
-        }
         let verdict = judged(&IncidentBook::default(), &[alert(1, "alpha", "position", Found::Warning)]);
         assert_eq!(verdict.falsely_found.len(), 1);
         assert!(judged(&IncidentBook::default(), &[]).is_clean());

@@ -2,6 +2,7 @@
 
 mod judge;
 mod kind;
+mod market;
 mod plan;
 mod poison;
 mod scene;
@@ -14,6 +15,7 @@ use tapewatch_schemas::{PortfolioId, Symbol, Time, TopicName};
 
 pub use judge::{Found, FoundAlert, Verdict};
 pub use kind::Kind;
+pub use market::Untold;
 pub(crate) use plan::{Plan, Stage};
 pub use silence::{Silence, Stopped, Untimely};
 pub use witness::{Feed, Witness};

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tapewatch_schemas::events::{LimitStatus, Unknown};
 use tapewatch_schemas::{Scope, Time};
 
+use super::market::LIGHT;
 use super::witness::{Feed, Held, Stand, Track, Witness};
 
 /// Measures that a limit can be on and no mark is in; the lights of backtests, which say what was, neither.
@@ -21,9 +22,6 @@ const BESIDE_MARKS: [&str; 9] = [
     "self_crossings",
     "price_away",
 ];
-
-/// How the measures of a model's backtest end.
-const LIGHT: &str = "_light";
 
 /// What the names of measures of full revaluation hold.
 const REVALUED: &str = "_revalued";

@@ -6,6 +6,8 @@ use smol_str::SmolStr;
 use tapewatch_schemas::events::{Holdings, LimitStatus, RequestKind, RiskMetrics, Unknown};
 use tapewatch_schemas::{Event, PortfolioId, Scope, Symbol, Time};
 
+use super::market::Market;
+
 /// What a log's own records say, kept as they come: a judge asks it, and needs no worker's word.
 ///
 /// Of what does not change only the first record is kept.
@@ -21,6 +23,7 @@ pub struct Witness {
     acknowledged: Vec<(Scope, Time)>,
     /// By scope and name.
     limits: BTreeMap<(Scope, String), Track>,
+    pub(super) market: Market,
 }
 
 /// An input that limits rest on.
@@ -64,6 +67,18 @@ impl Witness {
         Self { scopes: scopes.into_iter().collect(), ..Self::default() }
     }
 
+    /// A limit with this name, of scopes above the portfolio or of portfolios, has this hysteresis.
+    pub fn with_hysteresis(mut self, above: bool, limit: &str, share: f64) -> Self {
+        self.market.set_hysteresis(above, limit, share);
+        self
+    }
+
+    /// Of every limit that comes to stand so an alert must say so at once.
+    pub fn telling(mut self, status: LimitStatus) -> Self {
+        self.market.tells(status);
+        self
+    }
+
     /// Takes a record of a partition. Those of one key come in their order.
     pub fn see(&mut self, partition: i32, event: &Event) {
         match event {
@@ -98,6 +113,7 @@ impl Witness {
     }
 
     fn figures(&mut self, metrics: &RiskMetrics) {
+        self.market.take(metrics);
         for limit in &metrics.limits {
             let stand = Stand { at: metrics.event_time, status: limit.status, unknown: limit.unknown };
             let of = (metrics.scope.clone(), limit.limit.clone());
