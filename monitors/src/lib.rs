@@ -3,6 +3,8 @@
 //! No clock, no I/O, no threads, no hash-map order: the same calls give the same outputs, byte for byte.
 
 pub mod alerting;
+#[cfg(test)]
+mod endurance;
 pub mod kernels;
 mod monitor;
 pub mod risk;

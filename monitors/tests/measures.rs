@@ -376,15 +376,3 @@ proptest! {
         prop_assert!(given.iter().all(|figure| figure.is_finite()), "{given:?} of {values:?}, {other}");
     }
 }
-
-/// Ten million updates, against the weights of the last thousand: what is older weighs less than 1e-26.
-#[test]
-fn ten_million_updates_lose_nothing() {
-    let r = |step: u64| ((step.wrapping_mul(2_654_435_761) >> 7) % 2001) as f64 / 1e4 - 0.1;
-    let (steps, lambda) = (10_000_000_u64, 0.94);
-    let mut ewma = Ewma::new(lambda, 1.0).unwrap();
-    (0..steps).for_each(|step| ewma.push(r(step)).unwrap());
-    let scratch: f64 =
-        (0..1000).map(|age| (1.0 - lambda) * lambda.powi(age) * r(steps - 1 - age as u64).powi(2)).sum();
-    assert!(close(ewma.variance(), scratch, 1e-9), "{} {scratch}", ewma.variance());
-}

@@ -33,7 +33,8 @@ impl Drawdown {
         self.peak = match self.peak {
             // At its peak it stays there, to the last bit.
             Some(peak) if before > 0.0 && after > 0.0 && peak == before => Some(after),
-            Some(peak) if before > 0.0 && after > 0.0 => Some(peak * (after / before)),
+            // From a peak beyond what a double holds all but nothing is left, as from the largest one.
+            Some(peak) if before > 0.0 && after > 0.0 => Some((peak * (after / before)).min(f64::MAX)),
             _ => None,
         };
     }
@@ -181,6 +182,22 @@ mod tests {
         drawdown.flow(0.0, 50.0);
         drawdown.push(50.0);
         assert_eq!((drawdown.current(), drawdown.peak()), (0.0, Some(50.0)));
+    }
+
+    #[test]
+    fn a_peak_beyond_what_a_double_holds_is_the_largest_one() {
+        let mut drawdown = Drawdown::default();
+        drawdown.push(1e300);
+        drawdown.push(1e-6);
+        for _ in 0..2 {
+            drawdown.flow(1e-6, 1e9);
+            drawdown.push(1e9);
+            assert_eq!(drawdown.current(), 1.0);
+            drawdown.push(1e-6);
+        }
+        drawdown.flow(1e-300, 1e300);
+        drawdown.push(1e200);
+        assert_eq!((drawdown.current(), drawdown.peak()), (1.0, Some(f64::MAX)));
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod contributions;
 mod cornish_fisher;
 mod correlation;
 mod drawdown;
+#[cfg(test)]
+mod endurance;
 mod ewma;
 mod exposure;
 mod filtered;

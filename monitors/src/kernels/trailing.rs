@@ -88,9 +88,11 @@ impl TrailingDrawdown {
             self.before = None;
             return;
         }
-        self.before = self.before.map(|value| value * ratio);
+        // Beyond what a double holds is the largest one.
+        let moved = |value: f64| (value * ratio).min(f64::MAX);
+        self.before = self.before.map(moved);
         for span in &mut self.spans {
-            (span.peak, span.trough, span.last) = (span.peak * ratio, span.trough * ratio, span.last * ratio);
+            (span.peak, span.trough, span.last) = (moved(span.peak), moved(span.trough), moved(span.last));
         }
     }
 
@@ -169,6 +171,17 @@ mod tests {
         trailing.flow(9.0, 0.0);
         trailing.push(0.0, 30);
         assert_eq!(trailing.largest(30), 0.0);
+    }
+
+    #[test]
+    fn a_peak_beyond_what_a_double_holds_is_the_largest_one() {
+        let mut trailing = TrailingDrawdown::new(300);
+        trailing.push(1e300, 0);
+        trailing.push(1e-6, 1);
+        trailing.flow(1e-6, 1e9);
+        trailing.push(1e9, 2);
+        assert_eq!(trailing.largest(2), 1.0);
+        assert_eq!(trailing.spans[0].peak, f64::MAX);
     }
 
     proptest! {

@@ -39,7 +39,7 @@ pub(super) struct Verdict {
 }
 
 impl Backtest {
-    fn new(model: TailModel, level: Confidence) -> Self {
+    pub(super) fn new(model: TailModel, level: Confidence) -> Self {
         Self { model, level, hits: VecDeque::new(), depths: VecDeque::new(), zone: None }
     }
 

@@ -200,7 +200,7 @@ impl Conduct {
     }
 
     /// Takes a report; `mark` is the symbol's price, if there is one to compare with.
-    fn take(
+    pub(super) fn take(
         &mut self,
         report: &ExecReport,
         mark: Option<Amount>,
@@ -329,7 +329,7 @@ impl Conduct {
     }
 
     /// Forgets what is no longer in the window; true if there was any.
-    fn roll(&mut self, clock: Time) -> bool {
+    pub(super) fn roll(&mut self, clock: Time) -> bool {
         let oldest = self.place_of(clock) - PARTS;
         let before = self.parts.len();
         while self.parts.front().is_some_and(|part| part.place <= oldest) {
@@ -342,7 +342,8 @@ impl Conduct {
         before != self.parts.len()
     }
 
-    fn count(&mut self) {
+    /// Counts what is in the window.
+    pub(super) fn count(&mut self) {
         self.counts = Counts::default();
         for part in &self.parts {
             self.counts.add(&part.counts);
@@ -351,7 +352,7 @@ impl Conduct {
     }
 
     /// What it says; `unknown` by the portfolio's execution reports.
-    fn says(&self, unknown: Option<Unknown>, clock: Time) -> Said {
+    pub(super) fn says(&self, unknown: Option<Unknown>, clock: Time) -> Said {
         let unseen = (clock < self.known_from).then_some(Unknown::WarmingUp);
         let Counts { messages, orders, rejected, fills, duplicates, crossings, .. } = self.counts;
         let if_any = |lacking: u64| (lacking > 0).then_some(Unknown::Missing);

@@ -311,7 +311,7 @@ impl History {
     }
 
     /// The same over one of the horizons, by its place: 0 is one instant.
-    fn returns_over(&self, over: usize, symbol: SymbolId) -> &[f64] {
+    pub(in crate::risk) fn returns_over(&self, over: usize, symbol: SymbolId) -> &[f64] {
         let Some(further) = over.checked_sub(1) else { return self.returns(symbol) };
         self.columns.get(symbol as usize).map_or(&[], |column| column.compounded.over(further))
     }

@@ -41,6 +41,8 @@ mod correlation;
 mod currencies;
 mod day;
 mod depth;
+#[cfg(test)]
+mod endurance;
 mod executions;
 mod exposures;
 mod feeds;

@@ -24,6 +24,12 @@ impl Money {
         Self(amount.unscaled())
     }
 
+    /// So many 10⁻¹².
+    #[cfg(test)]
+    pub(super) const fn of_units(units: i128) -> Self {
+        Self(units)
+    }
+
     /// The amount, if it has at most 28 digits.
     pub(super) fn amount(self) -> Option<Amount> {
         self.to_amount().ok()

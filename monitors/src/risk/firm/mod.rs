@@ -24,6 +24,8 @@
 //! portfolio is valued anew here, in one task.
 
 mod books;
+#[cfg(test)]
+mod endurance;
 mod equity;
 mod intake;
 mod orders;
