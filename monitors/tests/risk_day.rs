@@ -55,6 +55,23 @@ fn figures(d: &mut Driver) -> [Option<f64>; 3] {
     ["daily_pnl", "daily_realised_pnl", "daily_loss_share"].map(|name| level.value(name))
 }
 
+/// Whether or not anything else happened that day, here or in another portfolio.
+#[test]
+fn what_happens_as_a_day_ends_is_of_that_day() {
+    for stirred in [None, Some("p"), Some("q")] {
+        let mut d = driver();
+        for portfolio in ["p", "q"] {
+            d.see(2 * HOUR, account(portfolio, "10000", "10000"));
+        }
+        if let Some(portfolio) = stirred {
+            d.see(3 * HOUR, account(portfolio, "9000", "9000"));
+        }
+        d.see_first(DAY, account("p", "10250", "10250"));
+        d.see(DAY + HOUR, account("p", "10200", "10200"));
+        assert_eq!(figures(&mut d)[0], Some(-50.0), "{stirred:?}");
+    }
+}
+
 #[test]
 fn a_day_counts_from_what_was_last_known_before_it() {
     let mut d = begun(driver());

@@ -41,10 +41,15 @@ impl DayParameters {
             .unwrap_or(Time::MAX)
     }
 
+    /// The end of the day that what happens at `clock` is of: at the instant at which a day ends it is of that day.
+    pub fn ends(&self, clock: Time) -> Time {
+        self.next(Time(clock.0.saturating_sub(1)))
+    }
+
     /// When a day ends that was to end at `due` under whatever was configured then: what is due and was not done yet
     /// stays due.
     pub(super) fn still(&self, due: Time, clock: Time) -> Time {
-        if self.next(Time(due.0.saturating_sub(1))) == due { due } else { self.next(clock) }
+        if self.ends(due) == due { due } else { self.next(clock) }
     }
 }
 
@@ -185,7 +190,7 @@ mod tests {
                 let next = day.next(at);
                 let hours = next.since(at) / 3_600_000_000;
                 assert!(next > at && hours <= 25, "{at}: {next}");
-                assert_eq!(day.next(Time(next.0 - 1)), next);
+                assert_eq!((day.ends(next), day.ends(Time(next.0 - 1))), (next, next));
                 at = next;
             }
         }

@@ -257,7 +257,7 @@ impl Liquid {
     }
 
     fn restored(mut self, day: &DayParameters, most: usize) -> Self {
-        let same_day = self.ends.is_none_or(|ends| day.next(Time(ends.0.saturating_sub(1))) == ends);
+        let same_day = self.ends.is_none_or(|ends| day.ends(ends) == ends);
         if !same_day {
             // What is traded from noon to noon is no volume of a day that begins at midnight.
             return Self { touch: self.touch, marked: self.marked, ..Self::default() };

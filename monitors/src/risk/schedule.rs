@@ -124,7 +124,7 @@ impl RiskMonitor {
             portfolio.day.follow(profit);
         }
         if self.day_due.is_none() && portfolio.day.moved(portfolio.realised, portfolio.realised_unknown) {
-            self.day_due = Some(self.parameters.day.next(self.clock));
+            self.day_due = Some(self.parameters.day.ends(self.clock));
         }
     }
 

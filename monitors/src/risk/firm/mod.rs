@@ -194,7 +194,7 @@ impl FirmMonitor {
         scope.follow_equity(worth, into_own, self.clock);
         scope.follow_profit(gained, self.parameters.window.basis);
         if scope.day_moved() && self.day_due.is_none() {
-            self.day_due = Some(self.parameters.day.next(self.clock));
+            self.day_due = Some(self.parameters.day.ends(self.clock));
         }
         if self.scopes[place].equity.drawdown.fell() != fell && self.parameters.bounds_water() {
             self.reassess(place);
