@@ -41,11 +41,24 @@ fn every_reference_case_passes() {
     assert_eq!(summary, json!({"cases": 35, "failed_cases": 0, "figures": 252, "failed_figures": 0}));
 }
 
+/// What the worker makes of fills, accounts, orders and scenarios, against numpy, pandas and fractions (`cases/risk.py`).
+#[test]
+fn what_the_worker_makes_of_records_is_what_python_does() {
+    let file = ours().join("risk.json").display().to_string();
+    let done = Folder::new().run(&["model", "check", &file, "--json"]);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    let summary: Value = serde_json::from_str(done.out.lines().last().unwrap()).unwrap();
+    assert_eq!(summary, json!({"cases": 14, "failed_cases": 0, "figures": 88, "failed_figures": 0}));
+}
+
 /// A figure that is off by ten times its tolerance is seen, each of them: no comparison passes whatever comes.
 #[test]
 fn every_perturbed_figure_fails() {
-    let mut all = cases();
     let mut perturbed = 0;
+    let more = fs::read_to_string(ours().join("risk.json")).unwrap();
+    let mut all = cases();
+    let more: Value = serde_json::from_str(&more).unwrap();
+    all["cases"].as_array_mut().unwrap().extend(more["cases"].as_array().unwrap().iter().cloned());
     for case in all["cases"].as_array_mut().unwrap() {
         for figure in case["expected"].as_object_mut().unwrap().values_mut() {
             perturb(figure);
@@ -307,6 +320,105 @@ fn what_calc_cannot_use_is_named() {
     ] {
         let mut all = vec!["model", "calc"];
         all.extend(args);
+        let done = folder.run(&all);
+        assert_eq!(done.code, code, "{args:?}: {}{}", done.out, done.err);
+        assert!(done.err.contains(wanted), "{args:?}: {wanted} in {}", done.err);
+    }
+}
+
+#[test]
+fn records_that_cannot_be_used_are_named_by_line_and_column() {
+    let folder = Folder::new();
+    let fills = |rows: &str| format!("time,symbol,side,quantity,price,type,id,of\n{rows}\n");
+    let day = "2026-01-02T00:00:00Z";
+    for (measure, text, wanted) in [
+        (
+            "pnl",
+            "symbol,side,quantity,pric\nA,buy,1,2".to_owned(),
+            "r.csv:2: there is no field `pric` (did you mean `price`?)",
+        ),
+        (
+            "pnl",
+            fills(",A,buy,1,2,,,\n,A,bye,1,2,,,"),
+            "r.csv:3: column `side`: expected one of buy, sell, found \"bye\"",
+        ),
+        ("pnl", fills(",A,buy,1,,,,"), "r.csv:2: column `price` is missing: expected a number"),
+        (
+            "pnl",
+            fills(",A,buy,1e400,1,,,"),
+            "r.csv:2: column `quantity`: expected a number with at most 16 digits",
+        ),
+        ("pnl", fills(",A,buy,1,1.0000000000001,,,"), "12 behind it, found \"1.0000000000001\""),
+        ("pnl", fills(",A,buy,NaN,1,,,"), "r.csv:2: column `quantity`: expected a number"),
+        (
+            "pnl",
+            fills(",A,buy,0,1,,,"),
+            "r.csv:2: last_quantity: it is 0; expected the quantity of the fill, above zero",
+        ),
+        (
+            "pnl",
+            fills(",A,,,,bust,y,z"),
+            "r.csv:2: reference_execution_id: execution z of order order is not remembered",
+        ),
+        ("pnl", fills(",A,,,,bust,y,"), "r.csv:2: column `of` is missing: expected the id of the fill"),
+        (
+            "pnl",
+            fills(&format!("{day},A,buy,1,1,,,\n2026-01-01T00:00:00Z,A,buy,1,1,,,")),
+            "r.csv:3: its time is before that",
+        ),
+        ("pnl", "symbol,side,quantity,price\n".to_owned(), "fills: there is no record in it"),
+        (
+            "daily_pnl",
+            "time,equity\n2026-01-02,5\n".to_owned(),
+            "r.csv:2: column `time`: expected RFC 3339 with an offset",
+        ),
+        ("daily_pnl", "time,equity\n,5\n".to_owned(), "r.csv:2: column `time` is missing"),
+        (
+            "conduct",
+            format!("time,type,order,symbol,side\n{day},newish,o,A,buy"),
+            "column `type`: expected one of new, rejected",
+        ),
+    ] {
+        folder.write("r.csv", &text);
+        let done = folder.run(&["model", "calc", measure, "r.csv"]);
+        assert_eq!(done.code, 5, "{text}: {}{}", done.out, done.err);
+        assert!(done.err.contains(wanted), "{wanted} in {}", done.err);
+    }
+    folder.write("r.json", "[{\"symbol\": \"A\", \"side\": \"buy\", \"quantity\": 1, \"price\": true}]");
+    let from_json = folder.run(&["model", "calc", "pnl", "r.json"]);
+    assert!(from_json.err.contains("fills[0].price: expected a number"), "{}", from_json.err);
+    for (args, code, wanted) in [
+        (&["pnl", "r.csv", "--column", "price"][..], 2, "pnl takes the columns that the file names"),
+        (&["pnl"], 5, "fills is missing: expected a list of objects"),
+        (
+            &["pnl", "--set", "fills=[]", "--set", "method=hifo"],
+            5,
+            "method: expected average_cost, fifo or lifo",
+        ),
+        (
+            &["daily_pnl", "--set", "accounts=[]", "--set", "time_zone=Mars"],
+            5,
+            "time_zone: expected a time zone's name",
+        ),
+        (
+            &["daily_pnl", "--set", "accounts=[]", "--set", "starts=24"],
+            5,
+            "starts: expected hours after midnight",
+        ),
+        (
+            &["stress", "--set", "values=1,2", "--set", "shocks=-2"],
+            5,
+            "shocks[0]: expected a share from -1 to 100",
+        ),
+        (&["stress", "--set", "values=1,2", "--set", "shocks=0.1,0.2,0.3"], 5, "have 2 and 3 values"),
+        (
+            &["stress", "--set", "values=1,2", "--set", "volatility=2"],
+            5,
+            "returns is missing: expected returns beside volatility",
+        ),
+        (&["conduct", "--set", "orders=[]", "--set", "window=0"], 5, "window: expected seconds"),
+    ] {
+        let all: Vec<&str> = ["model", "calc"].iter().chain(args).copied().collect();
         let done = folder.run(&all);
         assert_eq!(done.code, code, "{args:?}: {}{}", done.out, done.err);
         assert!(done.err.contains(wanted), "{args:?}: {wanted} in {}", done.err);

@@ -43,6 +43,12 @@ impl Day {
 pub struct Zone(TimeZone);
 
 impl Zone {
+    /// Of this name, in the release that is built in.
+    pub fn named(name: &str) -> Option<Self> {
+        // Not the machine's own database: results may not depend on when it was brought up to date.
+        TimeZoneDatabase::bundled().get(name).ok().map(Self)
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
@@ -75,8 +81,7 @@ impl Setting for Zone {
     }
     fn read(node: &Node) -> Option<Self> {
         match node {
-            // Not the machine's own database: results may not depend on when it was brought up to date.
-            Node::Text(text) | Node::Given(text) => TimeZoneDatabase::bundled().get(text).ok().map(Self),
+            Node::Text(text) | Node::Given(text) => Self::named(text),
             _ => None,
         }
     }

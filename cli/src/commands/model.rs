@@ -8,8 +8,10 @@ mod families;
 mod family;
 mod figure;
 mod question;
+mod records;
 mod table;
 mod tolerance;
+mod worker;
 
 use std::process::ExitCode;
 

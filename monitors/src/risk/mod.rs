@@ -94,6 +94,7 @@ pub use parameters::{
 pub use rates::Pair;
 pub use reference::ReferencePrices;
 pub use scenario::{Moves, Range, Scenario, ScenarioName, Shock, ShockedMarket};
+pub use stress::stressed_loss;
 use tapewatch_schemas::events::{Heartbeat, Occasion};
 use tapewatch_schemas::{Amount, Event, PortfolioId, SourceId, Symbol, Time, catalogue};
 pub use terms::Override;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use tapewatch_schemas::Time;
 use tapewatch_schemas::events::{Measure, Unknown};
+use tapewatch_schemas::{Amount, Symbol, Time};
 
 use super::around::Around;
 use super::history::{History, Stake};
@@ -238,6 +238,24 @@ impl Moving {
             }
         }
     }
+}
+
+/// What values of symbols, in one currency, would lose in a scenario of shocks, a loss positive; `swings` is how they swing
+/// together, of use where the scenario's market is another.
+///
+/// # Errors
+/// The scenario is one of the past, of which values alone say nothing, or the loss is beyond what a double holds.
+pub fn stressed_loss(scenario: &Scenario, held: &[(Symbol, Amount)], swings: Swings) -> Result<f64, Unknown> {
+    let (mut marks, rates) = (Marks::default(), Rates::default());
+    let place = |(symbol, value): &(Symbol, Amount)| {
+        let symbol = marks.find(symbol).unwrap_or_else(|| marks.add(symbol));
+        Stake { symbol, value: Money::of(*value), route: &[] }
+    };
+    let held: Vec<Stake<'_>> = held.iter().map(place).collect();
+    let mut stress = Stress::new(std::slice::from_ref(scenario), &HistoryParameters::default());
+    stress.place(&marks, &rates);
+    let book = Stressable { held: held.into_iter(), swings: Ok(swings) };
+    stress.bounded(Bounded::Stress(scenario.name), &book)
 }
 
 /// By how much a position moves in money: at its new price, and that at the new rates.

@@ -21,10 +21,12 @@ Examples:
   tapewatch model calc correlation closes.csv --column AAPL,MSFT,JPM --transform simple_return
   tapewatch model calc liquidity bars.csv --column close,volume --set position_value=5e6
   tapewatch model calc kupiec --set n=250 --set exceedances=5
+  tapewatch model calc pnl fills.csv --set method=fifo --set 'marks={\"AAPL\": 212.5}'
   tapewatch model calc christoffersen question.json --json
 
 A CSV file names its columns in its first line. A JSON file is a list of numbers (the family's
-series), or an object with the inputs and parameters by their names, as in a reference case.
+series, or of objects: its records), or an object with the inputs and parameters by their names,
+as in a reference case. What takes records finds them in a CSV by the names in its first line.
 Numbers are doubles; NaN and infinities are refused.";
 
 /// Arguments.
@@ -171,6 +173,14 @@ fn inputs(args: &Args, family: &Family) -> Result<Map<String, Value>, CliError> 
     if let Some((from, to)) = args.rows {
         reference.insert("rows".into(), json!([from, to]));
     }
+    if let Columns::Records(records) = family.columns {
+        if !args.column.is_empty() || args.transform.is_some() || args.rows.is_some() {
+            let words =
+                "takes the columns that the file names: --column, --transform and --rows are for series";
+            return Err(CliError::Usage(format!("{} {words}", family.name)));
+        }
+        return Ok(Map::from_iter([(records.to_owned(), Value::Object(reference))]));
+    }
     let wrong = |wanted: &str| {
         let have = args.column.len();
         let words = format!("{} wants {wanted}: --column NAME[,NAME…] names {have}", family.name);
@@ -185,7 +195,7 @@ fn inputs(args: &Args, family: &Family) -> Result<Map<String, Value>, CliError> 
         (Columns::Several, columns) if columns.len() > 1 => {
             reference.insert("cols".into(), columns.into());
         }
-        (Columns::Several | Columns::None, _) => return wrong("two columns or more"),
+        (Columns::Several | Columns::None | Columns::Records(_), _) => return wrong("two columns or more"),
         (Columns::Named(names), columns) if columns.len() == names.len() => {
             let pairs = names.iter().zip(columns);
             reference.extend(pairs.map(|(name, column)| ((*name).to_owned(), column.as_str().into())));
@@ -206,7 +216,7 @@ fn from_json(args: &Args, family: &Family, file: &Path) -> Result<Map<String, Va
     }
     let name = file.display();
     match (parse(file)?, family.columns) {
-        (Value::Array(values), Columns::One(series)) => {
+        (Value::Array(values), Columns::One(series) | Columns::Records(series)) => {
             Ok(Map::from_iter([(series.to_owned(), values.into())]))
         }
         (Value::Array(values), Columns::Several) => {

@@ -34,6 +34,8 @@ pub(super) enum Columns {
     Several,
     /// One for each of these names.
     Named(&'static [&'static str]),
+    /// Records under this name: the file's first line names their fields itself.
+    Records(&'static str),
 }
 
 /// All of them. A new family is a file in `families`, and a line here.
@@ -53,6 +55,10 @@ pub(super) static FAMILIES: &[&Family] = &[
     &families::concentration::FAMILY,
     &families::liquidity::FAMILY,
     &families::max_drawdown::FAMILY,
+    &families::pnl::FAMILY,
+    &families::daily_pnl::FAMILY,
+    &families::stress::FAMILY,
+    &families::conduct::FAMILY,
 ];
 
 impl Family {

@@ -13,6 +13,8 @@ pub(super) enum Unanswered {
     Missing { name: String, expected: String },
     #[error("{name}: expected {expected}, found {found}")]
     Wrong { name: String, expected: String, found: String },
+    #[error("{place}: {why}")]
+    Refused { place: String, why: String },
     #[error(transparent)]
     Table(#[from] TableError),
     #[error("{name}: {source}")]
@@ -29,7 +31,7 @@ pub(super) struct Question<'a> {
     pub(super) tables: &'a Tables,
 }
 
-type Answer<T> = Result<T, Unanswered>;
+pub(super) type Answer<T> = Result<T, Unanswered>;
 
 impl Question<'_> {
     /// What was given under a name.
@@ -249,7 +251,7 @@ fn numbers(name: &str, values: &[Value]) -> Answer<Vec<f64>> {
     values.iter().enumerate().map(|(place, value)| number(&format!("{name}[{place}]"), value)).collect()
 }
 
-fn wrong(name: &str, expected: &str, found: &Value) -> Unanswered {
+pub(super) fn wrong(name: &str, expected: &str, found: &Value) -> Unanswered {
     let mut found = found.to_string();
     if found.len() > 60 {
         found = found.chars().take(57).chain("...".chars()).collect();

@@ -97,6 +97,14 @@ impl Table {
         cells.iter().enumerate().skip(1).map(|(at, cell)| self.number(*line, at, cell)).collect()
     }
 
+    /// Every row: where it stands, and its cells by the names of their columns.
+    pub(super) fn records(&self) -> impl Iterator<Item = (String, impl Iterator<Item = (&str, &str)>)> {
+        self.rows.iter().map(|(line, cells)| {
+            let named = self.header.iter().zip(cells).map(|(name, cell)| (name.as_str(), cell.as_str()));
+            (format!("{}:{line}", self.file), named)
+        })
+    }
+
     fn number(&self, line: usize, at: usize, cell: &str) -> Result<f64, TableError> {
         cell.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| TableError::Cell {
             file: self.file.clone(),
