@@ -14,7 +14,13 @@ use tapewatch_schemas::events::{
 use tapewatch_schemas::{Event, RecordId, Time};
 
 fn figures(scope: &str, drawdown: f64, limits: Vec<LimitState>) -> Event {
-    let measure = |name: &str, value| Measure { name: name.to_owned(), value, amount: None, unknown: None };
+    let measure = |name: &str, value| Measure {
+        name: name.to_owned(),
+        value,
+        amount: None,
+        unknown: None,
+        symbols: Vec::new(),
+    };
     Event::RiskMetrics(RiskMetrics {
         provenance: Provenance::default(),
         id: RecordId::default(),
@@ -43,6 +49,7 @@ fn limit(status: LimitStatus, unknown: Option<Unknown>) -> LimitState {
         calls_for: TradingLevel::Normal,
         of_equity: false,
         overridden: None,
+        symbols: Vec::new(),
     }
 }
 
@@ -104,6 +111,26 @@ fn with_rule(hold: u64, condition: Condition) -> Driver {
 
 fn deep(clear: Option<f64>) -> Condition {
     Condition::Measure { measure: "drawdown".into(), comparison: Comparison::Above, threshold: 0.15, clear }
+}
+
+#[test]
+fn an_alert_names_the_pair_that_decides_it() {
+    let mut d = default();
+    let limits = vec![LimitState {
+        limit: "correlation".to_owned(),
+        measure: "max_correlation".to_owned(),
+        value: Some(0.97),
+        hard: Some(0.9),
+        utilisation: None,
+        symbols: vec!["AAPL".into(), "MSFT".into()],
+        ..limit(LimitStatus::Breached, None)
+    }];
+    let out = d.see(1, figures("p", 0.0, limits));
+    let alert = alerts(&out)[0];
+    assert_eq!(
+        alert.message,
+        "p: limit correlation is breached: max_correlation of AAPL and MSFT is 0.97, over 0.9"
+    );
 }
 
 #[test]
@@ -241,6 +268,7 @@ fn what_is_gone_from_the_figures_holds_no_longer() {
         metrics.measures = measures
             .iter()
             .map(|(name, value)| Measure {
+                symbols: Vec::new(),
                 name: (*name).to_owned(),
                 value: value.ok(),
                 amount: None,

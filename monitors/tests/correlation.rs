@@ -194,6 +194,54 @@ fn weights_turn_what_equal_weights_say() {
     assert_eq!(of(0.94), [0.1338, -0.6227, 0.6227]);
 }
 
+fn pair(level: &Level, measure: &str) -> Vec<String> {
+    level.0.measures.iter().find(|one| one.name == measure).unwrap().symbols.clone()
+}
+
+/// By their names, in whatever order they appeared.
+#[test]
+fn the_largest_pair_is_named() {
+    // C follows B exactly; A goes its own way.
+    let rows: Vec<[i64; 3]> =
+        (0..10).map(|n| [100 + n % 2 * 3, 100 + n * n % 7, 2 * (100 + n * n % 7)]).collect();
+    for order in [["A", "B", "C"], ["C", "A", "B"]] {
+        let mut d = driver();
+        order.iter().for_each(|symbol| trade(&mut d, -30, symbol, 1));
+        play(&mut d, &rows);
+        let level = d.level("p");
+        for (measure, limit) in [("max_correlation", "pairs"), ("max_correlation_ewma", "weighted")] {
+            assert_eq!(pair(&level, measure), ["B", "C"]);
+            assert_eq!(
+                (&level.limit(limit).symbols[..], &level.limit(limit).symbol),
+                (&["B".into(), "C".into()][..], &None)
+            );
+            assert_eq!(level.limit(limit).status, LimitStatus::Breached);
+        }
+        assert!(pair(&level, "average_correlation").is_empty());
+        d.restart();
+        assert_eq!(d.level("p"), level);
+        trade(&mut d, 601, "C", -1);
+        assert_eq!(pair(&d.level("p"), "max_correlation"), ["A", "B"], "it is of those that are left");
+        trade(&mut d, 602, "B", -1);
+        let alone = d.level("p");
+        assert!(pair(&alone, "max_correlation").is_empty() && alone.limit("pairs").symbols.is_empty());
+    }
+}
+
+/// All three go together, so that every pair is as large.
+#[test]
+fn of_equal_pairs_the_first_by_name_is_named() {
+    for order in [["A", "B", "C"], ["C", "B", "A"], ["B", "C", "A"]] {
+        let mut d = driver();
+        order.iter().for_each(|symbol| trade(&mut d, -30, symbol, 1));
+        let rows: Vec<[i64; 3]> = (0..10).map(|n| [100 + n * n % 7; 3]).collect();
+        play(&mut d, &rows);
+        let level = d.level("p");
+        assert_eq!(pair(&level, "max_correlation"), ["A", "B"], "{order:?}");
+        assert_eq!(level.limit("pairs").symbols, ["A", "B"], "{order:?}");
+    }
+}
+
 #[test]
 fn nothing_held_is_no_pair() {
     let mut d = driver();

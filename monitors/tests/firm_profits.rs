@@ -390,6 +390,8 @@ fn limits_can_be_on_all_of_it() {
             (level.limit(limit).status, level.limit(limit).value),
             (LimitStatus::Warning, Some(value))
         );
+        let pair = &level.0.measures.iter().find(|one| one.name == measure).unwrap().symbols;
+        assert_eq!((pair.len(), pair), (2, &level.limit(limit).symbols));
     }
     assert_eq!(level.value("average_correlation"), level.value("max_correlation"));
 }

@@ -41,6 +41,7 @@ fn limit(name: &str, status: LimitStatus, calls_for: TradingLevel) -> LimitState
         calls_for,
         of_equity: false,
         overridden: None,
+        symbols: Vec::new(),
     }
 }
 

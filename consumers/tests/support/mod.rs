@@ -41,6 +41,7 @@ pub struct Counter {
 impl Counter {
     fn publish(&self, portfolio: &str, clock: Time, out: &mut Vec<Output>) {
         let measure = Measure {
+            symbols: Vec::new(),
             name: "count".into(),
             value: self.counts.get(portfolio).copied(),
             amount: None,

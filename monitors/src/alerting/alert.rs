@@ -58,7 +58,11 @@ impl AlertingMonitor {
 /// What a limit's state is, in words and numbers.
 pub(super) fn limit_text(scope: &str, state: &LimitState) -> String {
     let LimitState { limit, measure, .. } = state;
-    let of = state.symbol.as_ref().map_or(String::new(), |symbol| format!(" of {symbol}"));
+    let of = match (&state.symbol, state.symbols.as_slice()) {
+        (Some(symbol), _) => format!(" of {symbol}"),
+        (None, []) => String::new(),
+        (None, symbols) => format!(" of {}", symbols.join(" and ")),
+    };
     let value = value_text(state);
     let used = state.utilisation.map_or(String::new(), |u| format!(", {:.0} % of it", u * 100.0));
     let bound = |bound: Option<f64>| bound.map_or_else(|| "none".to_owned(), number);

@@ -4,12 +4,13 @@ use tapewatch_schemas::events::{Measure, Unknown};
 
 use super::around::Around;
 use super::history::History;
-use super::marks::SymbolId;
+use super::marks::{Marks, SymbolId};
 use super::measure::Bounded;
 use super::pairs::{Pairs, is_still};
 use super::portfolio::{Holding, Portfolio};
 use super::publish::ratio;
 use super::rates::Rates;
+use super::track::Deciding;
 use crate::kernels::{Panel, Sample, SampleError, Swings, SymmetricMatrix};
 
 /// More symbols than these are not compared in pairs, of which there would be too many.
@@ -20,15 +21,30 @@ const MOST: usize = 200;
 pub(super) struct Together {
     /// Pearson's correlation of the pair furthest from 0, without its sign.
     pub(super) largest: f64,
+    /// The pair, the first by name first; of those that are as far from 0 the first by their names. None if nothing moves
+    /// with anything else.
+    pub(super) pair: Option<(SymbolId, SymbolId)>,
     /// The mean of all pairs, with their signs.
     pub(super) average: f64,
 }
 
 impl Together {
-    fn of(matrix: &SymmetricMatrix) -> Result<Self, Unknown> {
+    /// Nothing moves with anything else.
+    const NONE: Self = Self { largest: 0.0, pair: None, average: 0.0 };
+
+    /// Of the correlations of these symbols.
+    fn of(matrix: &SymmetricMatrix, symbols: &[SymbolId], marks: &Marks) -> Result<Self, Unknown> {
         let (_, _, largest) = matrix.largest_pair().ok_or(Unknown::Missing)?;
         let average = matrix.mean_off_diagonal().ok_or(Unknown::Missing)?;
-        Ok(Self { largest: libm::fabs(largest), average })
+        let largest = libm::fabs(largest);
+        let name = |symbol: SymbolId| &marks.entry(symbol).symbol;
+        let by_name = |(row, column, _): (usize, usize, f64)| {
+            let (one, other) = (symbols[row], symbols[column]);
+            if name(one) <= name(other) { (one, other) } else { (other, one) }
+        };
+        let as_far = matrix.pairs().filter(|(.., value)| libm::fabs(*value) >= largest).map(by_name);
+        let pair = as_far.min_by_key(|(one, other)| (name(*one), name(*other)));
+        Ok(Self { largest, pair, average })
     }
 }
 
@@ -48,26 +64,26 @@ impl Correlated {
     /// How these symbols move together.
     pub(super) fn together<I>(
         &mut self,
-        history: &History,
+        (history, marks): (&History, &Marks),
         symbols: impl Fn() -> I,
     ) -> Result<Together, Unknown>
     where
         I: ExactSizeIterator<Item = SymbolId>,
     {
-        *self.together.get_or_insert_with(|| history.together(symbols, None))
+        *self.together.get_or_insert_with(|| history.together(symbols, None, marks))
     }
 
     /// The same, the latest returns weighing most: with this weight of the past.
     pub(super) fn weighted<I>(
         &mut self,
-        history: &History,
+        (history, marks): (&History, &Marks),
         symbols: impl Fn() -> I,
         lambda: f64,
     ) -> Result<Together, Unknown>
     where
         I: ExactSizeIterator<Item = SymbolId>,
     {
-        *self.weighted.get_or_insert_with(|| history.together(symbols, Some(lambda)))
+        *self.weighted.get_or_insert_with(|| history.together(symbols, Some(lambda), marks))
     }
 
     /// How many independent bets the symbols held are, equal amounts of each: the shrunk matrix's.
@@ -80,15 +96,15 @@ impl Correlated {
         *self.bets.get_or_insert_with(bets)
     }
 
-    /// The value of a limit on one of them; none if it is on something else.
+    /// The value of a limit on one of them, and what decides it; none if it is on something else.
     pub(super) fn bounded<I>(
         &mut self,
         measure: Bounded,
         unknown: Option<Unknown>,
-        history: &History,
+        history: (&History, &Marks),
         symbols: impl Fn() -> I,
         lambda: f64,
-    ) -> Option<Result<f64, Unknown>>
+    ) -> Option<(Result<f64, Unknown>, Deciding)>
     where
         I: ExactSizeIterator<Item = SymbolId>,
     {
@@ -102,15 +118,19 @@ impl Correlated {
             (MaxCorrelationEwma | AverageCorrelationEwma, None) => self.weighted(history, symbols, lambda),
             _ => return None,
         };
-        let largest = matches!(measure, MaxCorrelation | MaxCorrelationEwma);
-        Some(found.map(|together| if largest { together.largest } else { together.average }))
+        if matches!(measure, AverageCorrelation | AverageCorrelationEwma) {
+            return Some((found.map(|together| together.average), Deciding::All));
+        }
+        let pair = found.ok().and_then(|together| together.pair);
+        let deciding = pair.map_or(Deciding::All, |(one, other)| Deciding::Pair(one, other));
+        Some((found.map(|together| together.largest), deciding))
     }
 
     /// What is published of them.
     pub(super) fn measures<I>(
         &mut self,
         unknown: Option<Unknown>,
-        history: &History,
+        (history, marks): (&History, &Marks),
         symbols: impl Fn() -> I,
         lambda: f64,
     ) -> [Measure; 5]
@@ -120,15 +140,22 @@ impl Correlated {
         let (together, weighted, bets) = match unknown {
             Some(reason) => (Err(reason), Err(reason), Err(reason)),
             None => (
-                self.together(history, &symbols),
-                self.weighted(history, &symbols, lambda),
+                self.together((history, marks), &symbols),
+                self.weighted((history, marks), &symbols, lambda),
                 self.effective_bets(history, symbols()),
             ),
         };
+        let largest = |name: &str, found: Result<Together, Unknown>| Measure {
+            symbols: found
+                .ok()
+                .and_then(|t| t.pair)
+                .map_or(Vec::new(), |(one, other)| marks.names([one, other])),
+            ..ratio(name, found.map(|t| t.largest))
+        };
         [
-            ratio("max_correlation", together.map(|t| t.largest)),
+            largest("max_correlation", together),
             ratio("average_correlation", together.map(|t| t.average)),
-            ratio("max_correlation_ewma", weighted.map(|t| t.largest)),
+            largest("max_correlation_ewma", weighted),
             ratio("average_correlation_ewma", weighted.map(|t| t.average)),
             ratio("effective_bets", bets),
         ]
@@ -136,11 +163,15 @@ impl Correlated {
 }
 
 impl Portfolio {
-    /// The value of a limit on how what is held moves together; none if it is on something else.
-    pub(super) fn together(&mut self, measure: Bounded, around: &Around<'_>) -> Option<Result<f64, Unknown>> {
-        let unknown = self.exposure_unknown();
+    /// The value of a limit on how what is held moves together, and what decides it; none if it is on something else.
+    pub(super) fn together(
+        &mut self,
+        measure: Bounded,
+        around: &Around<'_>,
+    ) -> Option<(Result<f64, Unknown>, Deciding)> {
+        let (unknown, history) = (self.exposure_unknown(), (around.history, around.marks));
         let symbols = || symbols_of(&self.holdings);
-        self.correlated.bounded(measure, unknown, around.history, symbols, around.parameters.window.lambda)
+        self.correlated.bounded(measure, unknown, history, symbols, around.parameters.window.lambda)
     }
 
     /// How what is held swings, at its marks now, which are known. `pnl` is memory to work in.
@@ -177,29 +208,39 @@ impl Pairs {
         &mut self,
         history: &History,
         symbols: impl ExactSizeIterator<Item = SymbolId>,
+        marks: &Marks,
     ) -> Option<Result<Together, Unknown>> {
         if !(2..=MOST).contains(&symbols.len()) {
             return None;
         }
-        let moving = self.moving(history, symbols)?;
+        let (moving, symbols) = self.moving(history, symbols)?;
         if moving.len() < 2 {
-            return Some(Ok(Together { largest: 0.0, average: 0.0 }));
+            return Some(Ok(Together::NONE));
         }
-        Some(Together::of(&self.matrix(&moving)))
+        Some(Together::of(&self.matrix(&moving), &symbols, marks))
     }
 }
 
 /// The returns of some symbols at the instants at which all of them have one. Those that did not move are left out.
-struct Moves(Vec<Vec<f64>>);
+struct Moves {
+    symbols: Vec<SymbolId>,
+    returns: Vec<Vec<f64>>,
+}
 
 impl History {
     /// How symbols move together; with this weight of the past, or with equal weights.
-    fn together<I>(&self, symbols: impl Fn() -> I, lambda: Option<f64>) -> Result<Together, Unknown>
+    fn together<I>(
+        &self,
+        symbols: impl Fn() -> I,
+        lambda: Option<f64>,
+        marks: &Marks,
+    ) -> Result<Together, Unknown>
     where
         I: ExactSizeIterator<Item = SymbolId>,
     {
-        let shared = self.pairs(lambda).and_then(|mut pairs| pairs.together(self, symbols()));
-        shared.unwrap_or_else(|| self.moves(symbols(), lambda).and_then(|moves| moves.together(lambda)))
+        let shared = self.pairs(lambda).and_then(|mut pairs| pairs.together(self, symbols(), marks));
+        shared
+            .unwrap_or_else(|| self.moves(symbols(), lambda).and_then(|moves| moves.together(lambda, marks)))
     }
 
     fn moves(
@@ -211,35 +252,38 @@ impl History {
         if held > MOST {
             return Err(Unknown::Missing);
         }
+        let mut symbols: Vec<SymbolId> = symbols.collect();
         // One symbol moves with nothing else, known or not.
         if held < 2 {
-            return Ok(Moves(vec![Vec::new(); held]));
+            return Ok(Moves { symbols, returns: vec![Vec::new(); held] });
         }
-        let mut columns = self.common_returns(symbols.map(|symbol| (symbol, &[][..])))?;
-        columns.retain(|column| !is_still(column, lambda));
-        Ok(Moves(columns))
+        let mut returns = self.common_returns(symbols.iter().map(|symbol| (*symbol, &[][..])))?;
+        let mut columns = returns.iter();
+        symbols.retain(|_| columns.next().is_some_and(|column| !is_still(column, lambda)));
+        returns.retain(|column| !is_still(column, lambda));
+        Ok(Moves { symbols, returns })
     }
 }
 
 impl Moves {
     fn panel(&self) -> Result<Panel<'_>, SampleError> {
-        Panel::new(self.0.iter().map(|column| Sample::new(column)).collect::<Result<_, _>>()?)
+        Panel::new(self.returns.iter().map(|column| Sample::new(column)).collect::<Result<_, _>>()?)
     }
 
-    fn together(&self, lambda: Option<f64>) -> Result<Together, Unknown> {
-        if self.0.len() < 2 {
-            return Ok(Together { largest: 0.0, average: 0.0 });
+    fn together(&self, lambda: Option<f64>, marks: &Marks) -> Result<Together, Unknown> {
+        if self.returns.len() < 2 {
+            return Ok(Together::NONE);
         }
         let matrix = self.panel().and_then(|panel| match lambda {
             Some(lambda) => panel.ewma(lambda).map(|(matrix, _)| matrix),
             None => panel.pearson(),
         });
-        Together::of(&matrix.map_err(|_| Unknown::Missing)?)
+        Together::of(&matrix.map_err(|_| Unknown::Missing)?, &self.symbols, marks)
     }
 
     fn effective_bets(&self) -> Result<f64, Unknown> {
-        if self.0.len() < 2 {
-            return Ok(self.0.len() as f64);
+        if self.returns.len() < 2 {
+            return Ok(self.returns.len() as f64);
         }
         let shrunk = self.panel().and_then(|panel| panel.shrunk()).map_err(|_| Unknown::Missing)?;
         Ok(shrunk.effective_bets())

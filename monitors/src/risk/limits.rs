@@ -32,18 +32,20 @@ impl Portfolio {
                 continue;
             }
             let together = self.together(limit.measure, around);
-            let (mut value, symbol) = match limit.measure {
-                _ if together.is_some() => (together.unwrap_or(Err(Unknown::Missing)), None),
-                of_groups if of_groups.is_of_a_sector() || of_groups.is_of_a_currency() => {
-                    self.largest_group(of_groups, around)
-                }
-                of_liquidity if of_liquidity.is_of_liquidity() => self.liquidity(of_liquidity, around),
-                _ => self.bounded(limit, around),
-            };
+            let (mut value, deciding) = together.unwrap_or_else(|| {
+                let (value, symbol) = match limit.measure {
+                    of_groups if of_groups.is_of_a_sector() || of_groups.is_of_a_currency() => {
+                        self.largest_group(of_groups, around)
+                    }
+                    of_liquidity if of_liquidity.is_of_liquidity() => self.liquidity(of_liquidity, around),
+                    _ => self.bounded(limit, around),
+                };
+                (value, symbol.into())
+            });
             if limit.of_equity {
                 value = of_equity(value, self.equity_unknown(), self.equity());
             }
-            changed |= track.take(limit, value, symbol, around.clock);
+            changed |= track.take(limit, value, deciding, around.clock);
         }
         self.limits.tracks = tracks;
         changed

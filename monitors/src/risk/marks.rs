@@ -67,6 +67,11 @@ impl Marks {
         &mut self.list[id as usize]
     }
 
+    /// The names of symbols.
+    pub(super) fn names(&self, symbols: impl IntoIterator<Item = SymbolId>) -> Vec<String> {
+        symbols.into_iter().map(|symbol| self.entry(symbol).symbol.to_string()).collect()
+    }
+
     /// Its mark. A symbol that is yet to get its place has none.
     pub(super) fn mark(&self, id: SymbolId) -> Option<&Mark> {
         self.list.get(id as usize)?.mark.as_ref()

@@ -44,22 +44,26 @@ impl Pairs {
         self.instants
     }
 
-    /// Those of these symbols that moved, by their places here; none if one of them is not to be found here.
+    /// Those of these symbols that moved, by their places here, and which they are; none if one of them is not to be found
+    /// here.
     pub(super) fn moving(
         &mut self,
         history: &History,
         symbols: impl Iterator<Item = SymbolId>,
-    ) -> Option<Vec<u16>> {
-        let mut moving = Vec::new();
+    ) -> Option<(Vec<u16>, Vec<SymbolId>)> {
+        let (mut moving, mut which) = (Vec::new(), Vec::new());
         for symbol in symbols {
             let place = self.place(history, symbol)?;
             match self.columns[usize::from(place)] {
-                Column::Moving(_) => moving.push(place),
+                Column::Moving(_) => {
+                    moving.push(place);
+                    which.push(symbol);
+                }
                 Column::Still => {}
                 Column::Lacking => return None,
             }
         }
-        Some(moving)
+        Some((moving, which))
     }
 
     /// The correlations of these, each at least once in the list.

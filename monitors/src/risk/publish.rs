@@ -82,7 +82,8 @@ fn measures(portfolio: &mut Portfolio, around: &Around<'_>) -> Vec<Measure> {
     let realised_today = portfolio.day.realised(portfolio.realised, portfolio.realised_unknown);
     let concentration = portfolio.concentration();
     let symbols = || symbols_of(&portfolio.holdings);
-    let together = portfolio.correlated.measures(exposure, around.history, symbols, window.lambda);
+    let together =
+        portfolio.correlated.measures(exposure, (around.history, around.marks), symbols, window.lambda);
     let mut list = vec![
         money("equity", equity, portfolio.equity()),
         money("cash", portfolio.cash_unknown(), portfolio.cash()),
@@ -174,6 +175,7 @@ pub(super) fn money(name: &str, unknown: Option<Unknown>, value: Money) -> Measu
         value: known.then(|| value.to_f64()),
         amount: if known { value.amount() } else { None },
         unknown,
+        symbols: Vec::new(),
     }
 }
 
@@ -182,7 +184,13 @@ pub(super) fn result(name: &str, value: Result<Money, Unknown>) -> Measure {
 }
 
 pub(super) fn ratio(name: &str, value: Result<f64, Unknown>) -> Measure {
-    Measure { name: name.to_owned(), value: value.ok(), amount: None, unknown: value.err() }
+    Measure {
+        name: name.to_owned(),
+        value: value.ok(),
+        amount: None,
+        unknown: value.err(),
+        symbols: Vec::new(),
+    }
 }
 
 /// The portfolio's whole book, by symbol; the next one's fills are those after it.

@@ -28,7 +28,7 @@ use crate::kernels::{Horizon, ShortfallConvention};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 22;
+const FORMAT: u16 = 23;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.

@@ -10,6 +10,24 @@ use super::parameters::LimitParameters;
 use super::sectors::Sectors;
 use super::terms::{Override, Terms};
 
+/// What of all that is held decides a value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Deciding {
+    /// All of it.
+    #[default]
+    All,
+    /// One symbol, or one of a sector or a currency.
+    One(SymbolId),
+    /// Two symbols.
+    Pair(SymbolId, SymbolId),
+}
+
+impl From<Option<SymbolId>> for Deciding {
+    fn from(symbol: Option<SymbolId>) -> Self {
+        symbol.map_or(Self::All, Self::One)
+    }
+}
+
 /// Where one limit of one portfolio or scope stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct LimitTrack {
@@ -25,7 +43,7 @@ pub(super) struct LimitTrack {
     /// When it came to be unknown: it goes on being so while it is not in force.
     unknown_since: Option<Time>,
     value: Option<f64>,
-    symbol: Option<SymbolId>,
+    deciding: Deciding,
     /// The status before, within the step of a transition.
     #[serde(skip)]
     previous: Option<LimitStatus>,
@@ -53,7 +71,7 @@ impl LimitTrack {
             since: clock,
             unknown_since: unknown.map(|_| clock),
             value: None,
-            symbol: None,
+            deciding: Deciding::All,
             previous: None,
             terms,
             renewed: false,
@@ -104,7 +122,7 @@ impl LimitTrack {
         &mut self,
         limit: &LimitParameters,
         value: Result<f64, Unknown>,
-        symbol: Option<SymbolId>,
+        deciding: impl Into<Deciding>,
         clock: Time,
     ) -> bool {
         let bounds = limit.bounds(self.terms);
@@ -113,13 +131,13 @@ impl LimitTrack {
         if status != LimitStatus::Unknown {
             self.stood = status;
         }
-        (self.value, self.symbol) = (value.ok(), symbol);
+        (self.value, self.deciding) = (value.ok(), deciding.into());
         self.stand(status, value.err(), clock)
     }
 
     /// It is not in force, and nothing is known of it; true if that is new.
     pub(super) fn leave(&mut self, clock: Time) -> bool {
-        (self.value, self.symbol) = (None, None);
+        (self.value, self.deciding) = (None, Deciding::All);
         self.stand(LimitStatus::NotInForce, None, clock)
     }
 
@@ -161,14 +179,18 @@ impl LimitTrack {
                 _ => None,
             },
             unknown: self.unknown,
-            symbol: self.symbol.map(|s| {
-                let priced = || marks.mark(s).map_or(String::new(), |mark| mark.currency.to_string());
-                match limit.measure {
-                    measure if measure.is_of_a_sector() => sectors.name(s).to_owned(),
-                    measure if measure.is_of_a_currency() => priced(),
-                    _ => marks.entry(s).symbol.to_string(),
+            symbol: match self.deciding {
+                Deciding::One(s) if limit.measure.is_of_a_sector() => Some(sectors.name(s).to_owned()),
+                Deciding::One(s) if limit.measure.is_of_a_currency() => {
+                    Some(marks.mark(s).map_or(String::new(), |mark| mark.currency.to_string()))
                 }
-            }),
+                Deciding::One(s) => Some(marks.entry(s).symbol.to_string()),
+                Deciding::All | Deciding::Pair(..) => None,
+            },
+            symbols: match self.deciding {
+                Deciding::Pair(one, other) => marks.names([one, other]),
+                Deciding::All | Deciding::One(_) => Vec::new(),
+            },
             calls_for: match self.status {
                 LimitStatus::Breached => limit.on_hard.max(limit.on_soft),
                 LimitStatus::Warning => limit.on_soft,
@@ -236,7 +258,7 @@ mod tests {
             (Ok(2.6), LimitStatus::Ok),
             (Ok(2.8), LimitStatus::Ok),
         ] {
-            track.take(&limit, value, None, Time(1));
+            track.take(&limit, value, Deciding::All, Time(1));
             assert_eq!(track.status, expected, "{value:?}");
         }
     }

@@ -48,6 +48,9 @@ pub struct Measure {
     pub amount: Option<Amount>,
     /// Why it is unknown; none if it is known.
     pub unknown: Option<Unknown>,
+    /// The two symbols that it is of, by name, for the largest correlation; none for what is of all that is held.
+    #[serde(default)]
+    pub symbols: Vec<String>,
 }
 
 /// Why a figure is unknown.
@@ -144,6 +147,9 @@ pub struct LimitState {
     /// Who put other bounds in the place of its own for a while; none if its own apply.
     #[serde(default)]
     pub overridden: Option<LimitOverride>,
+    /// The two symbols that decide it, by name, for limits on the largest correlation; none for others.
+    #[serde(default)]
+    pub symbols: Vec<String>,
 }
 
 /// A temporary override of a limit's bounds.

@@ -109,6 +109,7 @@ fn metrics() -> RiskMetrics {
         occasion: Occasion::Transition,
         currency: "USD".into(),
         measures: vec![Measure {
+            symbols: Vec::new(),
             name: "var_95".into(),
             value: None,
             amount: Some(amount("3")),
@@ -133,6 +134,7 @@ fn metrics() -> RiskMetrics {
                 why: "hedging over the weekend".into(),
                 until: Time(9),
             }),
+            symbols: vec!["A".into(), "B".into()],
         }],
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use tapewatch_schemas::{Amount, Currency, Time};
+use tapewatch_schemas::{Amount, Currency, Symbol, Time};
 
 use crate::endurance::{Kept, Past, Twofold, Update, endures, same};
 use crate::kernels::Horizon;
 use crate::risk::correlation::Correlated;
 use crate::risk::history::History;
+use crate::risk::marks::Marks;
 use crate::risk::parameters::HistoryParameters;
 use crate::risk::window::WindowLength;
 
@@ -24,6 +25,7 @@ fn price(one: Update) -> i64 {
 /// Ten million prices, a row an instant.
 struct Prices {
     history: History,
+    marks: Marks,
     row: Vec<Amount>,
     rows: i64,
     currency: Currency,
@@ -42,7 +44,11 @@ impl Prices {
         };
         let horizons = [Horizon::ONE, Horizon::new(OVER as u16).unwrap()];
         let history = History::new(&parameters, &horizons);
-        Self { history, row: Vec::new(), rows: 0, currency: Currency::from("USD") }
+        let mut marks = Marks::default();
+        for symbol in 0..SYMBOLS {
+            marks.add(&Symbol::from(format!("S{symbol}").as_str()));
+        }
+        Self { history, marks, row: Vec::new(), rows: 0, currency: Currency::from("USD") }
     }
 }
 
@@ -83,8 +89,8 @@ impl Kept for Prices {
         let mut correlated = Correlated::default();
         for lambda in [None, Some(LAMBDA)] {
             let kept = match lambda {
-                None => correlated.together(&self.history, symbols),
-                Some(lambda) => correlated.weighted(&self.history, symbols, lambda),
+                None => correlated.together((&self.history, &self.marks), symbols),
+                Some(lambda) => correlated.weighted((&self.history, &self.marks), symbols, lambda),
             };
             let pairs: Vec<f64> = all
                 .clone()

@@ -66,7 +66,7 @@ fn measures(scope: &mut ScopeState, around: &Surroundings<'_>) -> Vec<Measure> {
     ];
     list.extend(scope.profit_measures());
     let symbols = || symbols_of(&scope.held);
-    list.extend(scope.correlated.measures(unknown, around.history, symbols, window.lambda));
+    list.extend(scope.correlated.measures(unknown, (around.history, around.marks), symbols, window.lambda));
     for (model, level) in window.models.iter().flat_map(|model| window.levels.iter().map(|at| (*model, *at)))
     {
         list.extend(

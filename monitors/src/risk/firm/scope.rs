@@ -221,13 +221,16 @@ impl ScopeState {
             let (unknown, lambda) = (self.unknown(), around.parameters.window.lambda);
             let symbols = || symbols_of(&self.held);
             let correlated = &mut self.correlated;
-            let together = correlated.bounded(limit.measure, unknown, around.history, symbols, lambda);
-            let (mut value, symbol) =
-                together.map_or_else(|| self.bounded(limit, around), |value| (value, None));
+            let history = (around.history, around.marks);
+            let together = correlated.bounded(limit.measure, unknown, history, symbols, lambda);
+            let (mut value, deciding) = together.unwrap_or_else(|| {
+                let (value, symbol) = self.bounded(limit, around);
+                (value, symbol.into())
+            });
             if limit.of_equity {
                 value = of_equity(value, self.equity_unknown(), self.equity());
             }
-            changed |= track.take(limit, value, symbol, around.clock);
+            changed |= track.take(limit, value, deciding, around.clock);
         }
         self.limits.tracks = tracks;
         changed
