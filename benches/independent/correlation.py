@@ -6,6 +6,20 @@ import numpy as np
 from history import NotWarm
 
 
+class Furthest(float):
+    """The correlation furthest from 0, without its sign, and the two symbols that it is of, by name."""
+
+    symbols = ()
+
+    @classmethod
+    def of(cls, pairs, names):
+        """Of the pairs above the diagonal; of those that are as far the first."""
+        largest = int(np.argmax(abs(pairs)))
+        found = cls(abs(pairs[largest]))
+        found.symbols = [names[at[largest]] for at in np.triu_indices(len(names), 1)]
+        return found
+
+
 def _shrunk(standardised):
     """Ledoit and Wolf (2004), towards no correlation."""
     days, size = standardised.shape
@@ -30,19 +44,21 @@ def correlations(history, symbols, instant, weight):
     rows = np.empty((0, 0)) if len(symbols) < 2 else history.rows(symbols, instant)
     if len(symbols) >= 2 and len(rows) < history.settings["minimum"]:
         raise NotWarm("the history is not warm yet; choose a later day")
-    moving = rows[:, np.ptp(rows, axis=0) > 0] if len(symbols) >= 2 else np.empty((0, len(symbols)))
-    size = moving.shape[1]
+    moves = np.ptp(rows, axis=0) > 0 if len(symbols) >= 2 else np.ones(len(symbols), dtype=bool)
+    moving = rows[:, moves] if len(symbols) >= 2 else np.empty((0, len(symbols)))
+    names = [symbol for symbol, moved in zip(symbols, moves) if moved]
+    size = len(names)
     if size < 2:
-        alone = {name: 0.0 for name in ("max_correlation", "average_correlation")}
-        return alone | {f"{name}_ewma": 0.0 for name in alone} | {"effective_bets": float(size)}
+        alone = {"max_correlation": Furthest(0.0), "average_correlation": 0.0}
+        return alone | {f"{name}_ewma": figure for name, figure in alone.items()} | {"effective_bets": float(size)}
     weighted = _weighted(moving, weight)[np.triu_indices(size, 1)]
     pairs = np.corrcoef(moving, rowvar=False)[np.triu_indices(size, 1)]
     shares = np.linalg.eigvalsh(_shrunk((moving - moving.mean(axis=0)) / moving.std(axis=0))) / size
     shares = shares[shares > 0]
     return {
-        "max_correlation": abs(pairs).max(),
+        "max_correlation": Furthest.of(pairs, names),
         "average_correlation": pairs.mean(),
-        "max_correlation_ewma": abs(weighted).max(),
+        "max_correlation_ewma": Furthest.of(weighted, names),
         "average_correlation_ewma": weighted.mean(),
         "effective_bets": float(np.exp(-(shares * np.log(shares)).sum())),
     }

@@ -19,6 +19,7 @@ from fractions import Fraction
 import pandas as pd
 
 from books import books
+from correlation import Furthest
 from market import Market
 from portfolio import portfolios
 from scopes import UNCHECKED, scopes
@@ -127,6 +128,8 @@ def compare(moments, published, found):
                 comparison.exact(name, where, float(expected), measure["value"])
             else:
                 comparison.ratio(name, where, expected, measure["value"])
+                if isinstance(expected, Furthest):
+                    comparison.exact(f"{name}: its pair", where, list(expected.symbols), measure.get("symbols"))
     return comparison
 
 
@@ -170,6 +173,10 @@ def self_check(moments, published, found, seed):
         with planted(measure, "name", "of_nothing"):
             if not compare([moment], published, found).differences:
                 missed.append(f"{name}, under another name")
+        if measure.get("symbols"):
+            with planted(measure, "symbols", measure["symbols"][::-1]):
+                if len(compare([moment], published, found).differences) != 1:
+                    missed.append(f"{name}, of another pair")
     holding = [said for _, said in moments if published.book(said)]
     lines = (("quantity", Decimal("1e-9")), ("average_cost", 3 * Decimal(RELATIVE))) if holding else ()
     for key, share in lines:
