@@ -254,6 +254,7 @@ mod tests {
             calls_for: TradingLevel::Normal,
             of_equity: false,
             overridden: None,
+            symbols: Vec::new(),
         };
         Event::RiskMetrics(RiskMetrics {
             provenance: Provenance::default(),
