@@ -100,8 +100,8 @@ class Published:
 
 
 def day_of(instant, cause, day):
-    """When the day began that a moment is of. What is due at its beginning is still of the day before."""
-    now = pd.Timestamp(instant - cause.startswith("tick@"), unit="us", tz="UTC").tz_convert(day["time_zone"])
+    """When the day began that a moment is of. What happens as a day ends is of that day."""
+    now = pd.Timestamp(instant - 1, unit="us", tz="UTC").tz_convert(day["time_zone"])
     dates = (now.tz_localize(None).normalize() - pd.Timedelta(days=back) for back in (0, 1))
     starts = (date + pd.Timedelta(day["starts"]) for date in dates)
     begun = (start.tz_localize(day["time_zone"], ambiguous=True, nonexistent="shift_forward") for start in starts)

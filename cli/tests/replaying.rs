@@ -19,6 +19,10 @@ fn demo() -> Folder {
     let folder = Folder::new();
     let done = folder.run(&["demo", "--bars", "900", "--json", "--dir", "log"]);
     assert_eq!(done.code, 0, "{}", done.err);
+    // What is above portfolios rests on the feed that stopped, too, and was judged.
+    let said: Value = serde_json::from_str(&done.out).unwrap();
+    let rested = said["stopped"]["rested"].as_object().unwrap();
+    assert!(rested.contains_key("firm:tape") && rested.keys().any(|scope| scope.starts_with("desk:")));
     let url = format!("sqlite:{}", folder.path("log/tape.db").display());
     folder.with("TAPEWATCH_LOG", &url)
 }

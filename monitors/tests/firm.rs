@@ -11,9 +11,11 @@ use std::time::Duration;
 use drive::{Driver, at, beat_of, mark};
 use proptest::prelude::*;
 use tapewatch_monitors::Output;
+use tapewatch_monitors::kernels::Horizon;
 use tapewatch_monitors::risk::firm::{FirmBounds, FirmMonitor, FirmParameters, ScopeLimit, ScopeParameters};
 use tapewatch_monitors::risk::{
-    Bounded, Calendar, LimitParameters, LiquidityParameters, Moves, Override, Scenario, Schedule, Shock,
+    Bounded, Calendar, Confidence, HistoryParameters, LimitParameters, LiquidityParameters, Moves, Override,
+    Scenario, Schedule, Shock, TailModel,
 };
 use tapewatch_schemas::events::{Holding, Holdings, LimitStatus, Provenance, TradingLevel, Unknown};
 use tapewatch_schemas::{Amount, Event, RecordId, Time};
@@ -40,6 +42,50 @@ fn parameters() -> FirmParameters {
         marks: Duration::from_secs(600),
         books: Duration::from_secs(600),
         ..FirmParameters::default()
+    }
+}
+
+/// As a portfolio's: from one tick past the bound to the next instant.
+#[test]
+fn a_history_that_ages_is_stale_for_scopes() {
+    let days = Duration::from_secs(864_000);
+    let mut aging = parameters();
+    let minute = Duration::from_secs(60);
+    let level = Confidence(9000);
+    let tail = Bounded::ValueAtRisk(TailModel::Revalued, level, Horizon::ONE);
+    aging.limits =
+        vec![ScopeLimit { scopes: Vec::new(), limit: LimitParameters::new("tail", tail, None, Some(1e9)) }];
+    (aging.marks, aging.books, aging.window.levels) = (days, days, vec![level]);
+    aging.history = HistoryParameters {
+        interval: minute,
+        minimum: 4,
+        freshness: 5 * minute,
+        ..HistoryParameters::default()
+    };
+    let states = |out: &[Output]| -> Vec<(Time, Option<Unknown>)> {
+        let of = |output: &Output| match &output.event {
+            Event::RiskMetrics(metrics) if metrics.scope.as_str() == DESK => {
+                Some((metrics.event_time, metrics.limits[0].unknown))
+            }
+            _ => None,
+        };
+        out.iter().filter_map(of).collect()
+    };
+    for restarts in [false, true] {
+        let mut d = firm(aging.clone());
+        d.see(-1, book("p", &[("A", "10")]));
+        d.see(-1, book("q", &[("A", "1")]));
+        for nth in 0..8 {
+            let price = (100 + nth % 3).to_string();
+            d.see(60 * nth + 10, mark("A", &price, &price));
+        }
+        assert_eq!(states(&d.run_to(780)).last().map(|one| one.1), Some(None));
+        if restarts {
+            d.restart();
+        }
+        assert_eq!(states(&d.run_to(781)), [(Time(at(780).0 + 1), Some(Unknown::Stale))]);
+        d.see(1_210, mark("A", "103", "103"));
+        assert_eq!(states(&d.run_to(1_262)).last().map(|one| one.1), Some(None));
     }
 }
 

@@ -17,8 +17,8 @@ use tapewatch_monitors::risk::{
     Basis, Bounded, Confidence, LimitParameters, ReferencePrices, Sampling, TailModel, WindowLength,
 };
 use tapewatch_monitors::{RiskParameters, TaskContext};
-use tapewatch_schemas::Event;
-use tapewatch_schemas::events::{LimitStatus, Side, Unknown};
+use tapewatch_schemas::events::{LimitStatus, Occasion, Side, Unknown};
+use tapewatch_schemas::{Event, Time};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const WINDOW: usize = 12;
@@ -311,6 +311,46 @@ fn what_is_held_at_stale_marks_is_unknown() {
     let last = d.offset() - 1;
     d.see(430, beat("market.data.v1", 0, last));
     assert_eq!(said(&level(&mut d, 432)), fresh);
+}
+
+/// While no mark comes the history ages, though marks may be as old as they like here; with the next instant it is known.
+#[test]
+fn a_history_that_ages_is_stale_from_one_tick_past_its_bound() {
+    // The example of docs/risk.md, in minutes after eight.
+    assert!(
+        include_str!("../../docs/risk.md")
+            .contains("`freshness.history = \"5m\"`, the last instant is 08:08. At 08:13")
+    );
+    let days = Duration::from_secs(864_000);
+    let mut parameters = parameters();
+    let fresh = &mut parameters.freshness;
+    (fresh.marks, fresh.executions, fresh.accounts) = (days, days, days);
+    parameters.history.freshness = Duration::from_secs(300);
+    for restarts in [false, true] {
+        let mut d = driver(parameters.clone());
+        buy(&mut d, -1, "A", 100, 100);
+        for minute in 0..8 {
+            marks(&mut d, minute, &[("A", 100 + minute % 3)]);
+        }
+        // The last instant is that of second 480.
+        assert!(level(&mut d, 780).value("var_90_revalued").is_some());
+        if restarts {
+            d.restart();
+        }
+        let out = d.run_to(781);
+        let due = Time(at(780).0 + 1);
+        let turned = out.iter().find_map(|output| match &output.event {
+            Event::RiskMetrics(metrics) if metrics.occasion == Occasion::Transition => Some(metrics),
+            _ => None,
+        });
+        let turned = Level(turned.expect("the limit turns").clone());
+        assert_eq!((turned.0.event_time, turned.limit("tail").unknown), (due, Some(Unknown::Stale)));
+        let stale = level(&mut d, 790);
+        assert_eq!(stale.unknown("var_90_revalued"), Some(Unknown::Stale));
+        assert!(stale.value("gross_exposure").is_some());
+        marks(&mut d, 20, &[("A", 103)]);
+        assert!(level(&mut d, 1_262).value("var_90_revalued").is_some());
+    }
 }
 
 /// The example of docs/risk.md.

@@ -16,7 +16,7 @@ pub(crate) fn run(criterion: &mut Criterion) {
     for (name, at_change, models) in [
         ("a fill", false, &plain[..]),
         ("a fill, whole book published", true, &plain),
-        ("a fill, tails by all five models of changes", false, &of_changes),
+        ("a fill, tails by all six models of changes", false, &of_changes),
         ("a fill, full revaluation beside it", false, &[TailModel::Historical, TailModel::Revalued]),
     ] {
         let mut desk = Desk::new(SIZE, parameters(SIZE, at_change, models));

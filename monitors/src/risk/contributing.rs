@@ -88,7 +88,7 @@ impl Wanted {
             SampleError::TooFew { .. } => Unknown::WarmingUp,
             _ => Unknown::Missing,
         })?;
-        history.known_of(whole.scenarios())?;
+        history.known_of(whole.scenarios(), 0)?;
         let components = (0..count).map(|place| whole.component(place)).collect::<Result<Vec<_>, _>>();
         let components = components.map_err(|_| Unknown::Missing)?;
         // By shortfall, which jumps less than value at risk from one moment to the next. Of equal ones the first.

@@ -39,8 +39,8 @@ pub(in crate::risk) type Price<'a> = Option<(Amount, &'a Currency)>;
 /// after it is over the gap, as a Monday's is. All columns end at the latest instant. Of
 /// [`HistoryParameters::symbols`] symbols the returns of [`HistoryParameters::window`] are kept, with each instant those
 /// that are in it then, and of a stretch of time no more than it has boundaries; what has a later place among the
-/// symbols has no history, and what rests on it is warming up. While the latest instant is older than
-/// [`HistoryParameters::freshness`], what rests on any of it is stale: prices that end years ago say nothing of today.
+/// symbols has no history, and what rests on it is warming up. Where the latest instant at which all that a figure is of has
+/// a return is older than [`HistoryParameters::freshness`], the figure is stale.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::risk) struct History {
     interval: Duration,
@@ -62,8 +62,9 @@ pub(in crate::risk) struct History {
     due: Option<Time>,
     /// When the returns are of, oldest first; of each symbol as many of the last as it has returns.
     instants: VecDeque<Time>,
-    /// True once the latest of them was too old; false again with the next.
-    stale: bool,
+    /// When their age was last looked at: when it began with a file, at each instant, and when the latest of them was too
+    /// old.
+    seen: Time,
     /// By symbol's place.
     columns: Vec<Column>,
     #[serde(skip)]
@@ -112,7 +113,7 @@ impl History {
     pub(in crate::risk) fn new(parameters: &HistoryParameters, horizons: &[Horizon]) -> Self {
         let HistoryParameters { interval, freshness, window, minimum, symbols, ref reference } = *parameters;
         let reference = reference.as_ref().map(|prices| prices.hash());
-        let (begun, due, instants, stale, columns) = (false, None, VecDeque::new(), false, Vec::new());
+        let (begun, due, instants, seen, columns) = (false, None, VecDeque::new(), Time::MIN, Vec::new());
         let (pairs, weighted) = (RefCell::default(), RefCell::default());
         let further = horizons.iter().copied().filter(|horizon| *horizon != Horizon::ONE).collect();
         Self {
@@ -126,7 +127,7 @@ impl History {
             begun,
             due,
             instants,
-            stale,
+            seen,
             columns,
             pairs,
             weighted,
@@ -140,8 +141,7 @@ impl History {
         if (self.interval, self.reference) == (now.interval, now.reference) {
             (now.begun, now.due) = (self.begun, self.due);
             (now.instants, now.columns) = (self.instants, self.columns);
-            // Under another bound it is looked at anew, which is due at once if it is over it.
-            now.stale = self.stale && self.freshness == now.freshness;
+            now.seen = self.seen;
             now.columns.truncate(now.symbols);
             if let Some(latest) = now.instants.back().copied() {
                 now.leave(latest);
@@ -187,7 +187,7 @@ impl History {
     ) {
         let known = reference.known_at(clock);
         self.instants = reference.instants(known).collect();
-        self.stale = self.expires().is_some_and(|at| at <= clock);
+        self.seen = clock;
         self.leave(clock);
         for (symbol, returns) in reference.returns(known) {
             let Some(at) = place(symbol).map(|at| at as usize).filter(|at| *at < self.symbols) else {
@@ -216,16 +216,16 @@ impl History {
 
     /// When the latest instant is too old, unless it was or there is none.
     fn expires(&self) -> Option<Time> {
-        let latest = self.instants.back().filter(|_| !self.stale)?;
-        Some(*latest + self.freshness + Duration::from_micros(1))
+        let at = *self.instants.back()? + self.freshness + Duration::from_micros(1);
+        (self.seen < at).then_some(at)
     }
 
     /// True, once, when the latest instant is too old and none is due that would take its place: all that rests on the
     /// history is then to be looked at.
     pub(in crate::risk) fn take_expired(&mut self, clock: Time) -> bool {
         let expired = self.expires().is_some_and(|at| at <= clock) && self.due.is_none_or(|due| due > clock);
-        self.stale |= expired;
         if expired {
+            self.seen = clock;
             self.forget_pairs();
         }
         expired
@@ -236,16 +236,16 @@ impl History {
         self.minimum
     }
 
-    /// Why figures of so many instants are unknown.
+    /// Why figures of so many instants are unknown, of which the latest is so many before the latest of all.
     ///
     /// # Errors
-    /// The latest instant is too old (`stale`), or there are fewer than the minimum (`warming_up`).
-    pub(in crate::risk) fn known_of(&self, instants: usize) -> Result<(), Unknown> {
-        match () {
-            () if self.stale => Err(Unknown::Stale),
-            () if instants < self.minimum.max(1) => Err(Unknown::WarmingUp),
-            () => Ok(()),
+    /// It is too old (`stale`), or there are fewer than the minimum (`warming_up`).
+    pub(in crate::risk) fn known_of(&self, instants: usize, before: usize) -> Result<(), Unknown> {
+        let latest = self.instants.len().checked_sub(before + 1).map(|at| self.instants[at]);
+        if latest.is_some_and(|at| self.seen > at + self.freshness) {
+            return Err(Unknown::Stale);
         }
+        if instants < self.minimum.max(1) { Err(Unknown::WarmingUp) } else { Ok(()) }
     }
 
     /// The next instant, once, if it is here: prices are then to be pushed.
@@ -258,7 +258,7 @@ impl History {
     pub(in crate::risk) fn push<'p>(&mut self, instant: Time, prices: impl IntoIterator<Item = Price<'p>>) {
         self.forget_pairs();
         self.instants.push_back(instant);
-        self.stale = false;
+        self.seen = instant;
         self.leave(instant);
         let kept = self.instants.len();
         let mut named = 0;
@@ -297,7 +297,8 @@ impl History {
             let instants = self.columns.iter().map(|column| column.returns.len()).max().unwrap_or(0);
             *pairs = Pairs::of(instants, lambda);
         }
-        (pairs.instants() >= self.minimum.max(2) && !self.stale).then_some(pairs)
+        (pairs.instants() >= self.minimum.max(2) && self.known_of(pairs.instants(), 0).is_ok())
+            .then_some(pairs)
     }
 
     /// Every symbol's return at the latest instant, by place; NaN where there is none.
@@ -354,6 +355,7 @@ impl History {
         let columns: Vec<Cow<'_, [f64]>> =
             symbols.map(|(symbol, route)| self.returns_abroad(symbol, route)).collect();
         let shared = columns.iter().map(|column| column.len()).min().unwrap_or(0);
+        let before = since_common(columns.iter().map(|column| &**column));
         let latest = |column: &Cow<'_, [f64]>| column[column.len() - shared..].to_vec();
         let mut columns: Vec<Vec<f64>> = columns.iter().map(latest).collect();
         if columns.iter().flatten().any(|r| r.is_nan()) {
@@ -364,7 +366,7 @@ impl History {
             }
         }
         let common = columns.first().map_or(0, Vec::len);
-        self.known_of(common)?;
+        self.known_of(common, before)?;
         if common < 2 { Err(Unknown::WarmingUp) } else { Ok(columns) }
     }
 
@@ -421,8 +423,16 @@ impl History {
         let held: Vec<Exposed<'_>> =
             columns.iter().map(|(value, returns)| Exposed { value: *value, returns }).collect();
         revalue(&held, pnl).map_err(|_| Unknown::Missing)?;
-        self.known_of(pnl.len())
+        self.known_of(pnl.len(), since_common(held.iter().map(|one| one.returns)))
     }
+}
+
+/// How many of the latest instants are after the last at which all of these series, which end together, have a return; all
+/// that they share, if there is none.
+fn since_common<'r>(columns: impl Iterator<Item = &'r [f64]> + Clone) -> usize {
+    let shared = columns.clone().map(<[f64]>::len).min().unwrap_or(0);
+    let lacks = |before: &usize| columns.clone().any(|column| column[column.len() - 1 - before].is_nan());
+    (0..shared).take_while(lacks).count()
 }
 
 /// The prices of all symbols at `clock`, by place: none where there is no mark, the mark is older than the bound, or its
@@ -593,8 +603,37 @@ mod tests {
         assert_eq!((es(&history), history.due()), (Err(Unknown::Stale), None));
         assert_eq!(history.common_returns([(0, &[][..])].into_iter()), Err(Unknown::Stale));
         assert!(tail(&history, &[]).is_ok(), "nothing held is no risk");
+        push(&mut history, 99, &[99]);
         push(&mut history, 100, &[99]);
         assert!(es(&history).is_ok());
+    }
+
+    /// An instant at which a symbol has no return is none of it, in a file and after it.
+    #[test]
+    fn what_went_on_without_a_symbol_is_stale_for_who_holds_it() {
+        let mut history = history(&[vec![100, 50], vec![110, 40], vec![99, 44]]);
+        let known = |history: &History, symbol| tail(history, &[(symbol, 1000.0)]).map(|_| ());
+        for nth in 4..=4 + 96 {
+            push(&mut history, nth, &[100 + nth % 2, 0]);
+            assert_eq!(known(&history, 0), Ok(()));
+            let stale = nth > 3 + 96;
+            // It leaves the window long before.
+            let gone = nth >= 3 + WINDOW as i64 - 1;
+            assert_eq!(known(&history, 1).is_err(), stale || gone, "{nth}");
+        }
+        let wide = HistoryParameters { window: WindowLength::Observations(500), ..parameters() };
+        let mut history = History::new(&wide, &horizons());
+        for nth in 1..=103 {
+            push(&mut history, nth, &[100 + nth % 2, if nth < 4 { 50 + nth } else { 0 }]);
+            let expected = match nth {
+                ..3 => Err(Unknown::WarmingUp),
+                3..=99 => Ok(()),
+                _ => Err(Unknown::Stale),
+            };
+            assert_eq!(known(&history, 1), expected, "{nth}");
+        }
+        assert_eq!(history.common_returns([(1, &[][..])].into_iter()), Err(Unknown::Stale));
+        assert_eq!(known(&history, 0), Ok(()));
     }
 
     #[test]
@@ -604,9 +643,9 @@ mod tests {
         assert!(history.take_expired(clock));
         let wider = HistoryParameters { freshness: Duration::from_secs(86_402), ..parameters() };
         let mut history = history.restored(&wider, &horizons());
-        assert!(history.known_of(2).is_ok() && !history.take_expired(clock));
-        let mut history = history.restored(&parameters(), &horizons());
-        assert!(history.due().is_some_and(|due| due <= clock) && history.take_expired(clock));
+        assert!(history.known_of(2, 0).is_ok() && !history.take_expired(clock));
+        let history = history.restored(&parameters(), &horizons());
+        assert_eq!(history.known_of(2, 0), Err(Unknown::Stale));
     }
 
     #[test]
@@ -615,7 +654,7 @@ mod tests {
             let parameters = HistoryParameters { reference: Some(file(&[1, 2, 4])), ..parameters() };
             let mut history = History::new(&parameters, &[Horizon::ONE]);
             history.follow(&parameters, Time::from_secs(900 * boundary), &mut Marks::default(), 1);
-            history.known_of(2)
+            history.known_of(2, 0)
         };
         assert_eq!((after(4 + 96), after(4 + 97)), (Ok(()), Err(Unknown::Stale)));
     }

@@ -37,6 +37,7 @@ impl RiskMonitor {
         let expired = self.history.take_expired(self.clock);
         if expired {
             self.history_changed();
+            (0..self.portfolios.len() as u32).for_each(|place| self.level_is_due(place));
         }
         while let Some((at, place)) = self.checks.first().copied().filter(|(at, _)| *at <= self.clock) {
             self.settle(place, true, out);
@@ -93,6 +94,10 @@ impl RiskMonitor {
                     self.level_is_due(place);
                     self.settle(place, false, out);
                 }
+            }
+            // What is found out as a day ends is of the next: the one that ended does not end again.
+            if self.day_due.is_some_and(|due| due <= self.clock) {
+                self.day_due = Some(self.parameters.day.next(self.clock));
             }
         }
         self.renew_terms(out);

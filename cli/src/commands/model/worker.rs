@@ -28,6 +28,8 @@ pub(super) struct Worker {
     clock: Time,
     sequence: i64,
     outputs: Vec<Output>,
+    /// The latest whole book.
+    book: Option<Holdings>,
 }
 
 impl Worker {
@@ -39,7 +41,7 @@ impl Worker {
         let fresh = &mut parameters.freshness;
         (fresh.marks, fresh.executions, fresh.accounts) = (FOREVER, FOREVER, FOREVER);
         let monitor = RiskMonitor::new(parameters.clone(), TASK);
-        Self { parameters, monitor, clock: Time::MIN, sequence: 0, outputs: Vec::new() }
+        Self { parameters, monitor, clock: Time::MIN, sequence: 0, outputs: Vec::new(), book: None }
     }
 
     /// Shows it a record that stands at a place; what is due before is run, as the worker does.
@@ -57,6 +59,11 @@ impl Worker {
         let seen = Seen { event: &event, topic: &topic, partition: 0, cause: &cause, clock: time };
         self.monitor.observe(&seen, &mut self.outputs).map_err(|refusal| refused(refusal.to_string()))?;
         (self.clock, self.sequence) = (time, self.sequence + 1);
+        for output in self.outputs.drain(..) {
+            if let Event::Holdings(book) = output.event {
+                self.book = Some(book);
+            }
+        }
         Ok(())
     }
 
@@ -75,7 +82,7 @@ impl Worker {
         other.restore(&self.monitor.save()).ok()?;
         let mut outputs = Vec::new();
         run(&mut other, Time((self.clock + SOON + SOON).micros()), &mut outputs);
-        outputs.into_iter().rev().find_map(|output| match output.event {
+        outputs.into_iter().find_map(|output| match output.event {
             Event::RiskMetrics(metrics) => Some(metrics),
             _ => None,
         })
@@ -83,10 +90,7 @@ impl Worker {
 
     /// The latest whole book.
     pub(super) fn book(&self) -> Option<&Holdings> {
-        self.outputs.iter().rev().find_map(|output| match &output.event {
-            Event::Holdings(book) => Some(book),
-            _ => None,
-        })
+        self.book.as_ref()
     }
 }
 

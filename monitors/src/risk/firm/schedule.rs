@@ -33,6 +33,7 @@ impl FirmMonitor {
         let mut extended = self.history.take_expired(self.clock);
         if extended {
             self.history_changed();
+            (0..self.scopes.len()).for_each(|place| self.level_is_due(place));
         }
         while let Some((at, place)) = self.checks.first().copied().filter(|(at, _)| *at <= self.clock) {
             self.settle(place as usize, true, out);
@@ -82,6 +83,10 @@ impl FirmMonitor {
                     self.level_is_due(place);
                     self.settle(place, false, out);
                 }
+            }
+            // What is found out as a day ends is of the next: the one that ended does not end again.
+            if self.day_due.is_some_and(|due| due <= self.clock) {
+                self.day_due = Some(self.parameters.day.next(self.clock));
             }
         }
         self.renew_terms(out);
