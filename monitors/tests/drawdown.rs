@@ -9,7 +9,7 @@ use std::time::Duration;
 use drive::{Driver, Level, account, account_with, at};
 use tapewatch_monitors::risk::{Bounded, LimitParameters};
 use tapewatch_monitors::{RiskParameters, TaskContext};
-use tapewatch_schemas::events::{LimitStatus, Unknown};
+use tapewatch_schemas::events::{LimitStatus, TradingLevel, Unknown};
 use tapewatch_schemas::{Event, Time};
 
 const DAY: i64 = 86_400;
@@ -81,6 +81,34 @@ fn limits_follow_and_what_is_stale_is_unknown() {
     }
     assert_eq!(stale.unknown("trailing_drawdown"), Some(Unknown::Stale));
     assert_eq!(noon(&mut d, 50, "99000").limit("trailing").status, LimitStatus::Ok);
+}
+
+/// The example of docs/risk.md: what a limit calls for as equity falls and comes back.
+#[test]
+fn a_limit_calls_for_less_only_below_its_hysteresis() {
+    let mut other = parameters();
+    other.limits = vec![LimitParameters {
+        hysteresis: 0.02,
+        on_soft: TradingLevel::ReduceOnly,
+        on_hard: TradingLevel::Halt,
+        ..LimitParameters::new("drawdown", Bounded::Drawdown, Some(0.15), Some(0.20))
+    }];
+    let mut d = Driver::risk(other, TaskContext { partition: 0, opened_from_zero: true });
+    let mut second = 0;
+    let mut falls_to = |equity: &str| {
+        second += 10;
+        d.see(second, account("p", equity, equity));
+        let level = d.level("p");
+        let limit = level.limit("drawdown");
+        (limit.status, limit.calls_for)
+    };
+    assert_eq!(falls_to("100000"), (LimitStatus::Ok, TradingLevel::Normal));
+    assert_eq!(falls_to("84000"), (LimitStatus::Warning, TradingLevel::ReduceOnly));
+    assert_eq!(falls_to("79000"), (LimitStatus::Breached, TradingLevel::Halt));
+    assert_eq!(falls_to("80300"), (LimitStatus::Breached, TradingLevel::Halt));
+    assert_eq!(falls_to("81000"), (LimitStatus::Warning, TradingLevel::ReduceOnly));
+    let said = "0.16 reduce-only is in force; at 0.21 a halt; at 0.197 the limit is still breached (0.20 × 0.98 = 0.196); at 0.19 it warns";
+    assert!(include_str!("../../docs/risk.md").contains(said));
 }
 
 #[test]

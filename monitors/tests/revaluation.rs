@@ -313,6 +313,37 @@ fn what_is_held_at_stale_marks_is_unknown() {
     assert_eq!(said(&level(&mut d, 432)), fresh);
 }
 
+/// The example of docs/risk.md: to the microsecond, and what holds nothing of the symbol is as it was.
+#[test]
+fn a_limit_is_unknown_a_microsecond_past_the_bound_of_a_mark() {
+    let said = "the last one of a symbol held came at 10:29:50. Its portfolio's `position`, its desk's and the firm's are unknown from 12:29:50.000001 on";
+    assert!(include_str!("../../docs/risk.md").contains(said));
+    let mut parameters = parameters();
+    let hours = |hours: u64| Duration::from_secs(3_600 * hours);
+    let fresh = &mut parameters.freshness;
+    (fresh.marks, fresh.executions, fresh.accounts) = (hours(2), hours(24), hours(24));
+    parameters.limits = vec![LimitParameters::new("position", Bounded::Position, None, Some(1e9))];
+    let mut d = driver(parameters);
+    let clock = |hours: i64, minutes: i64, seconds: i64| 3_600 * hours + 60 * minutes + seconds;
+    d.see(clock(10, 0, 0), fill("p", "A", Side::Buy, "1", "100", "0"));
+    d.see(clock(10, 0, 0), fill("q", "B", Side::Buy, "1", "100", "0"));
+    d.see(clock(10, 29, 50), mark("A", "100", "100"));
+    d.see(clock(12, 0, 0), mark("B", "100", "100"));
+    d.run_to(clock(12, 29, 50));
+    assert_eq!(d.level("p").limit("position").status, LimitStatus::Ok);
+    let out = d.run_to(clock(12, 29, 51));
+    let turned: Vec<_> = out
+        .iter()
+        .filter_map(|output| match &output.event {
+            Event::RiskMetrics(one) if one.occasion == Occasion::Transition => Some(one),
+            _ => None,
+        })
+        .map(|one| (one.scope.as_str(), one.event_time, one.limits[0].unknown))
+        .collect();
+    assert_eq!(turned, [("p", Time(at(clock(12, 29, 50)).0 + 1), Some(Unknown::Stale))]);
+    assert_eq!(d.level("q").limit("position").status, LimitStatus::Ok);
+}
+
 /// While no mark comes the history ages, though marks may be as old as they like here; with the next instant it is known.
 #[test]
 fn a_history_that_ages_is_stale_from_one_tick_past_its_bound() {

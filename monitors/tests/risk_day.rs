@@ -72,6 +72,20 @@ fn what_happens_as_a_day_ends_is_of_that_day() {
     }
 }
 
+/// A record may be late, and come after the tick of the instant that is the task's clock: no instant ticks twice.
+#[test]
+fn what_comes_after_the_tick_that_ended_a_day_is_of_the_next() {
+    let mut d = driver();
+    d.see(2 * HOUR, account("p", "10000", "10000"));
+    d.see(3 * HOUR, account("p", "9000", "9000"));
+    d.run_to(DAY);
+    d.restart();
+    d.see_at(DAY, account("p", "8500", "8500"));
+    assert!(d.deadline().is_some_and(|due| due > at(DAY)));
+    d.see(DAY + HOUR, account("p", "8400", "8400"));
+    assert_eq!(figures(&mut d)[0], Some(-600.0));
+}
+
 #[test]
 fn a_day_counts_from_what_was_last_known_before_it() {
     let mut d = begun(driver());

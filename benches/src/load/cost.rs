@@ -21,6 +21,8 @@ const TURNS: usize = 31;
 /// The measured desk's: positions of each portfolio, and its window.
 const HELD: usize = 10;
 const WINDOW: usize = 500;
+/// As shipped.
+const MODELS: [TailModel; 2] = [TailModel::Historical, TailModel::Revalued];
 
 /// One line of the picture: microseconds by window.
 struct Line {
@@ -35,10 +37,10 @@ pub fn run(portfolios: usize, picture: Option<&Path>) -> Result<Report, Failure>
     // First, so that nothing else has been in memory.
     memory(portfolios, &mut report);
     let mut lines = Vec::new();
-    for revalued in [false, true] {
+    for models in [&MODELS[..1], &MODELS] {
+        let revalued = models.contains(&TailModel::Revalued);
         for symbols in SYMBOLS {
-            let costs: Vec<f64> =
-                WINDOWS.iter().map(|window| fill_cost(symbols, *window, revalued)).collect();
+            let costs: Vec<f64> = WINDOWS.iter().map(|window| fill_cost(symbols, *window, models)).collect();
             for (window, cost) in WINDOWS.iter().zip(&costs) {
                 let with = if revalued { ", revalued" } else { "" };
                 let bar = if revalued && (symbols, *window) == (50, 1_000) { "100" } else { "" };
@@ -52,6 +54,13 @@ pub fn run(portfolios: usize, picture: Option<&Path>) -> Result<Report, Failure>
             lines.push(Line { symbols, revalued, costs });
         }
     }
+    let every: Vec<TailModel> = TailModel::ALL.into_iter().filter(|model| !model.of_changes()).collect();
+    report.row(
+        "a fill: 50 symbols, 1000 observations, every model of what is held",
+        fill_cost(50, 1_000, &every),
+        "µs",
+        "",
+    );
     for (contributions, what) in [(0, ""), (5, ", five positions with what they contribute")] {
         report.row(
             format!("a level: {HELD} symbols, {WINDOW} observations, revalued{what}"),
@@ -67,10 +76,8 @@ pub fn run(portfolios: usize, picture: Option<&Path>) -> Result<Report, Failure>
 }
 
 /// Microseconds of a fill: the monitor's whole answer to it.
-fn fill_cost(symbols: usize, observations: usize, revalued: bool) -> f64 {
+fn fill_cost(symbols: usize, observations: usize, models: &[TailModel]) -> f64 {
     let size = Size { portfolios: 1, symbols, observations };
-    let models: &[TailModel] =
-        if revalued { &[TailModel::Historical, TailModel::Revalued] } else { &[TailModel::Historical] };
     let mut desk = Desk::new(size, parameters(size, false, models));
     let turns: Vec<f64> = (0..TURNS)
         .map(|_| {
@@ -89,8 +96,9 @@ fn fill_cost(symbols: usize, observations: usize, revalued: bool) -> f64 {
 fn level_cost(contributions: usize) -> f64 {
     const PORTFOLIOS: usize = 100;
     let size = Size { portfolios: PORTFOLIOS, symbols: HELD, observations: WINDOW };
-    let mut parameters = parameters(size, false, &[TailModel::Historical, TailModel::Revalued]);
+    let mut parameters = parameters(size, false, &MODELS);
     parameters.window.contributions = contributions;
+    parameters.positions = 5;
     let mut desk = Desk::new(size, parameters);
     let turns: Vec<f64> = (0..TURNS)
         .map(|_| {
@@ -111,7 +119,7 @@ fn level_cost(contributions: usize) -> f64 {
 fn memory(portfolios: usize, report: &mut Report) {
     let size = Size { portfolios, symbols: HELD, observations: WINDOW };
     let before = resident_mib().0;
-    let desk = Desk::new(size, parameters(size, false, &[TailModel::Historical]));
+    let desk = Desk::new(size, parameters(size, false, &MODELS));
     let kib = (resident_mib().0 - before) * 1024.0 / portfolios as f64;
     let saved = desk.monitor.save().len() as f64 / 1024.0 / portfolios as f64;
     report.row("portfolios of one task", portfolios as f64, "", "10,000");

@@ -46,6 +46,12 @@ impl DayParameters {
         self.next(Time(clock.0.saturating_sub(1)))
     }
 
+    /// When the day ends that what happens at `clock` is of, if `ticked` was the latest tick: what comes after the tick at which
+    /// a day ended, at the same instant, is of the next one, since no instant ticks twice.
+    pub(super) fn due(&self, clock: Time, ticked: Option<Time>) -> Time {
+        if ticked == Some(clock) { self.next(clock) } else { self.ends(clock) }
+    }
+
     /// When a day ends that was to end at `due` under whatever was configured then: what is due and was not done yet
     /// stays due.
     pub(super) fn still(&self, due: Time, clock: Time) -> Time {

@@ -150,6 +150,8 @@ pub struct RiskMonitor {
     sample_due: Option<Time>,
     book_due: Option<Time>,
     day_due: Option<Time>,
+    /// The latest tick.
+    ticked: Option<Time>,
     /// When a schedule or an override of a limit begins or ends next.
     terms_due: Option<Time>,
     /// The portfolios by the instant at which their freshness is to be looked at again.
@@ -188,6 +190,7 @@ impl RiskMonitor {
             sample_due: None,
             book_due: None,
             day_due: None,
+            ticked: None,
             terms_due: None,
             checks: BTreeSet::new(),
             unwell: BTreeSet::new(),
@@ -416,6 +419,7 @@ impl Monitor for RiskMonitor {
 
     fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
         self.clock = self.clock.max(now);
+        self.ticked = Some(self.clock);
         self.run_due(out);
     }
 

@@ -95,10 +95,6 @@ impl RiskMonitor {
                     self.settle(place, false, out);
                 }
             }
-            // What is found out as a day ends is of the next: the one that ended does not end again.
-            if self.day_due.is_some_and(|due| due <= self.clock) {
-                self.day_due = Some(self.parameters.day.next(self.clock));
-            }
         }
         self.renew_terms(out);
     }
@@ -129,7 +125,7 @@ impl RiskMonitor {
             portfolio.day.follow(profit);
         }
         if self.day_due.is_none() && portfolio.day.moved(portfolio.realised, portfolio.realised_unknown) {
-            self.day_due = Some(self.parameters.day.ends(self.clock));
+            self.day_due = Some(self.parameters.day.due(self.clock, self.ticked));
         }
     }
 

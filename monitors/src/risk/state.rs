@@ -28,7 +28,7 @@ use crate::kernels::{Horizon, ShortfallConvention};
 use crate::monitor::StateError;
 
 /// The format of the saved state.
-const FORMAT: u16 = 23;
+const FORMAT: u16 = 24;
 
 /// All that is saved. Sequences in the order of first appearance and sorted sets only, so that equal
 /// states give equal bytes; what can be worked out again is not saved.
@@ -57,6 +57,7 @@ struct Saved<P, M, H, L> {
     sample_due: Option<Time>,
     book_due: Option<Time>,
     day_due: Option<Time>,
+    ticked: Option<Time>,
 }
 
 /// What revaluations are over, and what is made of them.
@@ -117,6 +118,7 @@ impl RiskMonitor {
             sample_due: self.sample_due,
             book_due: self.book_due,
             day_due: self.day_due,
+            ticked: self.ticked,
         };
         postcard::to_allocvec(&saved).expect("the state holds nothing that postcard cannot write")
     }
@@ -142,6 +144,7 @@ impl RiskMonitor {
         (back.level_due, back.book_due) = (saved.level_due, saved.book_due);
         // The configuration may have another day than the one the state was saved under.
         back.day_due = saved.day_due.map(|due| back.parameters.day.still(due, back.clock));
+        back.ticked = saved.ticked;
         let terms = Terms::of(&back.parameters.window);
         back.sample_due = terms.sample_due(&saved.terms, saved.sample_due, back.clock);
         let revaluation = revaluation_terms(&back.parameters);

@@ -78,6 +78,8 @@ pub struct FirmMonitor {
     level_due: Option<Time>,
     sample_due: Option<Time>,
     day_due: Option<Time>,
+    /// The latest tick.
+    ticked: Option<Time>,
     /// When a schedule or an override of a limit begins or ends next.
     terms_due: Option<Time>,
     /// The scopes by the instant at which their freshness is to be looked at again.
@@ -114,6 +116,7 @@ impl FirmMonitor {
             level_due: None,
             sample_due: None,
             day_due: None,
+            ticked: None,
             terms_due: None,
             checks: BTreeSet::new(),
             pnl: Vec::new(),
@@ -194,7 +197,7 @@ impl FirmMonitor {
         scope.follow_equity(worth, into_own, self.clock);
         scope.follow_profit(gained, self.parameters.window.basis);
         if scope.day_moved() && self.day_due.is_none() {
-            self.day_due = Some(self.parameters.day.ends(self.clock));
+            self.day_due = Some(self.parameters.day.due(self.clock, self.ticked));
         }
         if self.scopes[place].equity.drawdown.fell() != fell && self.parameters.bounds_water() {
             self.reassess(place);
@@ -366,6 +369,7 @@ impl Monitor for FirmMonitor {
 
     fn tick(&mut self, now: Time, out: &mut Vec<Output>) {
         self.clock = self.clock.max(now);
+        self.ticked = Some(self.clock);
         self.run_due(out);
     }
 

@@ -84,10 +84,6 @@ impl FirmMonitor {
                     self.settle(place, false, out);
                 }
             }
-            // What is found out as a day ends is of the next: the one that ended does not end again.
-            if self.day_due.is_some_and(|due| due <= self.clock) {
-                self.day_due = Some(self.parameters.day.next(self.clock));
-            }
         }
         self.renew_terms(out);
     }

@@ -26,7 +26,7 @@ use crate::risk::stress::SavedPassage;
 use crate::risk::terms::{BoundsOf, changed, earlier};
 
 /// The format of the saved state.
-const FORMAT: u16 = 15;
+const FORMAT: u16 = 16;
 
 /// All that is saved. Sequences in the order of first appearance and sorted maps only, so that equal states give equal
 /// bytes; what can be worked out again is not saved.
@@ -48,6 +48,7 @@ struct Saved<B, M, H, L, S> {
     level_due: Option<Time>,
     sample_due: Option<Time>,
     day_due: Option<Time>,
+    ticked: Option<Time>,
 }
 
 /// What figures are of, and when they are unknown.
@@ -103,6 +104,7 @@ impl FirmMonitor {
             level_due: self.level_due,
             sample_due: self.sample_due,
             day_due: self.day_due,
+            ticked: self.ticked,
         };
         postcard::to_allocvec(&saved).expect("the state holds nothing that postcard cannot write")
     }
@@ -126,6 +128,7 @@ impl FirmMonitor {
         back.level_due = saved.level_due;
         // The configuration may have another day than the one the state was saved under.
         back.day_due = saved.day_due.map(|due| self.parameters.day.still(due, saved.clock));
+        back.ticked = saved.ticked;
         let now = Terms::of(&self.parameters);
         let same = saved.terms == now;
         let window = &self.parameters.window;
