@@ -117,11 +117,16 @@ pub fn parameters(size: Size, holdings_at_change: bool, models: &[TailModel]) ->
 /// Prices that give every symbol as many returns as there are observations.
 fn reference(size: Size) -> ReferencePrices {
     let mut mixed = Mixed::new(9);
-    let instants = (0..=size.observations as i64).map(Time).collect();
+    // They end as the tape begins.
+    let instants =
+        (0..=size.observations as i64).map(|nth| Time(BEGUN.0 - size.observations as i64 + nth)).collect();
     let mut prices = || (0..=size.observations).map(|_| Some(5_000.0 + mixed.below(101) as f64)).collect();
     let columns = (0..=size.symbols).map(|at| (symbol(at).as_str().into(), prices())).collect();
     ReferencePrices::new([0; 32], instants, columns)
 }
+
+/// The tape's first record is a little after it.
+const BEGUN: Time = Time(1_700_000_000_000_000);
 
 /// Makes records, 10 ms apart: a level is due every 6,000th.
 pub struct Tape {
@@ -133,7 +138,7 @@ pub struct Tape {
 
 impl Tape {
     fn new(symbols: usize) -> Self {
-        Self { mixed: Mixed::new(5), symbols, time: Time(1_700_000_000_000_000), number: 0 }
+        Self { mixed: Mixed::new(5), symbols, time: BEGUN, number: 0 }
     }
 
     fn next(&mut self) -> (Time, i64) {
