@@ -503,8 +503,12 @@ impl ValueAtRisk {
                 "rising whole numbers that begin with 1, such as [1, 10]",
             );
         }
-        let models: Vec<TailModel> = section.values("models", |_| true, "");
-        if models.is_empty() || (1..models.len()).any(|at| models[..at].contains(&models[at])) {
+        let errors = section.errors();
+        let mut models: Vec<TailModel> = section.values("models", |_| true, "");
+        if section.errors() > errors {
+            // Nobody knows which were meant: nothing is said of what rests on one that is not there.
+            models = TailModel::ALL.to_vec();
+        } else if models.is_empty() || (1..models.len()).any(|at| models[..at].contains(&models[at])) {
             section.fail("models", "it names none, or one twice", "at least one model, each once");
         }
         let var = Self {

@@ -81,19 +81,6 @@ impl Schedule {
     }
 }
 
-impl Weekday {
-    /// All of them, as weeks go.
-    pub const ALL: [Self; 7] = [
-        Self::Monday,
-        Self::Tuesday,
-        Self::Wednesday,
-        Self::Thursday,
-        Self::Friday,
-        Self::Saturday,
-        Self::Sunday,
-    ];
-}
-
 /// When a limit is in force: during or outside of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

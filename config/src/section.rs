@@ -324,6 +324,11 @@ impl<'a> Section<'a> {
         self.context.errors.borrow_mut().push(ConfigError::Setting { path, origin, problem, expected });
     }
 
+    /// How many errors were found so far.
+    pub(crate) fn errors(&self) -> usize {
+        self.context.errors.borrow().len()
+    }
+
     /// A path as it was written, from the configuration file's folder.
     pub(crate) fn resolve(&self, written: &str) -> PathBuf {
         self.context.folder.join(Path::new(written))

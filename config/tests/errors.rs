@@ -195,6 +195,9 @@ fn bounds_between_settings_are_checked() {
     assert!(one(none).contains("there is no measure \"stress_worst\""), "{}", one(none));
     let dark = one("[risk.var]\nbacktest = 0");
     assert!(dark.contains("var_99_revalued_light is the light of a backtest, and there are none"), "{dark}");
+    let misspelt = one("[risk.var]\nmodels = [\"historical\", \"revalud\"]");
+    assert!(misspelt.contains("risk.var.models[1]") && misspelt.contains("revalued_gaussian"), "{misspelt}");
+    assert!(!misspelt.contains("risk.limits") && !misspelt.contains("names none"), "{misspelt}");
     let text = "[risk.var]\nsample = \"1h\"\nmodels = [\"revalued\"]\n[[risk.limits]]\nname = \"a\"\n\
                 measure = \"var_99_revalued_light\"\nhard = 1";
     assert!(one(text).contains("risk.var.sample equal to risk.history.interval"), "{}", one(text));

@@ -6,6 +6,9 @@ macro_rules! choice {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
+            /// All of them.
+            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
+
             /// The word as it is written in a file.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }

@@ -6,8 +6,8 @@ use tapewatch_schemas::events::Unknown;
 use super::history::{History, Stake};
 use super::measure::{Confidence, Shape, TailModel};
 use super::parameters::WindowParameters;
-use super::tails::tails_of;
-use crate::kernels::{Horizon, SampleError, Tail, TailRisk, sort_worst, sorted_tail};
+use super::tails::{tails_of, tails_of_sorted};
+use crate::kernels::{Horizon, SampleError, Tail, TailRisk, sort_worst};
 
 /// Value at risk and expected shortfall of what is held, revalued, losses positive, or why they are unknown: by model that
 /// is not of changes, horizon and level, as the configuration lists them. Empty before they were first made.
@@ -84,16 +84,12 @@ impl History {
 
 /// What is lost in the tails of these profits at each level. They are in another order afterwards.
 fn worst_of(pnl: &mut [f64], window: &WindowParameters, at: &mut [Result<TailRisk, Unknown>]) {
-    let tail = |level: &Confidence| Tail::new(level.tail());
-    let tails = window.levels.iter().filter_map(|level| tail(level).ok());
+    let tails = window.levels.iter().filter_map(|level| Tail::new(level.tail()).ok());
     if let Some(widest) = tails.reduce(|a, b| if a.alpha() < b.alpha() { b } else { a }) {
         sort_worst(pnl, widest, window.shortfall);
     }
-    for (at, level) in at.iter_mut().zip(&window.levels) {
-        let risk = tail(level).and_then(|tail| sorted_tail(pnl, tail, window.shortfall));
-        // Subtracting from zero turns the negative zero of a loss of nothing into zero.
-        *at = risk.map(|risk| TailRisk { var: 0.0 - risk.var, es: 0.0 - risk.es }).map_err(why);
-    }
+    let found = tails_of_sorted(pnl, window);
+    at.iter_mut().zip(found).for_each(|(at, found)| *at = found.map_err(why));
 }
 
 /// Why a figure is unknown that cannot be made of a series.

@@ -30,6 +30,14 @@ pub(super) fn take_tails(
     }
 }
 
+/// The same of values that are sorted as far as the tails look.
+pub(super) fn tails_of_sorted<'a>(
+    values: &'a [f64],
+    parameters: &'a WindowParameters,
+) -> impl Iterator<Item = Result<TailRisk, SampleError>> + 'a {
+    at_levels(Ok(Estimate::Sorted(Cow::Borrowed(values))), Horizon::ONE, parameters)
+}
+
 /// The same of a series, oldest first, by one shape over one horizon, at each level.
 pub(super) fn tails_of<'a>(
     shape: Shape,
